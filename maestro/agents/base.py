@@ -1,0 +1,98 @@
+"""What every agent adapter is: a command line to run and a reader of what it prints.
+
+Adapters start nothing and judge nothing by themselves: the engine runs the request, feeds the output to the
+reader, and asks for the verdict, which is then held against the evidence in the workspace (A-3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from maestro.model.outcome import Usage
+from maestro.model.record import Record
+
+
+class Job(Record):
+    """One attempt, as an adapter needs it."""
+
+    task_id: str
+    prompt: str
+    prompt_file: Path  # holds `prompt`
+    workspace: Path  # the repository inside the workspace: the working directory
+    state_dir: Path  # .agent-state, for session files of the adapter
+    client_config: Path  # client-config.json
+    resume_session: str | None = None  # conversation to go on with, where the CLI can
+    subagent: str | None = None
+
+
+class Invocation(Record):
+    """A command line. `env` is added to the allow-listed environment."""
+
+    argv: tuple[str, ...]
+    env: dict[str, str] = {}
+    stdin_file: Path | None = None
+
+
+class Availability(Record):
+    """Whether the agent can be used here, and what was found."""
+
+    available: bool
+    detail: str  # version and path, or what is missing
+    hint: str = ""
+
+
+class Claim(StrEnum):
+    """What the agent's output and exit say; none of it is proof."""
+
+    DONE = "done"
+    FAILED = "failed"  # a final event that says error, or a bad exit code
+    DENIED = "denied"  # it ended well, but permissions denied its tools
+    LIMIT = "limit"  # usage limit, overload, spending limit
+    SILENT = "silent"  # it ended without a final event where its protocol has one
+
+
+class Verdict(Record):
+    """The adapter's reading of one ended attempt."""
+
+    claim: Claim
+    reason: str = ""  # a clause for people
+    summary: str = ""  # the agent's last words
+    reset_at: datetime | None = None
+    usage: Usage = Usage()
+    retryable: bool = True  # False: the same again cannot help (bad key, unknown model)
+
+
+class Reader(Protocol):
+    """Reads one attempt's standard output as it grows. Never raises on odd bytes."""
+
+    ended: bool  # the final event was seen: the clock "end but no exit" starts
+
+    def feed(self, chunk: bytes) -> Sequence[str]:
+        """Take more bytes; notes for people (a retry, a denial), usually none."""
+        ...
+
+    def verdict(self, exit_code: int | None, stderr_tail: str) -> Verdict:
+        """After the end of the process; `exit_code` None when it left none."""
+        ...
+
+
+class Agent(Protocol):
+    """One agent CLI."""
+
+    name: str
+    account: str  # whose limits it shares: all attempts of one account wait together
+    streams: bool  # prints events while it works, so that silence means something
+
+    def availability(self, env: Mapping[str, str]) -> Availability: ...
+
+    def env_names(self) -> tuple[str, ...]:
+        """Names and prefixes ending in `*` of parent variables it needs (I-6)."""
+        ...
+
+    def invocation(self, job: Job) -> Invocation: ...
+
+    def reader(self) -> Reader: ...

@@ -1,0 +1,248 @@
+"""Everything that happens in a run, as records: the journal holds them, every view is a fold of them.
+
+An event with an act behind it is written *before* the act (`attempt_starting`, `landing`, `closing`); its
+partner that says the act is over is written after it. A reader meets the pair or only its first half.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from maestro.model.conflict import Conflict
+from maestro.model.gate import GateResult
+from maestro.model.outcome import Outcome
+from maestro.model.record import Record
+from maestro.model.states import GroupPhase, GroupStatus, RunStatus
+
+
+class Event(Record):
+    """Base: `at` is aware UTC."""
+
+    at: datetime
+
+
+class RunStarted(Event):
+    type: Literal["run_started"] = "run_started"
+    run_id: str
+    maestro_version: str
+    repository: str
+    base: str  # commit id
+    base_branch: str
+    integration_branch: str
+    tracker: str  # identity: kind and source
+    schedule: str
+    max_parallel: int
+    max_parallel_reason: str  # how it was decided (E-4)
+    tasks: tuple[str, ...]
+    titles: dict[str, str] = Field(default_factory=dict)
+    dependencies: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    levels: tuple[tuple[str, ...], ...] = ()
+    attempts_allowed: int = 1
+    pid: int = 0
+    pid_started: float = 0.0  # kernel start time, seconds since boot
+
+
+class Warned(Event):
+    """Something a person should know; nothing stops."""
+
+    type: Literal["warned"] = "warned"
+    message: str
+    task: str | None = None
+
+
+class GroupMoved(Event):
+    type: Literal["group_moved"] = "group_moved"
+    group: str
+    phase: GroupPhase
+    status: GroupStatus
+    refreshed: bool | None = None  # pre_group_refresh_completed, once known
+    errors: tuple[str, ...] = ()
+
+
+class AttemptStarting(Event):
+    """Written before the workspace is made."""
+
+    type: Literal["attempt_starting"] = "attempt_starting"
+    task: str
+    attempt: int  # 1, 2 …
+    attempt_id: str  # the marker MAESTRO_ATTEMPT
+    agent: str
+    base: str
+    workspace: str
+    branch: str
+    skills: tuple[str, ...] = ()
+    subagent: str | None = None
+
+
+class AttemptSpawned(Event):
+    type: Literal["attempt_spawned"] = "attempt_spawned"
+    task: str
+    attempt_id: str
+    pid: int
+    pid_started: float
+
+
+class AttemptNoted(Event):
+    """Something the agent's output said while running (a retry, a denial, a cost)."""
+
+    type: Literal["attempt_noted"] = "attempt_noted"
+    task: str
+    attempt_id: str
+    note: str
+
+
+class AttemptStopping(Event):
+    """Written before the stop ladder's first rung."""
+
+    type: Literal["attempt_stopping"] = "attempt_stopping"
+    task: str
+    attempt_id: str
+    reason: str
+
+
+class AttemptEnded(Event):
+    type: Literal["attempt_ended"] = "attempt_ended"
+    task: str
+    attempt: int
+    attempt_id: str
+    outcome: Outcome
+    seconds: float
+
+
+class TaskRequeued(Event):
+    """Another attempt will follow."""
+
+    type: Literal["task_requeued"] = "task_requeued"
+    task: str
+    reason: str
+    delay_seconds: float = 0.0
+
+
+class ConflictSeen(Event):
+    type: Literal["conflict_seen"] = "conflict_seen"
+    task: str
+    conflict: Conflict
+
+
+class GateStarted(Event):
+    type: Literal["gate_started"] = "gate_started"
+    commit: str
+    tasks: tuple[str, ...]
+    command: str
+
+
+class GateEnded(Event):
+    type: Literal["gate_ended"] = "gate_ended"
+    commit: str
+    tasks: tuple[str, ...]
+    result: GateResult
+
+
+class Landing(Event):
+    """Written before the branch is moved: `commits[i]` is what `tasks[i]` lands as."""
+
+    type: Literal["landing"] = "landing"
+    branch: str
+    expected: str  # the tip the branch must still have
+    new_tip: str
+    tasks: tuple[str, ...]
+    commits: tuple[str, ...]
+
+
+class Landed(Event):
+    type: Literal["landed"] = "landed"
+    task: str
+    commit: str | None  # None: nothing had to change
+    branch: str
+
+
+class TaskFailed(Event):
+    type: Literal["task_failed"] = "task_failed"
+    task: str
+    reason: str
+    saved_ref: str | None = None
+
+
+class TaskBlocked(Event):
+    type: Literal["task_blocked"] = "task_blocked"
+    task: str
+    reason: str
+    saved_ref: str | None = None
+
+
+class TaskCancelled(Event):
+    type: Literal["task_cancelled"] = "task_cancelled"
+    task: str
+    reason: str
+    saved_ref: str | None = None
+
+
+class TrackerWriting(Event):
+    """Written before the tracker is told."""
+
+    type: Literal["tracker_writing"] = "tracker_writing"
+    task: str
+    progress: str
+
+
+class TrackerWritten(Event):
+    type: Literal["tracker_written"] = "tracker_written"
+    task: str
+    progress: str
+    error: str | None = None
+
+
+class CheckoutChanged(Event):
+    """The user's checkout differs from what it was (W-3)."""
+
+    type: Literal["checkout_changed"] = "checkout_changed"
+    changes: tuple[str, ...]
+    task: str | None = None  # the attempt it was traced to
+    evidence: str = ""
+
+
+class DispatchStopped(Event):
+    """Nothing new starts from here on; running work finishes."""
+
+    type: Literal["dispatch_stopped"] = "dispatch_stopped"
+    reason: str
+
+
+class RunEnded(Event):
+    type: Literal["run_ended"] = "run_ended"
+    status: RunStatus
+    reason: str = ""
+    metrics: dict[str, Any] = Field(default_factory=dict)
+
+
+AnyEvent = Annotated[
+    RunStarted
+    | Warned
+    | GroupMoved
+    | AttemptStarting
+    | AttemptSpawned
+    | AttemptNoted
+    | AttemptStopping
+    | AttemptEnded
+    | TaskRequeued
+    | ConflictSeen
+    | GateStarted
+    | GateEnded
+    | Landing
+    | Landed
+    | TaskFailed
+    | TaskBlocked
+    | TaskCancelled
+    | TrackerWriting
+    | TrackerWritten
+    | CheckoutChanged
+    | DispatchStopped
+    | RunEnded,
+    Field(discriminator="type"),
+]
+
+EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)

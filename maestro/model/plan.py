@@ -1,0 +1,90 @@
+"""A plan: what can run, in which order, at the same time as what, and why not."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from maestro.model.record import Record
+from maestro.model.task import Task
+
+
+class ScheduleKind(StrEnum):
+    """The schedules of P-3; AUTO is resolved while planning."""
+
+    AUTO = "auto"
+    STAGES = "stages"
+    LEVELS = "levels"
+    DATAFLOW = "dataflow"
+
+
+class Overlap(Record):
+    """Two tasks that would write the same files and so never run at the same time."""
+
+    tasks: tuple[str, str]
+    files: tuple[str, ...]
+
+
+class BlockedTask(Record):
+    """A task that cannot start in this run, and why."""
+
+    task: str
+    reason: str
+
+
+class ProblemKind(StrEnum):
+    """What makes a plan impossible."""
+
+    CYCLE = "cycle"
+    UNKNOWN_DEPENDENCY = "unknown_dependency"
+    DUPLICATE_ID = "duplicate_id"
+    SELF_DEPENDENCY = "self_dependency"
+    MARKER_CONFLICT = "marker_conflict"
+    RESERVED_GROUP = "reserved_group"  # a group named `_sequential`
+    UNKNOWN_GROUP = "unknown_group"  # --group-id names no group of the backlog
+    STAGE_ORDER = "stage_order"  # stages whose dependencies form a cycle between stages
+    EMPTY = "empty"  # nothing to do at all
+
+
+class Problem(Record):
+    """One reason why a plan is impossible; exit code 2."""
+
+    kind: ProblemKind
+    tasks: tuple[str, ...]
+    message: str
+
+
+class PlanOptions(Record):
+    """What the user chose for planning."""
+
+    schedule: ScheduleKind = ScheduleKind.AUTO
+    group_ids: tuple[str, ...] = ()  # empty: the whole backlog
+    allow_overlap: bool = False
+    keep_going: bool = False
+
+
+class Plan(Record):
+    """The whole plan, as data; `tasks` holds those to run, in given order."""
+
+    schedule: ScheduleKind  # never AUTO
+    tasks: dict[str, Task] = Field(default_factory=dict)  # to run in this plan, in the given order
+    done_before: tuple[str, ...] = ()  # closed before the run; they satisfy dependencies
+    dependencies: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # among `tasks`, explicit ones only
+    stages: tuple[tuple[str, ...], ...] = ()  # STAGES and LEVELS: barriers in order; DATAFLOW: empty
+    levels: tuple[tuple[str, ...], ...] = ()  # waves under this schedule, for people and for `plan --json`
+    groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # marker group → its tasks in this plan
+    overlaps: tuple[Overlap, ...] = ()
+    blocked: tuple[BlockedTask, ...] = ()  # known before the start
+    problems: tuple[Problem, ...] = ()
+    critical_path: tuple[str, ...] = ()
+    rank: dict[str, float] = Field(default_factory=dict)  # longest remaining path, weighted (P-5)
+    max_parallel: int = 0
+    theoretical_speedup: float = 0.0
+    predicted_sequential_minutes: float | None = None
+    predicted_parallel_minutes: float | None = None
+
+    @property
+    def total_tasks(self) -> int:
+        """Tasks this run would take up, blocked ones included."""
+        return len(self.tasks)

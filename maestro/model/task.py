@@ -1,0 +1,47 @@
+"""A task as the tracker gives it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from maestro.model.record import Record
+
+
+class Progress(StrEnum):
+    """What the tracker says of a task before the run."""
+
+    OPEN = "open"
+    IN_PROGRESS = "in_progress"
+    BLOCKED = "blocked"
+    DEFERRED = "deferred"
+    DONE = "done"  # the only one that satisfies a dependency (P-4)
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"  # a word this maestro does not know: never "done"
+
+
+RUNNABLE = frozenset({Progress.OPEN, Progress.IN_PROGRESS, Progress.UNKNOWN})
+"""Tasks that a run takes up; in_progress ones are what a dead run or a person left behind."""
+
+
+class Task(Record):
+    """One unit of work for one agent."""
+
+    id: str = Field(min_length=1)
+    title: str = ""
+    description: str = ""
+    acceptance: str = ""
+    dependencies: tuple[str, ...] = ()
+    progress: Progress = Progress.OPEN
+    priority: int = 2  # 0 is the most urgent, as in beads
+    labels: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()  # declared paths and globs, relative to the repository
+    estimate_minutes: float | None = None
+    group: str | None = None  # an explicit group; markers in the text are read by planning
+    role: str | None = None  # prompt template: implementation, frontend, quality, testing …
+    subagent_type: str | None = None
+    fallback_agents: tuple[str, ...] = ()
+    applicable_skills: tuple[str, ...] = ()
+    context: dict[str, Any] = Field(default_factory=dict)  # fields maestro does not know, kept for the prompt

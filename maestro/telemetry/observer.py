@@ -1,0 +1,46 @@
+"""Observers are told what happened; one that fails never stops a run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from maestro.model.events import Event
+
+log = logging.getLogger(__name__)
+
+
+class Observer(Protocol):
+    """Anything that wants to know: terminal, metadata.json, metrics, history."""
+
+    def notify(self, event: Event) -> None:
+        """Called in order, from the event loop's thread, after the event is durable. Must be quick."""
+        ...
+
+    def close(self) -> None:
+        """After the last event."""
+        ...
+
+
+class FanOut:
+    """Tells every observer; a failing one is logged once and left out from then on."""
+
+    def __init__(self, observers: Iterable[Observer]) -> None:
+        self._observers = list(observers)
+
+    def notify(self, event: Event) -> None:
+        """Tell all of them."""
+        self._each(lambda observer: observer.notify(event))
+
+    def close(self) -> None:
+        """Close all of them."""
+        self._each(lambda observer: observer.close())
+
+    def _each(self, call: Callable[[Observer], None]) -> None:
+        for observer in list(self._observers):
+            try:
+                call(observer)
+            except Exception:
+                log.exception("observer %s failed and is left out", type(observer).__name__)
+                self._observers.remove(observer)

@@ -1,0 +1,162 @@
+"""The one door to git: builds every command line and environment, and raises one typed error.
+
+All calls block; the engine makes them in threads. Output is bytes, parsed by `maestro.vcs.parse`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from maestro.errors import BadInput, GitError
+
+MINIMUM = (2, 38)
+"""`git merge-tree --write-tree` (M-1) came with 2.38."""
+
+_ALWAYS = (
+    "-c", "core.fsmonitor=false",  # a daemon started for us would outlive us
+    "-c", "core.hooksPath=/dev/null",  # the user's hooks are for the user's own commands
+    "-c", "commit.gpgSign=false",  # signing may prompt; nobody is there to answer
+    "-c", "tag.gpgSign=false",
+    "-c", "gc.auto=0",  # no background repack while workspaces are made and removed
+    "-c", "maintenance.auto=false",
+    "-c", "submodule.recurse=false",
+    "-c", "core.quotePath=false",
+    "-c", "advice.detachedHead=false",
+)  # fmt: skip
+
+_STALE = re.compile(r"GIT_(?!(CONFIG_(GLOBAL|SYSTEM|NOSYSTEM)|SSL_\w+|SSH\w*|ASKPASS|ALLOW_PROTOCOL|TRACE\w*)$)\w+")
+"""GIT_* variables of a caller's hook (GIT_DIR, GIT_INDEX_FILE …) would point every call at the wrong repository."""
+
+
+def clean_environment(parent: Mapping[str, str]) -> dict[str, str]:
+    """The parent's environment without the variables that redirect git, and with messages in English."""
+    env = {name: value for name, value in parent.items() if not _STALE.fullmatch(name)}
+    env |= {"LC_ALL": "C.UTF-8", "LANGUAGE": "", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+    return env
+
+
+class Git:
+    """Git in one directory. `git_dir` and `work_tree`, when given, are used whatever `.git` in the directory says."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        git_dir: Path | None = None,
+        work_tree: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout_seconds: float = 600.0,
+    ) -> None:
+        self.directory = directory
+        self._explicit: tuple[str, ...] = ()
+        if git_dir is not None:
+            self._explicit += (f"--git-dir={git_dir}",)
+        if work_tree is not None:
+            self._explicit += (f"--work-tree={work_tree}",)
+        self._env = clean_environment(os.environ if env is None else env)
+        self._timeout_seconds = timeout_seconds
+
+    def at(self, directory: Path, *, git_dir: Path | None = None, work_tree: Path | None = None) -> Git:
+        """The same door in another directory."""
+        return Git(
+            directory, git_dir=git_dir, work_tree=work_tree, env=self._env, timeout_seconds=self._timeout_seconds
+        )
+
+    def run(
+        self,
+        *args: str,
+        stdin: bytes | None = None,
+        ok: Sequence[int] = (0,),
+        env: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run `git args`; GitError unless the exit code is in `ok`. `env` is added for this call."""
+        argv = ["git", *self._explicit, *_ALWAYS, *args]
+        try:
+            done = subprocess.run(
+                argv,
+                cwd=self.directory,
+                env={**self._env, **env} if env else self._env,
+                input=stdin,
+                stdin=subprocess.DEVNULL if stdin is None else None,
+                capture_output=True,
+                timeout=self._timeout_seconds,
+                check=False,
+            )
+        except FileNotFoundError as error:
+            if not self.directory.is_dir():
+                raise GitError(f"the directory {self.directory} does not exist") from error
+            raise BadInput("git was not found on PATH", hint="install git 2.38 or newer") from error
+        except subprocess.TimeoutExpired as error:
+            raise GitError(f"git {args[0]} did not end within {self._timeout_seconds:g} s") from error
+        if done.returncode not in ok:
+            said = done.stderr.decode("utf-8", "replace").strip() or done.stdout.decode("utf-8", "replace").strip()
+            last = said.splitlines()[-1] if said else f"exit code {done.returncode}"
+            raise GitError(f"git {args[0]} failed: {last}", output=said, returncode=done.returncode)
+        return done
+
+    def text(self, *args: str, stdin: bytes | None = None, ok: Sequence[int] = (0,)) -> str:
+        """Standard output as text, without the newline at its end."""
+        done = self.run(*args, stdin=stdin, ok=ok)
+        return done.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
+
+    def succeeds(self, *args: str) -> bool:
+        """Whether the command says yes (0) or no (1); anything else is an error."""
+        return self.run(*args, ok=(0, 1)).returncode == 0
+
+    def commit_of(self, revision: str) -> str | None:
+        """Full commit id of a revision, None where there is none."""
+        done = self.run(
+            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", ok=(0, 1, 128)
+        )
+        return done.stdout.decode().strip() or None if done.returncode == 0 else None
+
+    def is_ancestor(self, ancestor: str, descendant: str) -> bool:
+        """Whether every commit of `ancestor` is in `descendant`."""
+        return self.succeeds("merge-base", "--is-ancestor", ancestor, descendant)
+
+    def set_ref(self, ref: str, new: str, expected: str | None) -> bool:
+        """Compare-and-swap of a ref (`expected` None: must not exist yet); False when somebody else moved it."""
+        old = expected if expected is not None else "0" * 40
+        try:
+            self.run("update-ref", "-m", "maestro", ref, new, old)
+        except GitError as error:
+            # said by refs/files-backend.c when the old value does not match or the lock is taken
+            if "cannot lock ref" in error.output:
+                return False
+            raise
+        return True
+
+
+def require_version() -> tuple[int, ...]:
+    """The version of git on PATH; BadInput when it is missing or too old."""
+    if shutil.which("git") is None:
+        raise BadInput("git was not found on PATH", hint="install git 2.38 or newer")
+    said = subprocess.run(["git", "version"], capture_output=True, text=True, check=False).stdout
+    match = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", said)
+    version = tuple(int(part) for part in match.groups() if part) if match else (0, 0)
+    if version[:2] < MINIMUM:
+        raise BadInput(
+            f"git {'.'.join(map(str, version))} is too old: maestro needs 2.38 or newer",
+            hint="landing without a checkout uses `git merge-tree --write-tree`, which came with git 2.38",
+        )
+    return version
+
+
+def open_repository(directory: Path, env: Mapping[str, str] | None = None) -> Git:
+    """Git at the top of the checkout that holds `directory`; BadInput outside a repository or without a commit."""
+    git = Git(directory, env=env)
+    done = git.run("rev-parse", "--show-toplevel", ok=(0, 128))
+    if done.returncode != 0:
+        said = done.stderr.decode("utf-8", "replace")
+        if "dubious ownership" in said:
+            raise BadInput(
+                f"{directory} belongs to another user, so git refuses to use it",
+                hint=f"git config --global --add safe.directory {directory}",
+            )
+        raise BadInput(f"{directory} is not inside a git repository", hint="run maestro in a checkout, or use -C DIR")
+    return git.at(Path(os.fsdecode(done.stdout.rstrip(b"\n"))))

@@ -1,0 +1,75 @@
+"""What every kind of workspace is: a place of its own for one attempt, pinned to a commit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from maestro.model.record import Record
+
+
+class WorkspaceSpec(Record):
+    """What to make."""
+
+    run_id: str
+    task_id: str
+    task_name: str  # safe name, unique in the run
+    attempt: int
+    base: str  # commit id
+    branch: str  # maestro/<run>/<task-name>
+
+
+class Workspace(Record):
+    """A workspace that exists. `home` is `<root>/task-<name>`, `repo` is `home/<repo-name>`.
+
+    `env` holds the variables that make git inside it safe: GIT_CONFIG_GLOBAL, GIT_CEILING_DIRECTORIES,
+    GIT_TERMINAL_PROMPT …
+    """
+
+    kind: str
+    home: Path
+    repo: Path
+    base: str
+    branch: str
+    env: dict[str, str]
+
+
+class WorkEvidence(Record):
+    """What is really in a workspace after its agent ended (A-3)."""
+
+    tip: str | None  # commit the work ends in (after committing leftovers); None without one
+    new_commits: int  # commits reachable from tip and not from base
+    changed_paths: tuple[str, ...]  # between base and tip
+    committed_by_maestro: bool  # leftovers were committed and marked
+    damage: str | None = None  # what the agent broke: `.git` gone, HEAD unreadable …
+    remarks: tuple[str, ...] = ()  # "commits are on branch x", "HEAD was moved off the base" …
+
+
+class Workspaces(Protocol):
+    """One kind of workspace. Methods block and are called from several threads at once.
+
+    Shared git state (worktree list, refs) is written under a cross-process lock.
+    """
+
+    kind: str
+
+    def create(self, spec: WorkspaceSpec) -> Workspace:
+        """Make it, with its layout (W-2) beside the repository. An unlanded older one of the task is saved first."""
+        ...
+
+    def collect(self, workspace: Workspace, message: str) -> WorkEvidence:
+        """Commit what is uncommitted (with `message`, marked as maestro's), and say what is there.
+
+        Afterwards every commit of the evidence is an object of the user's repository and the branch
+        `workspace.branch` there points to the tip.
+        """
+        ...
+
+    def save(self, workspace: Workspace, run_id: str, task_name: str) -> str | None:
+        """Put unlanded commits and uncommitted files under refs/maestro/saved/<run>/<task-name>; the ref, or None
+        where there is nothing beyond the base."""
+        ...
+
+    def remove(self, workspace: Workspace) -> None:
+        """Remove it; what is not landed must have been saved."""
+        ...
