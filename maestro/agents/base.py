@@ -12,6 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from pydantic import Field
+
 from maestro.model.outcome import Usage
 from maestro.model.record import Record
 
@@ -33,7 +35,7 @@ class Invocation(Record):
     """A command line. `env` is added to the allow-listed environment."""
 
     argv: tuple[str, ...]
-    env: dict[str, str] = {}
+    env: dict[str, str] = Field(default_factory=dict)
     stdin_file: Path | None = None
 
 

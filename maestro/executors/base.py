@@ -18,7 +18,7 @@ class Running(Protocol):
         ...
 
     async def stop(self, reason: str) -> None:
-        """The ladder INT → TERM → KILL over every process that carries the attempt's marker; returns when none is left."""
+        """The ladder INT → TERM → KILL over every process with the attempt's marker; returns when none is left."""
         ...
 
     async def sweep(self) -> int:

@@ -121,9 +121,8 @@ class Git:
 
     def set_ref(self, ref: str, new: str, expected: str | None) -> bool:
         """Compare-and-swap of a ref (`expected` None: must not exist yet); False when somebody else moved it."""
-        old = expected if expected is not None else "0" * 40
         try:
-            self.run("update-ref", "-m", "maestro", ref, new, old)
+            self.run("update-ref", "-m", "maestro", ref, new, expected or "")
         except GitError as error:
             # said by refs/files-backend.c when the old value does not match or the lock is taken
             if "cannot lock ref" in error.output:
