@@ -1,0 +1,68 @@
+"""Files replaced whole: a reader, a crash or a full disk meets the old content or the new, never a part of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from maestro.errors import StateError
+
+
+def write_atomically(path: Path, data: bytes, mode: int | None = None) -> None:
+    """Replace `path` by a file that holds `data`; its folder is made where it is missing.
+
+    `mode` is the permission bits of the result; None keeps those of the file it replaces (a new file gets what the
+    umask leaves of 0666). A symlink stays one: the file it leads to is replaced. Both the file and its folder are
+    on disk when this returns. StateError names the path; then the old file is untouched and nothing is left beside it.
+    """
+    try:
+        real = path.resolve()  # a rename over the link would cut it off from the file the user keeps elsewhere
+        real.parent.mkdir(parents=True, exist_ok=True)
+        bits = _mode_of(real) if mode is None else mode
+        fd, temporary = tempfile.mkstemp(prefix=f".{real.name[:64]}.", suffix=".tmp", dir=real.parent)
+        try:
+            with os.fdopen(fd, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fchmod(file.fileno(), bits)
+                os.fsync(file.fileno())
+            os.replace(temporary, real)  # noqa: PTH105 - both names are at hand, Path.replace says no more
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)  # noqa: PTH108
+            raise
+        _sync_folder(real.parent)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symlinks, up to Python 3.12
+        reason = getattr(error, "strerror", None) or str(error)
+        raise StateError(
+            f"{path} cannot be written: {reason}", hint="check the free space and the permissions there"
+        ) from error
+
+
+def _mode_of(path: Path) -> int:
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        umask = _umask()
+        return 0o666 & ~umask
+
+
+def _umask() -> int:
+    """The umask, read without changing it: setting it even for an instant would race with other threads."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    return 0o022
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself durable."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
