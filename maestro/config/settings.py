@@ -1,0 +1,102 @@
+"""Every setting, with its type, limits and default. Durations are seconds unless the name says otherwise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from maestro.model.plan import ScheduleKind
+from maestro.model.record import Record
+
+Tracker = Literal["auto", "beads", "taskmaster", "markdown", "epic", "taskfile"]
+WorkspaceKind = Literal["worktree", "clone", "copy", "none"]
+Strategy = Literal["merge", "squash", "rebase"]
+
+
+def _not_a_bool(value: Any) -> Any:
+    # pydantic takes true for 1, so `max_parallel = true` would quietly mean one at a time
+    if isinstance(value, bool):
+        raise ValueError("a number")
+    return value
+
+
+def _one_text_is_a_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _one_limit_is_for_all(value: Any) -> Any:
+    return {"*": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Count = Annotated[int, BeforeValidator(_not_a_bool), Field(ge=1)]
+Seconds = Annotated[float, BeforeValidator(_not_a_bool), Field(gt=0, allow_inf_nan=False)]
+Wait = Annotated[float, BeforeValidator(_not_a_bool), Field(ge=0, allow_inf_nan=False)]
+Text = Annotated[str, Field(min_length=1)]
+Texts = Annotated[tuple[Text, ...], BeforeValidator(_one_text_is_a_list)]
+Limits = Annotated[dict[str, Count], BeforeValidator(_one_limit_is_for_all)]
+
+
+class Settings(Record):
+    """What a run is told from outside (C-7). Relative paths were resolved while loading."""
+
+    # the backlog
+    tasks_file: Path | None = None  # Path("-"): standard input
+    tracker: Tracker = "auto"
+    group_id: Texts = ()  # empty: the whole backlog
+    write_back: bool = False  # progress of a task file is kept in the file itself (T-3)
+
+    # the schedule
+    schedule: ScheduleKind = ScheduleKind.AUTO
+    allow_overlap: bool = False
+    keep_going: bool = False
+    parallel_execution: bool = True  # false: one at a time
+    max_parallel: Count | None = None  # None: cores, memory and disk decide (E-4)
+    agent_limits: Limits = Field(default_factory=dict)  # agent, or "*", → how many of its attempts at once
+    group_parallel: Limits = Field(default_factory=dict)  # group, or "*", → how many of its tasks at once
+    min_free_disk_mb: Annotated[int, BeforeValidator(_not_a_bool), Field(ge=0)] = 512
+
+    # the agents
+    agent: Text = "claude"
+    agent_command: Text | None = None  # run by `sh -c`
+    agents: dict[str, dict[str, Any]] = Field(default_factory=dict)  # options of each adapter, by its name
+    keywords: dict[str, Texts] = Field(default_factory=dict)  # agent → words (P-9), in order; empty: the built-in table
+    env_allow: Texts = ()  # variables agents get beyond the allow-list (I-6)
+    attempts: Count = 2
+    task_timeout: Seconds = 7200.0  # the whole attempt
+    silent_timeout: Seconds = 1200.0  # no event at all
+    exit_timeout: Seconds = 60.0  # the end was said, the process stays
+    grace_seconds: Wait = 300.0  # after the first ^C
+    stop_interrupt_seconds: Wait = 10.0  # between INT and TERM
+    stop_terminate_seconds: Wait = 5.0  # between TERM and KILL
+    refresh_command: Text | None = None  # context before each group (E-2)
+    refresh_timeout: Seconds = 300.0
+
+    # the workspaces
+    workspace: WorkspaceKind = "worktree"
+    workspace_root: Path | None = None  # None: a folder of its own outside the repository
+    keep_workspaces: bool = False  # landed ones too
+    setup: Texts = ()  # commands, run by `sh -c`
+    setup_timeout: Seconds = 600.0
+    copy_files: Texts = Field(default=(), alias="copy")  # `copy` is a method of every pydantic model
+    symlink: Texts = ()
+
+    # landing
+    integration_base_branch: Text | None = None  # None: main where there is one, else the branch checked out
+    land_on_base: bool = False
+    integration_pr_enabled: bool = False
+    strategy: Strategy = "merge"
+    conflict_detection: bool = True
+    max_batch: Count = 8  # finished tasks judged by one gate
+    test_command: Text | None = None  # run by `sh -c`; None: found (M-4)
+    no_tests: bool = False
+    test_timeout: Seconds = 1800.0
+
+    def agent_limit(self, agent: str) -> int | None:
+        """How many attempts of this agent may run at once; None: no limit of its own."""
+        return self.agent_limits.get(agent, self.agent_limits.get("*"))
+
+    def group_limit(self, group: str) -> int | None:
+        """How many tasks of this group may run at once; None: no limit of its own."""
+        return self.group_parallel.get(group, self.group_parallel.get("*"))
