@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -53,6 +53,44 @@ def processes_with(variable: str) -> list[str]:
         except OSError:
             continue
     return found
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note which real component a test had or wanted; with CI=true a skip for want of one is a failure."""
+    report = yield
+    marker = item.get_closest_marker("real")
+    if marker is None:
+        return report
+    component = str(marker.args[0])
+    if report.skipped:
+        said = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr or "")
+        reason = said.removeprefix("Skipped: ").strip()
+        report.user_properties.append(("real component not tried", f"{component}: {reason}"))
+        if os.environ.get("CI") == "true":
+            report.outcome = "failed"
+            report.longrepr = f"CI=true, and {component} could not be tried: {reason}"
+    elif report.when == "call":
+        report.user_properties.append(("real component tried", component))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name every real component that this machine could not offer, and why; and those that were tried."""
+    reports = [report for several in terminalreporter.stats.values() for report in several]
+    noted = [pair for report in reports for pair in getattr(report, "user_properties", ())]
+    tried = {text for name, text in noted if name == "real component tried"}
+    missing = {text for name, text in noted if name == "real component not tried"}
+    if tried or missing:
+        terminalreporter.section("real components")
+    if tried:
+        terminalreporter.write_line(f"Real components tried: {', '.join(sorted(tried))}")
+    if missing:
+        terminalreporter.write_line("Real components not tried:")
+        for line in sorted(missing):
+            terminalreporter.write_line(f"  {line}")
 
 
 @pytest.fixture
