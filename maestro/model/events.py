@@ -158,6 +158,7 @@ class Landed(Event):
     task: str
     commit: str | None  # None: nothing had to change
     branch: str
+    remark: str = ""  # why nothing had to change
 
 
 class TaskFailed(Event):

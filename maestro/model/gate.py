@@ -47,6 +47,7 @@ class NotJudged(StrEnum):
     TIMEOUT = "timeout"
     MISSING_RUNNER = "missing_runner"
     SETUP = "setup"  # the gate's own workspace could not be set up
+    STOPPED = "stopped"  # the run was stopped while the gate ran
 
 
 class GateUnjudged(Record):

@@ -1,0 +1,138 @@
+"""The place where gates run: one workspace of its own, moved from candidate to candidate (M-4)."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import count
+
+from maestro.agents.base import Invocation
+from maestro.engine.context import RunContext
+from maestro.engine.environment import allowed_environment
+from maestro.engine.watch import tail_of
+from maestro.errors import GitError, MaestroError
+from maestro.executors.base import Executor, Running
+from maestro.integration.gates import Gate, run_gate
+from maestro.model.gate import GateResult, GateUnjudged, NotJudged
+from maestro.proc.request import MARKER, ProcessRequest
+from maestro.workspaces.base import Workspace, WorkspaceSpec
+
+BENCH = "gate__bench"
+"""Name of the workspace; holds `__`, which no task's own name does."""
+
+
+class _Remembering:
+    """An executor that knows the last child it started, so that a gate can be stopped from outside."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self.last: Running | None = None
+
+    async def start(self, request: ProcessRequest) -> Running:
+        self.last = await self._executor.start(request)
+        return self.last
+
+
+class GateBench:
+    """Judges commits, one at a time."""
+
+    def __init__(self, context: RunContext, gate: Gate) -> None:
+        self._context = context
+        self._gate = gate
+        self._workspace: Workspace | None = None
+        self._numbers = count(1)
+        self._lock = asyncio.Lock()
+        self._executor = _Remembering(context.executor)
+        self._stopped = ""
+
+    async def stop(self, reason: str) -> None:
+        """End the gate under way; from now on nothing is judged."""
+        self._stopped = reason
+        if self._executor.last is not None:
+            await self._executor.last.stop(reason)
+
+    async def judge(self, commit: str, tasks: tuple[str, ...]) -> GateResult:
+        """Check the commit out on the bench and run the gate there."""
+        del tasks  # the bench does not care whose work it is
+        async with self._lock:
+            try:
+                workspace = await self._at(commit)
+            except (MaestroError, OSError) as error:
+                return GateUnjudged(why=NotJudged.SETUP, reason=f"the gate's workspace could not be made: {error}")
+            if isinstance(workspace, GateUnjudged):
+                return workspace
+            number = next(self._numbers)
+            log_dir = self._context.layout.gate(self._context.run_id, number)
+            log_dir.mkdir(parents=True, exist_ok=True)
+            marker = f"{self._context.run_id}/gate/{number}"
+            env = self._environment(workspace, marker)
+            if not self._stopped:
+                result = await run_gate(self._gate, workspace.repo, env, log_dir, self._executor, marker)
+            return GateUnjudged(why=NotJudged.STOPPED, reason=self._stopped) if self._stopped else result
+
+    async def _at(self, commit: str) -> Workspace | GateUnjudged:
+        if self._workspace is None:
+            run_id = self._context.run_id
+            spec = WorkspaceSpec(
+                run_id=run_id,
+                task_id=BENCH,
+                task_name=BENCH,
+                attempt=1,
+                base=commit,
+                branch=f"maestro/{run_id}/{BENCH}",
+            )
+            workspace = await asyncio.to_thread(self._context.gate_workspaces.create, spec)
+            if (failed := await self._set_up(workspace)) is not None:
+                await asyncio.to_thread(self._context.gate_workspaces.remove, workspace)
+                return failed
+            self._workspace = workspace
+        else:
+            await asyncio.to_thread(self._move, self._workspace, commit)
+        return self._workspace
+
+    def _move(self, workspace: Workspace, commit: str) -> None:
+        """Put the bench on another commit; ignored files (dependencies, caches) stay, all else is gone."""
+        git = self._context.git.at(workspace.repo)
+        git.run("checkout", "-q", "--force", "--detach", commit)
+        git.run("clean", "-fdq")
+
+    async def _set_up(self, workspace: Workspace) -> GateUnjudged | None:
+        context = self._context
+        log_dir = context.layout.gate(context.run_id, 0)
+        log_dir.mkdir(parents=True, exist_ok=True)
+        for number, command in enumerate(context.options.setup_commands):
+            marker = f"{context.run_id}/gate/setup-{number}"
+            request = ProcessRequest(
+                argv=Invocation(argv=("sh", "-c", command)).argv,
+                cwd=workspace.repo,
+                env=self._environment(workspace, marker),
+                stdout_file=log_dir / "setup.log",
+                stderr_file=log_dir / "setup.log",
+                exit_file=log_dir / f"setup-{number}.exit",
+            )
+            running = await self._executor.start(request)
+            try:
+                ended = await asyncio.wait_for(running.wait(), context.options.setup_timeout_seconds)
+                await running.sweep()
+                reason = f"ended with exit code {ended.code}" if ended.code != 0 else None
+            except TimeoutError:
+                await running.stop("setup ran over its limit")
+                reason = f"did not end within {context.options.setup_timeout_seconds:g} s"
+            if reason is not None:
+                tail = tail_of(log_dir / "setup.log")
+                return GateUnjudged(why=NotJudged.SETUP, reason=f"setup command {command!r} {reason}", output_tail=tail)
+        return None
+
+    def _environment(self, workspace: Workspace, marker: str) -> dict[str, str]:
+        allowed = allowed_environment(self._context.environ, self._context.env_allow)
+        return {**allowed, **workspace.env, "MAESTRO_RUN_ID": self._context.run_id, MARKER: marker}
+
+    async def close(self) -> None:
+        """Remove the bench; nothing on it is anybody's work."""
+        if self._workspace is None:
+            return
+        try:
+            await asyncio.to_thread(self._context.gate_workspaces.remove, self._workspace)
+            branch = f"refs/heads/{self._workspace.branch}"
+            await asyncio.to_thread(self._context.git.run, "update-ref", "-d", branch)
+        except (GitError, MaestroError, OSError):
+            return  # the janitor knows the folder by its marker file

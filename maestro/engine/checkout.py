@@ -1,0 +1,77 @@
+"""Keeps an eye on the user's checkout while agents work elsewhere (W-3)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+
+from maestro.clock import Clock
+from maestro.engine.recorder import Recorder
+from maestro.model.events import CheckoutChanged
+from maestro.vcs.git import Git
+from maestro.workspaces.guard import AttemptTrace, CheckoutState, compare, snapshot, trace
+
+COST_FACTOR = 20.0
+"""Between two looks pass at least so many times what a look costs: at most 5 % of one core goes into looking."""
+
+
+class CheckoutWatch:
+    """Compares the checkout with what it was, and traces changes to attempts."""
+
+    def __init__(
+        self,
+        git: Git,
+        own_paths: Collection[Path],
+        recorder: Recorder,
+        clock: Clock,
+        attempts: Callable[[], Iterable[AttemptTrace]],
+        leak_found: Callable[[str], None],
+    ) -> None:
+        """`attempts` names those running or just ended; `leak_found` is called with a sentence when one is to blame."""
+        self._git = git
+        self._own_paths = own_paths
+        self._recorder = recorder
+        self._clock = clock
+        self._attempts = attempts
+        self._leak_found = leak_found
+        self._state: CheckoutState | None = None
+        self._next_look = 0.0
+        self._lock = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Remember the checkout as it is."""
+        self._state = await asyncio.to_thread(snapshot, self._git, self._own_paths)
+
+    async def look_if_due(self) -> None:
+        """Look, unless that was done a moment ago."""
+        if self._clock.monotonic() >= self._next_look and not self._lock.locked():
+            await self.look()
+
+    async def look(self) -> None:
+        """Compare now; a change is said once and then taken as the new state."""
+        async with self._lock:
+            before = self._state
+            if before is None:
+                return
+            started = self._clock.monotonic()
+            traces = tuple(self._attempts())
+            after = await asyncio.to_thread(snapshot, self._git, self._own_paths)
+            took = self._clock.monotonic() - started
+            self._next_look = self._clock.monotonic() + COST_FACTOR * took
+            changes = compare(before, after)
+            if not changes:
+                return
+            self._state = after
+            found = await asyncio.to_thread(trace, changes, self._git.directory, traces)
+            said = tuple(change.what for change in changes)
+            await self._recorder.record(
+                CheckoutChanged(
+                    at=self._clock.now(),
+                    changes=said,
+                    task=found.task if found else None,
+                    evidence=found.evidence if found else "",
+                )
+            )
+            if found is not None:
+                self._leak_found(f"task {found.task} changed your checkout: {'; '.join(said)} ({found.evidence})")

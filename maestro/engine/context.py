@@ -1,0 +1,107 @@
+"""What the engine works with: collaborators as interfaces, choices as values. Built by wiring, read by the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from maestro.agents.base import Agent
+from maestro.clock import Clock
+from maestro.engine.recorder import Recorder
+from maestro.executors.base import Executor
+from maestro.integration.gates import Gate
+from maestro.integration.land import Strategy
+from maestro.model.plan import Plan
+from maestro.model.report import BadReport, Report
+from maestro.model.task import Task
+from maestro.store.layout import Layout
+from maestro.trackers.base import Tracker
+from maestro.vcs.git import Git
+from maestro.workspaces.base import Workspaces
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Who does a task, and why."""
+
+    agent: Agent
+    subagent: str | None
+    skills: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An earlier attempt, as the next one gets to see it."""
+
+    attempt: int
+    reason: str
+    output_tail: str = ""
+    saved_ref: str | None = None
+
+
+@dataclass(frozen=True)
+class Brief:
+    """All that goes into one attempt's prompt."""
+
+    task: Task
+    chosen: Chosen
+    sibling_files: Mapping[str, tuple[str, ...]]  # task → files that others own
+    own_files: tuple[str, ...]
+    group_summary: str
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Limits and choices of a run; durations in seconds."""
+
+    max_parallel: int
+    max_parallel_reason: str
+    attempts: int = 2
+    task_timeout_seconds: float | None = 7200.0
+    silent_timeout_seconds: float | None = 1800.0
+    exit_timeout_seconds: float = 60.0
+    grace_seconds: float = 600.0
+    setup_commands: tuple[str, ...] = ()
+    setup_timeout_seconds: float = 900.0
+    agent_limits: Mapping[str, int] = field(default_factory=dict)
+    group_parallel: int | None = None
+    keep_workspaces: bool = False
+    keep_going: bool = False
+    min_free_bytes: int = 0
+    gate: Gate | None = None  # None: the user said --no-tests
+    strategy: Strategy = Strategy.MERGE
+    max_batch: int = 8
+    land_on_base: bool = False
+    refresh_argv: tuple[str, ...] | None = None  # None: no model is called that the user did not choose (E-2)
+    refresh_timeout_seconds: float = 300.0
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """One run's collaborators."""
+
+    run_id: str
+    plan: Plan
+    names: Mapping[str, str]  # task id → safe name
+    options: Options
+    git: Git
+    base: str
+    base_branch: str
+    layout: Layout
+    workspace_root: Path
+    workspaces: Workspaces
+    gate_workspaces: Workspaces
+    tracker: Tracker
+    executor: Executor
+    recorder: Recorder
+    clock: Clock
+    environ: Mapping[str, str]  # the parent's, before the allow-list
+    env_allow: Collection[str]
+    choose: Callable[[Task], Chosen]
+    compose: Callable[[Brief], str]
+    read_report: Callable[[Path], Report | BadReport | None]
+    metrics: Callable[[], dict[str, Any]]  # of the run so far, for its last event

@@ -1,0 +1,78 @@
+"""Which ready tasks may start now: slots, limits per agent and group, account holds, free disk (E-4, W-6)."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from pathlib import Path
+
+from maestro.engine.context import Chosen, Options, RunContext
+from maestro.engine.holds import Holds
+from maestro.engine.phases import GroupPhases
+from maestro.planning.schedule import Dispatcher
+
+
+class Dispatch:
+    """Chooses starts; starts nothing itself."""
+
+    def __init__(self, context: RunContext, dispatcher: Dispatcher, phases: GroupPhases, holds: Holds) -> None:
+        self._context = context
+        self._dispatcher = dispatcher
+        self._phases = phases
+        self._holds = holds
+        self._chosen: dict[str, Chosen] = {}
+        self.running: dict[str, Chosen] = {}  # tasks with an attempt under way
+
+    def chosen(self, task: str) -> Chosen:
+        """Who does the task; decided once."""
+        if task not in self._chosen:
+            self._chosen[task] = self._context.choose(self._context.plan.tasks[task])
+        return self._chosen[task]
+
+    def next_start(self) -> str | None:
+        """The task to start now, None where nothing can start. Ask again after each start: it may exclude others."""
+        options = self._context.options
+        if len(self.running) >= options.max_parallel:
+            return None
+        now = self._context.clock.now()
+        agents = Counter(chosen.agent.name for chosen in self.running.values())
+        groups = Counter(self._phases.group_of(task) for task in self.running)
+        for task in self._dispatcher.ready(self._window()):
+            chosen, group = self.chosen(task), self._phases.group_of(task)
+            if self._holds.is_held(chosen.agent.account, now):
+                continue
+            if not self._phases.is_preparing(task) and _has_room(options, agents, groups, chosen, group):
+                return task
+        return None
+
+    def _window(self) -> int | None:
+        """How many ready tasks to look at: one is enough unless something may stand in its way."""
+        options = self._context.options
+        free_way = not (options.agent_limits or options.group_parallel or self._context.plan.groups)
+        return 1 if free_way and self._holds.next_end(self._context.clock.now()) is None else None
+
+    def low_disk(self) -> str | None:
+        """A sentence when there is less free disk than the floor; no workspace is made then."""
+        floor = self._context.options.min_free_bytes
+        if floor <= 0:
+            return None
+        for folder in (self._context.workspace_root, self._context.layout.root):
+            free = shutil.disk_usage(_existing(folder)).free
+            if free < floor:
+                return f"only {free >> 20} MiB are free on the disk of {folder}, the floor is {floor >> 20} MiB"
+        return None
+
+
+def _has_room(
+    options: Options, agents: Counter[str], groups: Counter[str | None], chosen: Chosen, group: str | None
+) -> bool:
+    limit = options.agent_limits.get(chosen.agent.name)
+    if limit is not None and agents[chosen.agent.name] >= limit:
+        return False
+    return group is None or options.group_parallel is None or groups[group] < options.group_parallel
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.exists():
+        folder = folder.parent
+    return folder

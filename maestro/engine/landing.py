@@ -1,0 +1,128 @@
+"""The landing desk: owns the landing queue, the gate bench, and the workspaces of what is submitted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from maestro.engine.attempt import put_away
+from maestro.engine.bench import GateBench
+from maestro.engine.context import RunContext
+from maestro.errors import GitError, MaestroError
+from maestro.integration.branches import create_branch
+from maestro.integration.queue import LandingQueue, LandingVerdict, Submission
+from maestro.model.gate import GateResult, GateSkipped
+from maestro.workspaces.base import Workspace
+
+
+def integration_branch(run_id: str, level: int | None) -> str:
+    """`integration/<run>`, with the schedule `levels` one branch for each level (M-2)."""
+    return f"integration/{run_id}" if level is None else f"integration/level-{level}-{run_id}"
+
+
+class LandingDesk:
+    """What the loop sees of landing."""
+
+    def __init__(self, context: RunContext, deliver: Callable[[LandingVerdict], Awaitable[None]]) -> None:
+        self._context = context
+        self._deliver = deliver
+        self._bench = GateBench(context, context.options.gate) if context.options.gate else None
+        self._queue: LandingQueue | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._workspaces: dict[str, Workspace] = {}
+        self._removals: set[asyncio.Task[None]] = set()
+        self.level: int | None = None
+        self.waiting: set[str] = set()
+
+    @property
+    def tip(self) -> str:
+        """Tip of the integration branch; the base before anything landed."""
+        return self._queue.tip if self._queue is not None else self._context.base
+
+    async def open(self, level: int | None) -> None:
+        """Make the integration branch (of the level) at the tip so far and start landing on it."""
+        tip = self.tip
+        await self._close_queue()
+        branch = integration_branch(self._context.run_id, level)
+        await asyncio.to_thread(create_branch, self._context.git, branch, tip)
+        options = self._context.options
+        self.level = level
+        self._queue = LandingQueue(
+            git=self._context.git,
+            branch=branch,
+            tip=tip,
+            strategy=options.strategy,
+            gate=options.gate,
+            judge=self._judge,
+            record=self._context.recorder.record,
+            clock=self._context.clock,
+            deliver=self._deliver,
+            max_batch=options.max_batch,
+        )
+        self._running = asyncio.create_task(self._queue.run(), name=f"landing on {branch}")
+
+    async def _judge(self, commit: str, tasks: tuple[str, ...]) -> GateResult:
+        return await self._bench.judge(commit, tasks) if self._bench is not None else GateSkipped()
+
+    @property
+    def background(self) -> asyncio.Task[None] | None:
+        """The queue's own task, to be watched."""
+        return self._running
+
+    async def submit(self, submission: Submission, workspace: Workspace) -> None:
+        """Take work over; the workspace stays until it is known what becomes of it."""
+        assert self._queue is not None
+        self._workspaces[submission.task] = workspace
+        self.waiting.add(submission.task)
+        await self._queue.submit(submission)
+
+    def landed(self, task: str) -> None:
+        """The task is on the branch: its workspace goes, in the background."""
+        self.waiting.discard(task)
+        workspace = self._workspaces.pop(task, None)
+        if workspace is None or self._context.options.keep_workspaces:
+            return
+        removal = asyncio.create_task(self._remove(workspace), name=f"remove workspace of {task}")
+        self._removals.add(removal)
+        removal.add_done_callback(self._removals.discard)
+
+    async def _remove(self, workspace: Workspace) -> None:
+        try:
+            await asyncio.to_thread(self._context.workspaces.remove, workspace)
+        except (MaestroError, OSError):
+            return  # what is landed is safe; `maestro clean` finds the folder by its marker file
+
+    async def not_landed(self, task: str) -> str | None:
+        """Save and remove the workspace of work that came back; the ref it is saved under."""
+        self.waiting.discard(task)
+        workspace = self._workspaces.pop(task, None)
+        return await put_away(self._context, workspace, task) if workspace is not None else None
+
+    async def stop(self, reason: str) -> None:
+        """End the gate under way; what waits comes back as not landed."""
+        if self._bench is not None:
+            await self._bench.stop(reason)
+
+    async def _close_queue(self) -> None:
+        if self._queue is not None and self._running is not None:
+            await self._queue.close()
+            await self._running
+
+    async def close(self) -> None:
+        """Finish what is queued, then clean up: the bench, workspaces, and the branches of what has landed."""
+        await self._close_queue()
+        if self._removals:
+            await asyncio.gather(*self._removals)
+        if self._bench is not None:
+            await self._bench.close()
+
+    async def drop_branches(self, landed: list[str]) -> None:
+        """Remove the branches of landed tasks: their commits are reachable from the integration branch, or saved."""
+        if not landed or self._context.options.keep_workspaces:
+            return
+        prefix = f"refs/heads/maestro/{self._context.run_id}"
+        lines = "".join(f"delete {prefix}/{self._context.names[task]}\n" for task in landed)
+        try:
+            await asyncio.to_thread(self._context.git.run, "update-ref", "--stdin", stdin=lines.encode())
+        except GitError:
+            return  # a branch somebody has checked out stays; `maestro clean` names it

@@ -1,0 +1,335 @@
+"""The loop: fill capacity, await one thing that happened, feed it back, fill again.
+
+Everything that happens comes in as one message on one queue, so the loop's own state needs no locks. It ends when
+nothing runs, nothing waits for landing and nothing can start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from datetime import datetime
+from typing import Any, assert_never
+
+from maestro.engine.attempt import AttemptRun, Ended
+from maestro.engine.checkout import CheckoutWatch
+from maestro.engine.closing import Closing
+from maestro.engine.context import Brief, RunContext
+from maestro.engine.dispatch import Dispatch
+from maestro.engine.finish import finish
+from maestro.engine.holds import Holds
+from maestro.engine.landing import LandingDesk
+from maestro.engine.messages import (
+    AttemptOver,
+    Broken,
+    ClaimRefused,
+    Delivered,
+    Interrupted,
+    Message,
+    Nudge,
+    Stopping,
+)
+from maestro.engine.phases import GroupPhases
+from maestro.engine.settle import Settling
+from maestro.integration.queue import LandedAs, LandingVerdict, SentBack, Submission, Unlandable
+from maestro.model.events import DispatchStopped, RunStarted, Warned
+from maestro.model.gate import GateUnjudged, NotJudged
+from maestro.model.outcome import Succeeded
+from maestro.model.plan import ScheduleKind
+from maestro.model.retry import AskPerson, GiveUp, Hold, Retry, Stop, Submit, decide, decide_sent_back
+from maestro.model.run import Run
+from maestro.planning.schedule import Dispatcher
+from maestro.workspaces.guard import AttemptTrace
+
+
+class Engine:
+    """Runs one plan to its end."""
+
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        plan = context.plan
+        self._dispatcher = Dispatcher(plan, keep_going=context.options.keep_going)
+        self._inbox: asyncio.Queue[Message] = asyncio.Queue()
+        self._phases = GroupPhases(context)
+        self._holds = Holds()
+        self._dispatch = Dispatch(context, self._dispatcher, self._phases, self._holds)
+        self._closing = Closing(context.tracker, context.recorder, context.clock)
+        self._desk = LandingDesk(context, self._delivered)
+        self._settling = Settling(context, self._dispatcher, self._closing, self._phases)
+        self._checkout = CheckoutWatch(
+            context.git,
+            [*context.layout.state_dirs(), *map(context.layout.repository.joinpath, context.tracker.own_files())],
+            context.recorder,
+            context.clock,
+            self._traces,
+            lambda reason: self.tell(Stopping(reason)),
+        )
+        self._attempts: dict[str, AttemptRun] = {}
+        self._lately: dict[str, AttemptTrace] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._level_of = {task: n for n, level in enumerate(plan.stages) for task in level}
+        self._preparing = 0
+        self._stopped: str | None = None  # why nothing new starts
+        self._halted: str | None = None  # why what runs is stopped
+        self._interrupted = False
+
+    def tell(self, message: Message) -> None:
+        """Put a message to the loop; from the event loop's own thread."""
+        self._inbox.put_nowait(message)
+
+    async def run(self, start: RunStarted) -> Run:
+        """Carry the plan out; returns the ended run. MaestroError where the run itself could not go on."""
+        context = self._context
+        await context.recorder.record(start)
+        await self._checkout.start()
+        closing = self._spawn(self._closing.run(), "tracker")
+        try:
+            levels = context.plan.schedule is ScheduleKind.LEVELS
+            await self._desk.open(0 if levels else None)
+            self._watch_background()
+            for blocked in self._dispatcher.initially_blocked():
+                await self._settling.blocked(blocked.task, blocked.reason, None)
+            await self._loop()
+            await self._desk.close()
+            await self._drain()
+        except BaseException:
+            await self._abandon()
+            raise
+        finally:
+            self._closing.finish()
+        await closing
+        await self._checkout.look()
+        await self._drain()
+        await self._desk.drop_branches(self._settling.landed)
+        return await finish(context, interrupted=self._interrupted, stopped=self._stopped)
+
+    async def _loop(self) -> None:
+        while True:
+            if self._stopped is None:
+                await self._fill()
+            if not self._attempts and not self._desk.waiting and not self._preparing:
+                wait = None if self._stopped is not None else self._holds.next_end(self._now())
+                if wait is None or not self._dispatcher.ready(1):
+                    break
+                self._nudge_in(wait)
+            await self._handle(await self._inbox.get())
+        if self._stopped is None and self._dispatcher.waiting():
+            left = f"{self._dispatcher.waiting()} task(s) were neither started nor blocked: this is a bug in maestro"
+            await self._context.recorder.record(Warned(at=self._now(), message=left))
+
+    async def _drain(self) -> None:
+        """What came in while nothing was awaited any more."""
+        while not self._inbox.empty():
+            await self._handle(self._inbox.get_nowait())
+
+    async def _fill(self) -> None:
+        """Start as many as capacity allows."""
+        while (task := self._dispatch.next_start()) is not None:
+            if (low := self._dispatch.low_disk()) is not None:
+                if not self._attempts:
+                    await self._stop_dispatch(low)
+                return
+            if not self._phases.is_ready(task):
+                self._preparing += 1
+                self._spawn(self._prepare(task), f"prepare the group of {task}")
+                continue
+            level = self._level_of.get(task)
+            if self._desk.level is not None and level is not None and level > self._desk.level:
+                await self._desk.open(level)
+                self._watch_background()
+            self._start(task)
+
+    def _start(self, task: str) -> None:
+        self._dispatcher.start(task)
+        chosen = self._dispatch.chosen(task)
+        self._dispatch.running[task] = chosen
+        number = len(self._context.recorder.run.tasks[task].attempts) + 1
+        brief = Brief(
+            task=self._context.plan.tasks[task],
+            chosen=chosen,
+            own_files=self._context.plan.files.get(task, ()),
+            sibling_files={
+                other: files
+                for other in self._attempts
+                if other != task and (files := self._context.plan.files.get(other, ()))
+            },
+            group_summary=self._phases.summary(task),
+            failures=self._settling.failures(task),
+        )
+        attempt = AttemptRun(self._context, brief, number, self._desk.tip)
+        self._attempts[task] = attempt
+        self._spawn(self._attempt(attempt, number), f"attempt {attempt.attempt_id}")
+
+    async def _attempt(self, attempt: AttemptRun, number: int) -> None:
+        if number == 1 and (refused := await self._closing.claim(attempt.task, self._settling.note())) is not None:
+            self.tell(ClaimRefused(attempt.task, refused))
+            return
+        self.tell(AttemptOver(await attempt.run()))
+
+    async def _prepare(self, task: str) -> None:
+        try:
+            await self._phases.prepare(task)
+        finally:
+            self._preparing -= 1
+            self.tell(Nudge())
+
+    async def _delivered(self, verdict: LandingVerdict) -> None:
+        self.tell(Delivered(verdict))
+
+    async def _handle(self, message: Message) -> None:
+        match message:
+            case AttemptOver(ended=ended):
+                await self._attempt_over(ended)
+            case ClaimRefused(task=task, reason=reason):
+                self._forget(task)
+                await self._settling.blocked(task, f"the tracker does not give it out: {reason}", None)
+            case Delivered(verdict=verdict):
+                await self._landing_over(verdict)
+            case Stopping(reason=reason):
+                await self._stop_dispatch(reason)
+            case Interrupted():
+                await self._interrupt(message)
+            case Broken(error=error):
+                raise error
+            case Nudge():
+                pass
+            case _ as never:
+                assert_never(never)
+
+    async def _attempt_over(self, ended: Ended) -> None:
+        attempt = self._forget(ended.task)
+        self._lately = {ended.task: self._trace(attempt)} if attempt else {}
+        outcome, task = ended.outcome, ended.task
+        self._settling.counted(task, outcome, ended.saved_ref)
+        decision = decide(outcome, self._settling.counts(task), self._now())
+        match decision:
+            case Submit():
+                assert isinstance(outcome, Succeeded)
+                if outcome.no_change or outcome.commit is None:
+                    await self._settling.unchanged(task, self._context.recorder.run.branch, outcome.summary)
+                else:
+                    assert ended.workspace is not None
+                    await self._desk.submit(self._submission(ended, outcome, outcome.commit), ended.workspace)
+            case Hold(until=until, reason=reason):
+                await self._hold(ended, until, reason)
+            case Retry(reason=reason):
+                await self._settling.again(task, reason)
+            case GiveUp(reason=reason):
+                await self._settling.failed(task, reason, ended.saved_ref)
+            case AskPerson(reason=reason):
+                await self._settling.blocked(task, reason, ended.saved_ref)
+            case Stop(reason=reason):
+                await self._settling.cancelled(task, reason, ended.saved_ref)
+            case _ as never:
+                assert_never(never)
+        await self._checkout.look_if_due()
+
+    def _submission(self, ended: Ended, outcome: Succeeded, commit: str) -> Submission:
+        return Submission(
+            task=ended.task,
+            title=self._context.plan.tasks[ended.task].title,
+            work=commit,
+            base=ended.base,
+            attempt=len(self._context.recorder.run.tasks[ended.task].attempts),
+            summary=outcome.summary,
+        )
+
+    async def _hold(self, ended: Ended, until: datetime, reason: str) -> None:
+        self._holds.hold(ended.account, until)
+        await self._settling.again(ended.task, f"{ended.account} is on hold until {until:%H:%M:%S} UTC: {reason}")
+        self._nudge_in((until - self._now()).total_seconds())
+
+    async def _landing_over(self, verdict: LandingVerdict) -> None:
+        match verdict:
+            case LandedAs(task=task, commit=commit):
+                self._desk.landed(task)
+                if await self._settling.landed_as(task, commit):
+                    await self._checkout.look()  # between groups
+            case SentBack(task=task, reason=reason, kind=kind):
+                saved = await self._desk.not_landed(task)
+                self._settling.sent_back(verdict, saved)
+                decision = decide_sent_back(kind, reason, self._settling.counts(task))
+                match decision:
+                    case Retry():
+                        await self._settling.again(task, reason)
+                    case AskPerson(reason=why):
+                        await self._settling.blocked(task, why, saved)
+                    case _:
+                        await self._settling.failed(task, reason, saved)
+            case Unlandable(task=task, reason=reason, gate=gate):
+                saved = await self._desk.not_landed(task)
+                if isinstance(gate, GateUnjudged) and gate.why is NotJudged.STOPPED:
+                    await self._settling.cancelled(task, reason, saved)
+                    return
+                await self._settling.blocked(task, reason, saved)
+                await self._stop_dispatch(f"nothing can land: {reason}")
+            case _ as never:
+                assert_never(never)
+
+    async def _stop_dispatch(self, reason: str) -> None:
+        if self._stopped is None:
+            self._stopped = reason
+            await self._context.recorder.record(DispatchStopped(at=self._now(), reason=reason))
+
+    async def _interrupt(self, message: Interrupted) -> None:
+        self._interrupted = True
+        await self._stop_dispatch(message.reason)
+        if message.level == 1:
+            grace = self._context.options.grace_seconds
+            second = Interrupted(2, f"the grace time of {grace:g} s is over")
+            asyncio.get_running_loop().call_later(grace, self.tell, second)
+        elif self._halted is None:
+            self._halted = message.reason
+            for attempt in self._attempts.values():
+                attempt.stop(message.reason)
+            await self._desk.stop(message.reason)
+
+    async def _abandon(self) -> None:
+        """The run cannot go on: no process and no half-told story is left behind."""
+        for attempt in self._attempts.values():
+            attempt.stop("the run could not go on")
+        await self._desk.stop("the run could not go on")
+        for task in self._tasks - {asyncio.current_task()}:
+            if not task.get_name().startswith("attempt "):
+                task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _forget(self, task: str) -> AttemptRun | None:
+        self._dispatch.running.pop(task, None)
+        return self._attempts.pop(task, None)
+
+    def _traces(self) -> Iterable[AttemptTrace]:
+        yield from (self._trace(attempt) for attempt in self._attempts.values())
+        yield from self._lately.values()
+
+    def _trace(self, attempt: AttemptRun) -> AttemptTrace:
+        return AttemptTrace(
+            task=attempt.task,
+            marker=attempt.attempt_id,
+            command_line=attempt.command_line,
+            output_files=(attempt.directory / "stdout", attempt.directory / "stderr"),
+            paths=self._context.plan.files.get(attempt.task, ()),
+        )
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Start a background task with a name; if it dies, the loop hears of it."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._background_over)
+        return task
+
+    def _watch_background(self) -> None:
+        if (task := self._desk.background) is not None:
+            self._tasks.add(task)
+            task.add_done_callback(self._background_over)
+
+    def _background_over(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.tell(Broken(error))
+
+    def _nudge_in(self, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(max(seconds, 0.0) + 0.05, self.tell, Nudge())
+
+    def _now(self) -> datetime:
+        return self._context.clock.now()

@@ -1,0 +1,60 @@
+"""What can happen while the loop waits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from maestro.engine.attempt import Ended
+from maestro.integration.queue import LandingVerdict
+
+
+@dataclass(frozen=True)
+class AttemptOver:
+    """An attempt ended, one way or another."""
+
+    ended: Ended
+
+
+@dataclass(frozen=True)
+class ClaimRefused:
+    """The tracker does not give the task out."""
+
+    task: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """The landing queue is done with a submission."""
+
+    verdict: LandingVerdict
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """Nothing new may start: an agent leaked into the user's checkout, a gate cannot judge."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """The user's wish: level 1, finish what runs; level 2, stop it and save its work (E-7)."""
+
+    level: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Something the run cannot do without has failed, e.g. the journal."""
+
+    error: BaseException
+
+
+@dataclass(frozen=True)
+class Nudge:
+    """Look again: a hold is over, a group is prepared."""
+
+
+Message = AttemptOver | ClaimRefused | Delivered | Stopping | Interrupted | Broken | Nudge

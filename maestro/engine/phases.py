@@ -1,0 +1,151 @@
+"""The four phases of a marker group (E-1), each recorded; and the refresh before it (E-2)."""
+
+from __future__ import annotations
+
+import asyncio
+
+from maestro.engine.context import RunContext
+from maestro.engine.environment import allowed_environment
+from maestro.engine.refresh import Refreshed, read_refresh
+from maestro.engine.watch import tail_of
+from maestro.errors import MaestroError
+from maestro.model.events import GroupMoved, Warned
+from maestro.model.states import FINAL, GroupPhase, GroupStatus, TaskState
+from maestro.proc.request import MARKER, ProcessRequest
+
+SUMMARY_LIMIT = 8_000
+"""Characters of the refreshed context that go into every prompt of the group."""
+
+
+class GroupPhases:
+    """Moves groups through their phases as their tasks move."""
+
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self._group_of = {task: group for group, members in context.plan.groups.items() for task in members}
+        self._summaries: dict[str, str] = {}
+        self._ready: set[str] = set()
+        self._preparing: set[str] = set()
+
+    def group_of(self, task: str) -> str | None:
+        """The marker group of a task."""
+        return self._group_of.get(task)
+
+    def summary(self, task: str) -> str:
+        """The group's refreshed context, empty without one."""
+        return self._summaries.get(self._group_of.get(task, ""), "")
+
+    def is_ready(self, task: str) -> bool:
+        """Whether the pre-execution phase of the task's group is over."""
+        group = self._group_of.get(task)
+        return group is None or group in self._ready
+
+    def is_preparing(self, task: str) -> bool:
+        """Whether that phase is under way."""
+        group = self._group_of.get(task)
+        return group is not None and group in self._preparing
+
+    async def prepare(self, task: str) -> None:
+        """Carry out the pre-execution phase of the task's group."""
+        group = self._group_of[task]
+        self._preparing.add(group)
+        try:
+            await self._prepare(group)
+        finally:
+            self._preparing.discard(group)
+
+    async def _prepare(self, group: str) -> None:
+        await self._move(group, GroupPhase.PRE_EXECUTION, GroupStatus.IN_PROGRESS)
+        refreshed = await self._refresh(group)
+        if refreshed is not None and not refreshed.completed:
+            message = f"the context of group {group} was not refreshed: {refreshed.reason}"
+            await self._context.recorder.record(Warned(at=self._context.clock.now(), message=message))
+        self._summaries[group] = refreshed.text[:SUMMARY_LIMIT] if refreshed else ""
+        self._ready.add(group)
+        done = refreshed is not None and refreshed.completed
+        await self._move(group, GroupPhase.CONCURRENT_EXECUTION, GroupStatus.IN_PROGRESS, refreshed=done)
+
+    async def _refresh(self, group: str) -> Refreshed | None:
+        """Run the refresh command in the repository; None where the user chose no model and no command."""
+        context, argv = self._context, self._context.options.refresh_argv
+        if argv is None:
+            return None
+        folder = context.layout.run(context.run_id) / "refresh" / context.layout.group(group).name
+        marker = f"{context.run_id}/refresh/{folder.name}"
+        limit = context.options.refresh_timeout_seconds
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            environment = allowed_environment(context.environ, self._refresh_names())
+            running = await context.executor.start(
+                ProcessRequest(
+                    argv=argv,
+                    cwd=context.git.directory,
+                    env={**environment, "MAESTRO_RUN_ID": context.run_id, MARKER: marker},
+                    stdout_file=folder / "stdout",
+                    stderr_file=folder / "stderr",
+                    exit_file=folder / "exit",
+                )
+            )
+        except (MaestroError, OSError) as error:
+            return Refreshed(completed=False, reason=str(error))
+        try:
+            ended = await asyncio.wait_for(running.wait(), limit)
+            await running.sweep()
+        except TimeoutError:
+            await running.stop("the refresh ran over its limit")
+            return Refreshed(completed=False, reason=f"{argv[0]} did not end within {limit:g} s")
+        except asyncio.CancelledError:
+            await running.stop("the run was stopped")
+            raise
+        stdout = tail_of(folder / "stdout", 1 << 20)
+        return read_refresh(ended.code, stdout, tail_of(folder / "stderr"))
+
+    def _refresh_names(self) -> tuple[str, ...]:
+        chosen = self._context.choose(next(iter(self._context.plan.tasks.values())))
+        return (*self._context.env_allow, *chosen.agent.env_names())
+
+    async def task_moved(self, task: str) -> str | None:
+        """Look at the task's group after one of its tasks moved; the group's id when it has just ended."""
+        group = self._group_of.get(task)
+        if group is None:
+            return None
+        run = self._context.recorder.run
+        now = run.groups[group]
+        if now.status not in (GroupStatus.PENDING, GroupStatus.IN_PROGRESS):
+            return None
+        states = [run.tasks[member].state for member in now.tasks]
+        if all(state in FINAL for state in states):
+            await self._end(group, states)
+            return group
+        at_work = any(state in (TaskState.PENDING, TaskState.RUNNING) for state in states)
+        if not at_work and now.phase is GroupPhase.CONCURRENT_EXECUTION:
+            await self._move(group, GroupPhase.COORDINATION, GroupStatus.IN_PROGRESS)
+        return None
+
+    async def _end(self, group: str, states: list[TaskState]) -> None:
+        """A failed or blocked member never lets the group be called completed (E-3)."""
+        run = self._context.recorder.run
+        errors = tuple(f"{member}: {run.tasks[member].reason}" for member in run.groups[group].tasks
+                       if run.tasks[member].state is not TaskState.LANDED)  # fmt: skip
+        if TaskState.FAILED in states:
+            status = GroupStatus.FAILED
+        elif any(state is not TaskState.LANDED for state in states):
+            status = GroupStatus.BLOCKED
+        else:
+            status = GroupStatus.COMPLETED
+        await self._move(group, GroupPhase.POST_EXECUTION, GroupStatus.IN_PROGRESS)
+        await self._move(group, GroupPhase.POST_EXECUTION, status, errors=errors)
+
+    async def _move(
+        self,
+        group: str,
+        phase: GroupPhase,
+        status: GroupStatus,
+        *,
+        refreshed: bool | None = None,
+        errors: tuple[str, ...] = (),
+    ) -> None:
+        at = self._context.clock.now()
+        await self._context.recorder.record(
+            GroupMoved(at=at, group=group, phase=phase, status=status, refreshed=refreshed, errors=errors)
+        )

@@ -1,0 +1,42 @@
+"""Every event goes one way: checked against the run so far, written to the journal, then told to the observers."""
+
+from __future__ import annotations
+
+from maestro.model.events import Event, RunStarted
+from maestro.model.run import Run, apply, begin
+from maestro.store.journal import Journal
+from maestro.telemetry.observer import FanOut
+
+
+class Recorder:
+    """Holds the run as it stands."""
+
+    def __init__(self, journal: Journal, observers: FanOut) -> None:
+        self._journal = journal
+        self._observers = observers
+        self._run: Run | None = None
+
+    @property
+    def run(self) -> Run:
+        """The run so far; there is none before the first event."""
+        if self._run is None:
+            raise RuntimeError("nothing has been recorded yet")
+        return self._run
+
+    async def record(self, *events: Event) -> None:
+        """Record events in order; returns when they are durable and the observers know.
+
+        IllegalMove is raised before anything is written; StateError when the disk refuses.
+        """
+        run = self._run
+        for event in events:
+            if run is None:
+                if not isinstance(event, RunStarted):
+                    raise RuntimeError(f"the first event of a run is run_started, not {event}")
+                run = begin(event)
+            else:
+                run = apply(run, event)
+        self._run = run
+        await self._journal.record(*events)
+        for event in events:
+            self._observers.notify(event)

@@ -1,0 +1,137 @@
+"""Settles what becomes of a task: journal, dispatcher, group and tracker are told the same thing, in this order."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from maestro.engine.closing import Closing
+from maestro.engine.context import Failure, RunContext
+from maestro.engine.phases import GroupPhases
+from maestro.integration.queue import SentBack
+from maestro.model.events import Landed, TaskBlocked, TaskCancelled, TaskFailed, TaskRequeued, Warned
+from maestro.model.gate import GateRed
+from maestro.model.outcome import FailureKind, LimitHit, Outcome, Succeeded, describe
+from maestro.model.retry import Counts
+from maestro.model.states import TaskState
+from maestro.model.task import Progress
+from maestro.planning.schedule import Dispatcher
+from maestro.trackers.base import Note
+
+
+class Settling:
+    """Keeps the counts of each task and carries out what was decided about it."""
+
+    def __init__(self, context: RunContext, dispatcher: Dispatcher, closing: Closing, phases: GroupPhases) -> None:
+        self._context = context
+        self._dispatcher = dispatcher
+        self._closing = closing
+        self._phases = phases
+        self._failures: dict[str, list[Failure]] = defaultdict(list)
+        self._attempts: dict[str, int] = defaultdict(int)
+        self._conflicts: dict[str, int] = defaultdict(int)
+        self._holds: dict[str, int] = defaultdict(int)
+        self.landed: list[str] = []
+
+    def note(self, reason: str = "", *, commit: str | None = None, saved_ref: str | None = None) -> Note:
+        """What goes to the tracker with a new state."""
+        context = self._context
+        return Note(
+            run_id=context.run_id,
+            reason=reason,
+            commit=commit,
+            branch=context.recorder.run.branch,
+            saved_ref=saved_ref,
+        )
+
+    def counts(self, task: str) -> Counts:
+        """What the task has used up."""
+        return Counts(
+            attempts=self._attempts[task],
+            allowed=self._context.options.attempts,
+            conflicts=self._conflicts[task],
+            holds=self._holds[task],
+        )
+
+    def failures(self, task: str) -> tuple[Failure, ...]:
+        """What went wrong before, for the next prompt (A-8)."""
+        return tuple(self._failures[task])
+
+    def counted(self, task: str, outcome: Outcome, saved_ref: str | None) -> None:
+        """Count an ended attempt; one that waited for a limit counts as a hold only."""
+        if isinstance(outcome, LimitHit):
+            self._holds[task] += 1
+            return
+        self._holds[task] = 0
+        self._attempts[task] += 1
+        if not isinstance(outcome, Succeeded):
+            tail = getattr(outcome, "output_tail", "")
+            self._remember(task, describe(outcome), tail, saved_ref)
+
+    def sent_back(self, verdict: SentBack, saved_ref: str | None) -> None:
+        """Count work that landing sent back. A conflict gives the attempt back: it was nobody's failure."""
+        tail = verdict.gate.output_tail if isinstance(verdict.gate, GateRed) else ""
+        self._remember(verdict.task, verdict.reason, tail, saved_ref)
+        if verdict.kind is FailureKind.CONFLICT:
+            self._conflicts[verdict.task] += 1
+            self._attempts[verdict.task] -= 1
+
+    def _remember(self, task: str, reason: str, tail: str, saved_ref: str | None) -> None:
+        number = len(self._context.recorder.run.tasks[task].attempts)
+        self._failures[task].append(Failure(attempt=number, reason=reason, output_tail=tail, saved_ref=saved_ref))
+
+    async def again(self, task: str, reason: str) -> None:
+        """Another attempt will follow."""
+        await self._context.recorder.record(TaskRequeued(at=self._context.clock.now(), task=task, reason=reason))
+        self._dispatcher.back(task)
+
+    async def landed_as(self, task: str, commit: str | None) -> bool:
+        """The landing queue has recorded it; whether the task's group has ended with it."""
+        self._dispatcher.landed(task)
+        self.landed.append(task)
+        self._closing.write(task, Progress.DONE, self.note(commit=commit))
+        return await self._phases.task_moved(task) is not None
+
+    async def unchanged(self, task: str, branch: str, summary: str) -> None:
+        """An explicit no_change counts as landed, with no commit (A-3)."""
+        await self._context.recorder.record(
+            Landed(at=self._context.clock.now(), task=task, commit=None, branch=branch, remark=summary)
+        )
+        await self.landed_as(task, None)
+
+    async def failed(self, task: str, reason: str, saved_ref: str | None) -> None:
+        """No attempts left."""
+        await self._context.recorder.record(
+            TaskFailed(at=self._context.clock.now(), task=task, reason=reason, saved_ref=saved_ref)
+        )
+        await self._over(task, Progress.OPEN, reason, saved_ref)
+
+    async def blocked(self, task: str, reason: str, saved_ref: str | None) -> None:
+        """It cannot go on without a person, or without something that did not land."""
+        if self._context.recorder.run.tasks[task].state is TaskState.BLOCKED:
+            return
+        await self._context.recorder.record(
+            TaskBlocked(at=self._context.clock.now(), task=task, reason=reason, saved_ref=saved_ref)
+        )
+        if self._context.recorder.run.tasks[task].attempts:
+            await self._over(task, Progress.BLOCKED, reason, saved_ref)
+        else:
+            await self._phases.task_moved(task)
+
+    async def cancelled(self, task: str, reason: str, saved_ref: str | None) -> None:
+        """The run was stopped; the task stays open in the tracker."""
+        await self._context.recorder.record(
+            TaskCancelled(at=self._context.clock.now(), task=task, reason=reason, saved_ref=saved_ref)
+        )
+        self._closing.write(task, Progress.OPEN, self.note(reason, saved_ref=saved_ref))
+        await self._phases.task_moved(task)
+
+    async def _over(self, task: str, progress: Progress, reason: str, saved_ref: str | None) -> None:
+        self._closing.write(task, progress, self.note(reason, saved_ref=saved_ref))
+        await self._phases.task_moved(task)
+        for blocked in self._dispatcher.failed(task):
+            if blocked.task != task:
+                await self.blocked(blocked.task, blocked.reason, None)
+
+    async def warn(self, message: str, task: str | None = None) -> None:
+        """Say something a person should know."""
+        await self._context.recorder.record(Warned(at=self._context.clock.now(), message=message, task=task))

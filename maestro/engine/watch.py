@@ -1,0 +1,164 @@
+"""The three clocks over a running attempt (A-4): no event, events but no end, an end but no exit."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from maestro.agents.base import Reader
+from maestro.executors.base import Running
+from maestro.model.outcome import Clock3
+from maestro.proc.request import Exit
+
+TICK_SECONDS = 1.0
+"""How often the output of an agent that streams is read while it works."""
+
+_CHUNK = 1 << 18
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """Limits in seconds; None switches a clock off."""
+
+    silent_seconds: float | None
+    total_seconds: float | None
+    exit_seconds: float | None
+
+
+@dataclass(frozen=True)
+class Exited:
+    """The process ended by itself."""
+
+    exit: Exit
+
+
+@dataclass(frozen=True)
+class RanOut:
+    """A clock ran out."""
+
+    clock: Clock3
+    limit_seconds: float
+
+
+@dataclass(frozen=True)
+class StopAsked:
+    """The run wants it stopped."""
+
+
+class Tail:
+    """Reads what a growing file has gained."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+
+    def read(self, take: Callable[[bytes], None]) -> bool:
+        """Hand over all that is new, in chunks; whether there was anything."""
+        grown = False
+        with suppress(OSError), self._path.open("rb") as file:
+            file.seek(self._offset)
+            while chunk := file.read(_CHUNK):
+                self._offset += len(chunk)
+                grown = True
+                take(chunk)
+        return grown
+
+
+class Watch:
+    """One running attempt under its clocks."""
+
+    def __init__(
+        self,
+        running: Running,
+        reader: Reader | None,
+        stdout: Path,
+        clocks: Clocks,
+        monotonic: Callable[[], float],
+        note: Callable[[str], None],
+    ) -> None:
+        """`reader` None: the agent does not stream, its output means nothing until it ends."""
+        self._running = running
+        self._reader = reader
+        self._tail = Tail(stdout)
+        self._clocks = clocks
+        self._monotonic = monotonic
+        self._note = note
+
+    async def until_end(self, stop: asyncio.Event) -> Exited | RanOut | StopAsked:
+        """Wait for the exit, a clock or a wish to stop, whichever comes first. Stops nothing itself."""
+        exited = asyncio.create_task(self._running.wait())
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            started = heard = self._monotonic()
+            ended: float | None = None
+            while True:
+                timeout = self._next_wake(started)
+                await asyncio.wait({exited, stopping}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+                now = self._monotonic()
+                if self._read():
+                    heard, ended = now, None
+                if self._reader is not None and self._reader.ended and ended is None:
+                    ended = now
+                if exited.done():
+                    return Exited(exited.result())
+                if stopping.done():
+                    return StopAsked()
+                if (out := self._ran_out(now, started, heard, ended)) is not None:
+                    return out
+        finally:
+            for task in (exited, stopping):
+                task.cancel()
+
+    def read_rest(self) -> None:
+        """After the end: whatever was still unread."""
+        self._read()
+
+    def _next_wake(self, started: float) -> float | None:
+        if self._reader is not None:
+            return TICK_SECONDS
+        if self._clocks.total_seconds is None:
+            return None
+        return max(started + self._clocks.total_seconds - self._monotonic(), 0.0) + 0.01
+
+    def _read(self) -> bool:
+        if self._reader is None:
+            return False
+
+        def take(chunk: bytes, reader: Reader = self._reader) -> None:
+            for note in reader.feed(chunk):
+                self._note(note)
+
+        return self._tail.read(take)
+
+    def _ran_out(self, now: float, started: float, heard: float, ended: float | None) -> RanOut | None:
+        limits = self._clocks
+        if ended is not None and limits.exit_seconds is not None and now - ended >= limits.exit_seconds:
+            return RanOut(Clock3.NO_EXIT, limits.exit_seconds)
+        if (
+            self._reader is not None
+            and ended is None
+            and limits.silent_seconds is not None
+            and now - heard >= limits.silent_seconds
+        ):
+            return RanOut(Clock3.SILENT, limits.silent_seconds)
+        if limits.total_seconds is not None and now - started >= limits.total_seconds:
+            return RanOut(Clock3.NO_END, limits.total_seconds)
+        return None
+
+
+def tail_of(path: Path, limit_bytes: int = 4096) -> str:
+    """The last whole lines of a file, at most `limit_bytes`; empty when it is not there."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - limit_bytes, 0))
+            data = file.read()
+    except OSError:
+        return ""
+    if size > limit_bytes:
+        data = data.partition(b"\n")[2] or data
+    return data.decode("utf-8", "replace").strip()

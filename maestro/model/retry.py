@@ -1,0 +1,126 @@
+"""What follows an attempt: a pure policy from outcome and counts to a decision (A-8)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated, Literal, assert_never
+
+from pydantic import Field
+
+from maestro.model.outcome import (
+    AgentBlocked,
+    Cancelled,
+    Failed,
+    FailureKind,
+    LimitHit,
+    Lost,
+    Outcome,
+    Succeeded,
+    TimedOut,
+    describe,
+)
+from maestro.model.record import Record
+
+HOPELESS = frozenset({FailureKind.SPAWN, FailureKind.DENIED})
+"""Failures that the same attempt once more cannot mend: the configuration must change first."""
+
+HOLD_BASE_SECONDS = 60.0
+HOLD_MAX_SECONDS = 3600.0
+
+
+class Submit(Record):
+    """The work goes to the landing queue (or, with no change, straight to landed)."""
+
+    kind: Literal["submit"] = "submit"
+
+
+class Retry(Record):
+    """Another attempt."""
+
+    kind: Literal["retry"] = "retry"
+    reason: str
+
+
+class Hold(Record):
+    """The agent's account rests until then; the attempt does not count."""
+
+    kind: Literal["hold"] = "hold"
+    until: datetime
+    reason: str
+
+
+class GiveUp(Record):
+    """The task is failed."""
+
+    kind: Literal["give_up"] = "give_up"
+    reason: str
+
+
+class AskPerson(Record):
+    """The task is blocked until a person has looked."""
+
+    kind: Literal["ask_person"] = "ask_person"
+    reason: str
+
+
+class Stop(Record):
+    """The task is cancelled with the run."""
+
+    kind: Literal["stop"] = "stop"
+    reason: str
+
+
+Decision = Annotated[Submit | Retry | Hold | GiveUp | AskPerson | Stop, Field(discriminator="kind")]
+
+
+class Counts(Record):
+    """What a task has used up so far, the attempt just ended included."""
+
+    attempts: int  # those that count against the allowance
+    allowed: int
+    conflicts: int = 0  # times it was sent back for a conflict
+    conflicts_allowed: int = 2
+    holds: int = 0  # limits hit in a row
+
+
+def decide(outcome: Outcome, counts: Counts, now: datetime) -> Decision:
+    """What follows an ended attempt.
+
+    A limit hit rests until the time the provider names, else 60 s doubling to an hour (with the number of holds).
+    """
+    match outcome:
+        case Succeeded():
+            return Submit()
+        case Cancelled():
+            return Stop(reason=outcome.reason)
+        case AgentBlocked():
+            return AskPerson(reason=f"the agent is blocked: {outcome.reason}")
+        case LimitHit():
+            pause = min(HOLD_BASE_SECONDS * 2 ** min(counts.holds, 10), HOLD_MAX_SECONDS)
+            until = outcome.reset_at or now + timedelta(seconds=pause)
+            return Hold(until=max(until, now), reason=outcome.reason)
+        case Failed() if outcome.failure in HOPELESS:
+            return GiveUp(reason=outcome.reason)
+        case Failed() | TimedOut() | Lost():
+            return _retry_or_give_up(describe(outcome), counts)
+        case _ as never:
+            assert_never(never)
+
+
+def decide_sent_back(kind: FailureKind, reason: str, counts: Counts) -> Decision:
+    """What follows when landing sent the work back.
+
+    A conflict is requeued on the new base a bounded number of times, whatever the allowance of attempts, for it is
+    nobody's failure; then it is left to the user (M-3). A red gate counts as a failed attempt (M-5).
+    """
+    if kind is FailureKind.CONFLICT:
+        if counts.conflicts < counts.conflicts_allowed:
+            return Retry(reason=reason)
+        return AskPerson(reason=f"{reason}; sent back {counts.conflicts} times, left to you")
+    return _retry_or_give_up(reason, counts)
+
+
+def _retry_or_give_up(reason: str, counts: Counts) -> Decision:
+    if counts.attempts < counts.allowed:
+        return Retry(reason=reason)
+    return GiveUp(reason=reason)

@@ -1,0 +1,205 @@
+"""A run as data: the fold of its events. The engine, every view and the result object read the same value."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from maestro.model.events import (
+    AttemptEnded,
+    AttemptSpawned,
+    AttemptStarting,
+    CheckoutChanged,
+    ConflictSeen,
+    DispatchStopped,
+    Event,
+    GateEnded,
+    GroupMoved,
+    Landed,
+    Landing,
+    RunEnded,
+    RunStarted,
+    TaskBlocked,
+    TaskCancelled,
+    TaskFailed,
+    TaskRequeued,
+    TrackerWritten,
+    Warned,
+)
+from maestro.model.outcome import Outcome, Succeeded
+from maestro.model.record import Record
+from maestro.model.states import GroupPhase, GroupStatus, RunStatus, TaskState, check_move
+
+
+class Attempt(Record):
+    """One try at a task."""
+
+    number: int
+    attempt_id: str
+    agent: str
+    subagent: str | None
+    skills: tuple[str, ...]
+    base: str
+    branch: str
+    workspace: str
+    started_at: datetime
+    pid: int | None = None
+    pid_started: float | None = None
+    ended_at: datetime | None = None
+    outcome: Outcome | None = None
+
+
+class TaskRun(Record):
+    """One task in this run."""
+
+    id: str
+    title: str = ""
+    history: tuple[TaskState, ...] = (TaskState.PENDING,)
+    attempts: tuple[Attempt, ...] = ()
+    conflicts: int = 0
+    commit: str | None = None
+    reason: str = ""
+    saved_ref: str | None = None
+    tracker_error: str | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def state(self) -> TaskState:
+        """Where it stands now."""
+        return self.history[-1]
+
+
+class GroupRun(Record):
+    """One marker group in this run."""
+
+    id: str
+    tasks: tuple[str, ...]
+    phase: GroupPhase = GroupPhase.PRE_EXECUTION
+    status: GroupStatus = GroupStatus.PENDING
+    refreshed: bool = False
+    errors: tuple[str, ...] = ()
+
+
+class Run(Record):
+    """One execution of a plan."""
+
+    start: RunStarted
+    status: RunStatus = RunStatus.RUNNING
+    tip: str  # of the integration branch, as far as this run moved it
+    branch: str
+    tasks: dict[str, TaskRun]
+    groups: dict[str, GroupRun]
+    warnings: tuple[str, ...] = ()
+    stopped: str | None = None  # why nothing new starts
+    landing: Landing | None = None  # said, not yet confirmed
+    gates: int = 0
+    ended_at: datetime | None = None
+    reason: str = ""
+    metrics: dict[str, Any] = Field(default_factory=dict)
+
+
+def begin(event: RunStarted) -> Run:
+    """The run right after its first event."""
+    tasks = {task: TaskRun(id=task, title=event.titles.get(task, "")) for task in event.tasks}
+    groups = {group: GroupRun(id=group, tasks=members) for group, members in event.groups.items()}
+    return Run(start=event, tip=event.base, branch=event.integration_branch, tasks=tasks, groups=groups)
+
+
+def apply(run: Run, event: Event) -> Run:
+    """The run after one more event; IllegalMove where the table of states does not allow it."""
+    match event:
+        case AttemptStarting() | AttemptSpawned() | AttemptEnded():
+            return _with_task(run, _attempt_event(run.tasks[event.task], event))
+        case TaskRequeued() | Landed() | TaskFailed() | TaskBlocked() | TaskCancelled():
+            return _task_event(run, event)
+        case ConflictSeen():
+            task = run.tasks[event.task]
+            return _with_task(run, task.model_copy(update={"conflicts": task.conflicts + 1}))
+        case GroupMoved():
+            return _group_event(run, event)
+        case Warned():
+            return run.model_copy(update={"warnings": (*run.warnings, event.message)})
+        case CheckoutChanged():
+            said = "your checkout changed: " + "; ".join(event.changes)
+            return run.model_copy(update={"warnings": (*run.warnings, said)})
+        case DispatchStopped():
+            return run.model_copy(update={"stopped": event.reason})
+        case Landing():
+            return run.model_copy(update={"landing": event})
+        case GateEnded():
+            return run.model_copy(update={"gates": run.gates + 1})
+        case TrackerWritten() if event.error is not None:
+            return _with_task(run, run.tasks[event.task].model_copy(update={"tracker_error": event.error}))
+        case RunEnded():
+            changes = {"status": event.status, "reason": event.reason, "metrics": event.metrics, "ended_at": event.at}
+            return run.model_copy(update=changes)
+        case _:
+            return run
+
+
+def _with_task(run: Run, task: TaskRun) -> Run:
+    return run.model_copy(update={"tasks": {**run.tasks, task.id: task}})
+
+
+def moved(task: TaskRun, to: TaskState, **changes: Any) -> TaskRun:
+    """The task one legal move on."""
+    check_move(task.id, task.history, to)
+    return task.model_copy(update={"history": (*task.history, to), **changes})
+
+
+def _attempt_event(task: TaskRun, event: AttemptStarting | AttemptSpawned | AttemptEnded) -> TaskRun:
+    match event:
+        case AttemptStarting():
+            attempt = Attempt(
+                number=event.attempt,
+                attempt_id=event.attempt_id,
+                agent=event.agent,
+                subagent=event.subagent,
+                skills=event.skills,
+                base=event.base,
+                branch=event.branch,
+                workspace=event.workspace,
+                started_at=event.at,
+            )
+            return moved(task, TaskState.RUNNING, attempts=(*task.attempts, attempt), reason="")
+        case AttemptSpawned():
+            return _with_last(task, pid=event.pid, pid_started=event.pid_started)
+        case AttemptEnded():
+            task = _with_last(task, ended_at=event.at, outcome=event.outcome)
+            if isinstance(event.outcome, Succeeded) and not event.outcome.no_change:
+                return moved(task, TaskState.SUBMITTED)
+            return task  # what follows is the policy's word: requeued, failed, blocked, cancelled or landed
+
+
+def _with_last(task: TaskRun, **changes: Any) -> TaskRun:
+    last = task.attempts[-1].model_copy(update=changes)
+    return task.model_copy(update={"attempts": (*task.attempts[:-1], last)})
+
+
+def _task_event(run: Run, event: TaskRequeued | Landed | TaskFailed | TaskBlocked | TaskCancelled) -> Run:
+    task = run.tasks[event.task]
+    match event:
+        case TaskRequeued():
+            return _with_task(run, moved(task, TaskState.PENDING, reason=event.reason))
+        case Landed():
+            landed = moved(task, TaskState.LANDED, commit=event.commit, ended_at=event.at, reason="")
+            tip = event.commit or run.tip
+            return _with_task(run, landed).model_copy(update={"tip": tip, "branch": event.branch})
+        case TaskFailed():
+            to = TaskState.FAILED
+        case TaskBlocked():
+            to = TaskState.BLOCKED
+        case TaskCancelled():
+            to = TaskState.CANCELLED
+    over = moved(task, to, reason=event.reason, saved_ref=event.saved_ref, ended_at=event.at)
+    return _with_task(run, over)
+
+
+def _group_event(run: Run, event: GroupMoved) -> Run:
+    group = run.groups[event.group]
+    changes: dict[str, Any] = {"phase": event.phase, "status": event.status, "errors": (*group.errors, *event.errors)}
+    if event.refreshed is not None:
+        changes["refreshed"] = event.refreshed
+    return run.model_copy(update={"groups": {**run.groups, group.id: group.model_copy(update=changes)}})

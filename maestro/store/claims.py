@@ -1,0 +1,99 @@
+"""Which live run holds which tasks and groups of a repository (E-8).
+
+Every run holds a kernel lock on `locks/live/<run>.json` for its lifetime; the file says what it claims. A run that
+died holds no lock, so its claims count for nothing, however old or young they are. Claiming looks at all live
+runs under one short lock, so two runs that start at once cannot both win.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from maestro.errors import Busy, StateError
+from maestro.store.filelocks import locked
+
+
+class Claim:
+    """What one run holds, until `release` or its death."""
+
+    def __init__(self, fd: int, path: Path) -> None:
+        self._fd = fd
+        self.path = path
+
+    def release(self) -> None:
+        """Give everything back."""
+        self.path.unlink(missing_ok=True)
+        os.close(self._fd)
+
+
+def claim(
+    locks: Path, *, run_id: str, since: str, backlog: str, tasks: Collection[str], groups: Collection[str]
+) -> Claim:
+    """Claim tasks of one backlog and groups for a run; Busy names who holds one of them since when."""
+    live = locks / "live"
+    try:
+        live.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(f"the lock folder {live} cannot be made: {error.strerror}") from error
+    with locked(locks / "claim.lock"):
+        for other in live_claims(locks):
+            _refuse_shared(other, run_id, backlog, tasks, groups)
+        path = live / f"{run_id}.json"
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            body = {
+                "run_id": run_id,
+                "pid": os.getpid(),
+                "since": since,
+                "backlog": backlog,
+                "tasks": sorted(tasks),
+                "groups": sorted(groups),
+            }
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, json.dumps(body).encode(), 0)
+        except BlockingIOError as error:
+            os.close(fd)
+            raise Busy(f"run {run_id} is already under way", hint="choose another --run-id") from error
+        except OSError as error:
+            os.close(fd)
+            raise StateError(f"{path} cannot be written: {error.strerror}") from error
+        return Claim(fd, path)
+
+
+def _refuse_shared(
+    other: dict[str, Any], run_id: str, backlog: str, tasks: Collection[str], groups: Collection[str]
+) -> None:
+    who = f"run {other['run_id']} (process {other['pid']}, since {other['since']})"
+    hint = "wait for it with `maestro wait`, or run other tasks"
+    if other["run_id"] == run_id:
+        raise Busy(f"{who} is already under way", hint="choose another --run-id")
+    if shared := sorted(set(groups) & set(other["groups"])):
+        raise Busy(f"group {shared[0]} is held by {who}", hint=hint)
+    if other["backlog"] == backlog and (shared := sorted(set(tasks) & set(other["tasks"]))):
+        more = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
+        raise Busy(f"task {shared[0]}{more} is held by {who}", hint=hint)
+
+
+def live_claims(locks: Path) -> list[dict[str, Any]]:
+    """Claims of runs whose coordinator is alive, as the kernel says; files of dead runs are left for the janitor."""
+    found = []
+    for path in sorted((locks / "live").glob("*.json")):
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with contextlib.suppress(ValueError):  # locked, but its first words are not written yet
+                found.append(json.loads(os.read(fd, 1 << 26)))
+        finally:
+            os.close(fd)
+    return found

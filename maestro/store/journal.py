@@ -1,0 +1,173 @@
+"""The journal of a run: append-only JSON lines, the one truth that everything else is folded from.
+
+Format, version 1
+    line 1   {"journal": "maestro", "version": 1}
+    line 2…  one event each (maestro.model.events), as compact JSON, ended by a newline
+
+A record is whole when its newline is there and it parses. A tail that is torn (power loss, kill -9, full disk) is
+cut at the last whole record when the journal is opened for writing, and reported. A bad record *before* a good
+one is not a torn tail but damage, and is refused: cutting there would forget what happened afterwards.
+
+Durability: one fdatasync per batch. Whoever records waits until its record is on disk; all that is recorded
+meanwhile goes into the next batch, so ten agents cost one sync, not ten.
+
+Rejected: SQLite (a torn WAL cannot be read with `tail`, and one writer needs no transactions); a checksum per line
+(the newline and the parser catch what file systems do to an appended tail, and `jq` still reads the file);
+a binary format (nobody can look into it at three in the morning).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from maestro.errors import StateError
+from maestro.model.events import EVENT, Event
+from maestro.model.record import Record
+
+VERSION = 1
+_HEADER = json.dumps({"journal": "maestro", "version": VERSION}).encode() + b"\n"
+
+
+class Recovered(Record):
+    """What reading a journal gave: its events, where the last whole record ends, and how many bytes are torn."""
+
+    events: tuple[Event, ...]
+    good_bytes: int
+    torn_bytes: int
+
+
+def read_journal(path: Path) -> Recovered:
+    """Read a journal; StateError where it is missing, damaged in the middle or of another version."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise StateError(f"the journal {path} cannot be read: {error.strerror}") from error
+    header_end = data.find(b"\n") + 1
+    if header_end == 0:
+        return Recovered(events=(), good_bytes=0, torn_bytes=len(data))
+    _check_header(path, data[:header_end])
+    events: list[Event] = []
+    good = header_end
+    for start, end in _lines(data, header_end):
+        event = _parse(data[start:end])
+        if event is None:
+            break
+        events.append(event)
+        good = end
+    if good < len(data) and any(_parse(data[start:end]) is not None for start, end in _lines(data, _next(data, good))):
+        raise StateError(
+            f"the journal {path} is damaged at byte {good}, before records that are whole",
+            hint="move the run's folder away and start a new run; landed work is on the integration branch",
+        )
+    return Recovered(events=tuple(events), good_bytes=good, torn_bytes=len(data) - good)
+
+
+def _check_header(path: Path, line: bytes) -> None:
+    try:
+        header = json.loads(line)
+        version = header["version"] if header.get("journal") == "maestro" else None
+    except (ValueError, AttributeError, KeyError, TypeError):
+        version = None
+    if version is None:
+        raise StateError(f"{path} is not a journal of maestro")
+    if version != VERSION:
+        raise StateError(
+            f"the journal {path} is of version {version}, this maestro reads version {VERSION}",
+            hint="use the maestro that wrote it, or start a new run",
+        )
+
+
+def _lines(data: bytes, start: int) -> Iterator[tuple[int, int]]:
+    """Byte ranges of whole lines from `start` on."""
+    while (end := data.find(b"\n", start) + 1) > 0:
+        yield start, end
+        start = end
+
+
+def _next(data: bytes, start: int) -> int:
+    """Start of the line after the one that begins at `start`."""
+    end = data.find(b"\n", start)
+    return len(data) if end < 0 else end + 1
+
+
+def _parse(line: bytes) -> Event | None:
+    try:
+        return EVENT.validate_json(line)
+    except ValidationError:
+        return None
+
+
+class Journal:
+    """A journal open for writing by the one coordinator of its run."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make it; a torn tail is cut (`torn_bytes` says how much). StateError when that cannot be done."""
+        self.path = path
+        self.torn_bytes = 0
+        self._queue: list[tuple[bytes, asyncio.Future[None]]] = []
+        self._flusher: asyncio.Task[None] | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and path.stat().st_size:
+                recovered = read_journal(path)
+                self._size, self.torn_bytes = recovered.good_bytes, recovered.torn_bytes
+            else:
+                self._size = 0
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            os.ftruncate(self._fd, self._size)
+            if self._size == 0:
+                self._write(_HEADER)
+        except OSError as error:
+            raise StateError(f"the journal {path} cannot be written: {error.strerror}") from error
+
+    async def record(self, *events: Event) -> None:
+        """Append events; returns when they are on disk. StateError when the disk refuses, and then none is kept."""
+        payload = b"".join(event.model_dump_json(exclude_defaults=False).encode() + b"\n" for event in events)
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append((payload, future))
+        if self._flusher is None or self._flusher.done():
+            self._flusher = asyncio.create_task(self._flush(), name="journal")
+        await asyncio.shield(future)
+
+    async def _flush(self) -> None:
+        while self._queue:
+            batch, self._queue = self._queue, []
+            try:
+                await asyncio.to_thread(self._write, b"".join(payload for payload, _ in batch))
+            except OSError as error:
+                for _, future in batch:
+                    if not future.cancelled():
+                        future.set_exception(
+                            StateError(
+                                f"the journal {self.path} cannot be written: {error.strerror}",
+                                hint="free some space; nothing is started that is not written down first",
+                            )
+                        )
+            else:
+                for _, future in batch:
+                    if not future.cancelled():
+                        future.set_result(None)
+
+    def _write(self, payload: bytes) -> None:
+        """Write at the known end and sync; a half-written batch is cut off again, so that no reader meets it."""
+        try:
+            written = 0
+            while written < len(payload):
+                written += os.pwrite(self._fd, payload[written:], self._size + written)
+            os.fdatasync(self._fd)
+        except OSError:
+            os.ftruncate(self._fd, self._size)
+            raise
+        self._size += len(payload)
+
+    async def close(self) -> None:
+        """Wait for what is under way, then close."""
+        if self._flusher is not None:
+            await self._flusher
+        os.close(self._fd)
