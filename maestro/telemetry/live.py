@@ -1,0 +1,157 @@
+"""The live table on a terminal. `render` is pure: a view in, something rich can print out.
+
+It is drawn again when something happened and once a second for the clocks, never more than ten times a second, so
+that watching costs next to nothing (Q-2).
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from maestro.clock import Clock
+from maestro.model.events import Event, RunStarted
+from maestro.model.run import Run, apply, begin
+from maestro.model.states import FINAL, TaskState
+from maestro.model.view import RunView, TaskView, view_of
+from maestro.telemetry.plain import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TICK_SECONDS = 1.0
+SHORTEST_SECONDS = 0.1
+
+STYLES = {
+    TaskState.PENDING: "dim",
+    TaskState.RUNNING: "cyan",
+    TaskState.SUBMITTED: "blue",
+    TaskState.LANDED: "green",
+    TaskState.FAILED: "bold red",
+    TaskState.BLOCKED: "yellow",
+    TaskState.CANCELLED: "magenta",
+}
+
+_ORDER = {
+    TaskState.RUNNING: 0,
+    TaskState.SUBMITTED: 1,
+    TaskState.FAILED: 2,
+    TaskState.BLOCKED: 3,
+    TaskState.CANCELLED: 4,
+    TaskState.PENDING: 5,
+    TaskState.LANDED: 6,
+}
+"""What needs eyes first, where not all tasks fit on the screen."""
+
+
+def render(view: RunView, height: int) -> RenderableType:
+    """The run as a heading, a bar and a table that fits into `height` lines."""
+    room = max(3, height - 7 - min(3, len(view.warnings)))
+    shown = _fitting(view.tasks, room)
+    parts: list[RenderableType] = [_heading(view), _bar(view), _table(shown)]
+    if len(shown) < len(view.tasks):
+        parts.append(Text(f"… and {len(view.tasks) - len(shown)} more tasks", style="dim"))
+    parts += [Text(f"warning: {one_line(said)}", style="yellow", overflow="ellipsis") for said in view.warnings[-3:]]
+    if view.stopped:
+        parts.append(Text(f"nothing new is started: {one_line(view.stopped)}", style="bold yellow"))
+    return Group(*parts)
+
+
+def _heading(view: RunView) -> Text:
+    text = Text.assemble(("run ", "dim"), (view.run_id, "bold"), (f" → {view.integration_branch}  ", "dim"))
+    for state in TaskState:
+        if view.counts[state]:
+            text.append(f"{view.counts[state]} {state}  ", style=STYLES[state])
+    text.append(duration(view.seconds), style="dim")
+    return text
+
+
+def _bar(view: RunView, width: int = 60) -> Text:
+    """How much has landed, and how much never will."""
+    total = max(1, len(view.tasks))
+    landed = width * view.counts[TaskState.LANDED] // total
+    lost = width * sum(view.counts[state] for state in FINAL - {TaskState.LANDED}) // total
+    return Text.assemble(("━" * landed, "green"), ("━" * lost, "red"), ("─" * (width - landed - lost), "dim"))
+
+
+def _fitting(tasks: Sequence[TaskView], room: int) -> list[TaskView]:
+    """As many as fit, the most interesting ones, in their given order."""
+    if len(tasks) <= room:
+        return list(tasks)
+    chosen = {task.id for task in sorted(tasks, key=lambda task: _ORDER[task.state])[: room - 1]}
+    return [task for task in tasks if task.id in chosen]
+
+
+def _table(tasks: Sequence[TaskView]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("task", "state", "try", "time"):
+        table.add_column(name, header_style="dim", no_wrap=True, overflow="ellipsis", max_width=32)
+    table.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)
+    for task in tasks:
+        about = task.reason or (task.commit or "")[:10] or task.title
+        table.add_row(
+            Text(one_line(task.id)),
+            Text(task.state, style=STYLES[task.state]),
+            Text(f"{task.attempt}/{task.attempts_allowed}" if task.attempt else ""),
+            Text("" if task.seconds is None else duration(task.seconds)),
+            Text(one_line(about), style="dim"),
+        )
+    return table
+
+
+def duration(seconds: float) -> str:
+    """`7s`, `3m 07s`, `2h 05m`."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02}s"
+    return f"{whole // 3600}h {whole % 3600 // 60:02}m"
+
+
+class LiveObserver:
+    """An Observer that draws on a terminal; `close` leaves the last picture there and gives the cursor back."""
+
+    def __init__(self, stream: TextIO, clock: Clock) -> None:
+        self._clock = clock
+        self._console = Console(file=stream)
+        self._run: Run | None = None
+        self._live = Live(console=self._console, auto_refresh=False, get_renderable=self._picture, redirect_stdout=False)
+        self._woken = threading.Event()
+        self._closing = threading.Event()
+        self._drawer = threading.Thread(target=self._draw, name="live view", daemon=True)
+
+    def notify(self, event: Event) -> None:
+        """Fold one event; it is drawn soon."""
+        if isinstance(event, RunStarted):
+            self._run = begin(event)
+            self._live.start()
+            self._drawer.start()
+        elif self._run is not None:
+            self._run = apply(self._run, event)
+        self._woken.set()
+
+    def close(self) -> None:
+        """Draw the end, and give the terminal back as it was."""
+        self._closing.set()
+        self._woken.set()
+        if self._drawer.is_alive():
+            self._drawer.join()
+        self._live.stop()
+
+    def _draw(self) -> None:
+        while not self._closing.is_set():
+            self._live.refresh()
+            self._closing.wait(SHORTEST_SECONDS)
+            self._woken.wait(TICK_SECONDS)
+            self._woken.clear()
+
+    def _picture(self) -> RenderableType:
+        if self._run is None:
+            return Text("")
+        return render(view_of(self._run, self._clock.now()), self._console.height)

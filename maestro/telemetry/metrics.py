@@ -1,0 +1,122 @@
+"""What a run cost and what it gained: a fold of its events into the `metrics` of its result (C-1a, O-3)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from maestro.model.events import (
+    AttemptEnded,
+    AttemptStarting,
+    ConflictSeen,
+    Event,
+    GateEnded,
+    GateStarted,
+    Landed,
+    RunEnded,
+    RunStarted,
+    TaskBlocked,
+    TaskCancelled,
+    TaskFailed,
+    TaskRequeued,
+)
+
+
+class Metrics:
+    """An Observer; `values` at any moment. Seconds are wall time."""
+
+    def __init__(self) -> None:
+        self._first: datetime | None = None
+        self._last: datetime | None = None
+        self._level_of: dict[str, int] = {}
+        self._level_spans: dict[int, tuple[datetime, datetime]] = {}
+        self._theoretical: float | None = None
+        self._attempts = 0
+        self._attempt_seconds = 0.0
+        self._requeued = 0
+        self._conflicts = 0
+        self._gates = 0
+        self._gate_seconds = 0.0
+        self._gate_started: dict[tuple[str, tuple[str, ...]], datetime] = {}
+        self._landed = 0
+        self._cost_usd: float | None = None
+        self._tokens: int | None = None
+
+    def notify(self, event: Event) -> None:
+        """Fold one event."""
+        if self._first is None:
+            self._first = event.at
+        self._last = event.at
+        match event:
+            case RunStarted():
+                self._start(event)
+            case AttemptStarting():
+                self._attempts += 1
+                self._reach(event.task, event.at)
+            case AttemptEnded():
+                self._end(event)
+            case TaskRequeued():
+                self._requeued += 1
+            case ConflictSeen():
+                self._conflicts += 1
+            case GateStarted():
+                self._gate_started[event.commit, event.tasks] = event.at
+            case GateEnded():
+                self._judge(event)
+            case Landed() | TaskFailed() | TaskBlocked() | TaskCancelled():
+                self._landed += isinstance(event, Landed)
+                self._reach(event.task, event.at, start=False)
+            case RunEnded() | _:
+                pass
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def values(self) -> dict[str, Any]:
+        """The metrics so far; costs are None where no agent told them."""
+        wall = (self._last - self._first).total_seconds() if self._first and self._last else 0.0
+        return {
+            "wall_seconds": round(wall, 3),
+            "level_seconds": [
+                round((self._level_spans[level][1] - self._level_spans[level][0]).total_seconds(), 3)
+                for level in sorted(self._level_spans)
+            ],
+            "attempt_seconds": round(self._attempt_seconds, 3),
+            "actual_speedup": round(self._attempt_seconds / wall, 2) if wall > 0 else None,
+            "theoretical_speedup": self._theoretical,
+            "attempts": self._attempts,
+            "requeued": self._requeued,
+            "conflicts": self._conflicts,
+            "landed": self._landed,
+            "gates": self._gates,
+            "gate_seconds": round(self._gate_seconds, 3),
+            "cost_usd": None if self._cost_usd is None else round(self._cost_usd, 6),
+            "tokens": self._tokens,
+        }
+
+    def _start(self, event: RunStarted) -> None:
+        self._level_of = {task: number for number, level in enumerate(event.levels) for task in level}
+        if event.levels:
+            self._theoretical = round(len(self._level_of) / len(event.levels), 2)
+
+    def _end(self, event: AttemptEnded) -> None:
+        self._attempt_seconds += event.seconds
+        usage = event.outcome.usage
+        if usage.cost_usd is not None:
+            self._cost_usd = (self._cost_usd or 0.0) + usage.cost_usd
+        if usage.input_tokens is not None or usage.output_tokens is not None:
+            self._tokens = (self._tokens or 0) + (usage.input_tokens or 0) + (usage.output_tokens or 0)
+
+    def _judge(self, event: GateEnded) -> None:
+        started = self._gate_started.pop((event.commit, event.tasks), None)
+        self._gates += 1
+        if started is not None:
+            self._gate_seconds += (event.at - started).total_seconds()
+
+    def _reach(self, task: str, at: datetime, *, start: bool = True) -> None:
+        """A level lasts from its first attempt to the end of its last task."""
+        level = self._level_of.get(task)
+        if level is None or (not start and level not in self._level_spans):
+            return
+        first, last = self._level_spans.get(level, (at, at))
+        self._level_spans[level] = (first, max(last, at))

@@ -1,0 +1,109 @@
+"""One plain line per event, for pipes, logs and continuous integration."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from maestro.model import events as e
+from maestro.model.events import Event
+from maestro.model.gate import GatePassed, GateRed, GateResult, GateSkipped, GateUnjudged
+from maestro.model.outcome import describe
+
+
+class PlainObserver:
+    """An Observer; local time of day, then a sentence."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def notify(self, event: Event) -> None:
+        """Print the line of this event, where it has one."""
+        said = line_of(event)
+        if said is not None:
+            self._stream.write(f"{event.at.astimezone():%H:%M:%S} {one_line(said)}\n")
+            self._stream.flush()
+
+    def close(self) -> None:
+        """The stream belongs to the caller."""
+
+
+def one_line(text: str) -> str:
+    """Without line breaks and control characters: what an agent says must not move anybody's cursor."""
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())
+
+
+def line_of(event: Event) -> str | None:
+    """What happened, in words; None for events that are no news to people."""
+    return _of_task(event) or _of_run(event)
+
+
+def _of_task(event: Event) -> str | None:
+    match event:
+        case e.AttemptStarting():
+            return f"task {event.task}: attempt {event.attempt} started ({event.agent})"
+        case e.AttemptNoted():
+            return f"task {event.task}: {event.note}"
+        case e.AttemptStopping():
+            return f"task {event.task}: stopping its agent: {event.reason}"
+        case e.AttemptEnded():
+            ended = f"attempt {event.attempt} ended after {event.seconds:.1f} s"
+            return f"task {event.task}: {ended}: {describe(event.outcome)}"
+        case e.TaskRequeued():
+            later = f" in {event.delay_seconds:g} s" if event.delay_seconds else ""
+            return f"task {event.task}: tried again{later}: {event.reason}"
+        case e.ConflictSeen():
+            return f"task {event.task}: conflict in {', '.join(event.conflict.paths)}"
+        case e.Landed():
+            what = f"as {event.commit[:10]} on {event.branch}" if event.commit else "without a change"
+            return f"task {event.task}: landed {what}"
+        case e.TaskFailed() | e.TaskBlocked() | e.TaskCancelled():
+            word = event.type.removeprefix("task_")
+            saved = f" (its work is saved under {event.saved_ref})" if event.saved_ref else ""
+            return f"task {event.task}: {word}: {event.reason}{saved}"
+        case e.TrackerWritten() if event.error is not None:
+            return f"task {event.task}: the tracker could not be told: {event.error}"
+        case _:
+            return None
+
+
+def _of_run(event: Event) -> str | None:
+    match event:
+        case e.RunStarted():
+            return (
+                f"run {event.run_id}: {len(event.tasks)} tasks, schedule {event.schedule}, "
+                f"at most {event.max_parallel} at once ({event.max_parallel_reason}), "
+                f"from {event.base_branch} {event.base[:10]} onto {event.integration_branch}"
+            )
+        case e.Warned():
+            return f"warning: {event.message}"
+        case e.GroupMoved():
+            return f"group {event.group}: {event.phase}, {event.status}"
+        case e.GateStarted():
+            return f"testing {', '.join(event.tasks)}: {event.command}"
+        case e.GateEnded():
+            return f"tested {', '.join(event.tasks)}: {gate_words(event.result)}"
+        case e.CheckoutChanged():
+            who = f", by task {event.task}" if event.task else ""
+            return f"your checkout changed{who}: {'; '.join(event.changes)}"
+        case e.DispatchStopped():
+            return f"nothing new is started: {event.reason}"
+        case e.RunEnded():
+            return f"run ended: {event.status}" + (f": {event.reason}" if event.reason else "")
+        case _:
+            return None
+
+
+def gate_words(result: GateResult) -> str:
+    """What a gate answered, in words."""
+    match result:
+        case GatePassed():
+            counted = f", {result.totals.passed} passed" if result.totals else ""
+            return f"green after {result.seconds:.1f} s{counted}"
+        case GateRed():
+            failing = f": {', '.join(result.failing[:3])}" if result.failing else ""
+            more = f" and {len(result.failing) - 3} more" if len(result.failing) > 3 else ""
+            return f"red after {result.seconds:.1f} s{failing}{more}"
+        case GateUnjudged():
+            return f"not judged: {result.reason}"
+        case GateSkipped():
+            return "no tests, as you said"

@@ -1,0 +1,101 @@
+"""The live table: a pure picture of a view, drawn on a real terminal and taken away from it cleanly."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import threading
+
+from rich.console import Console
+
+from maestro.clock import SystemClock
+from maestro.model.run import apply, begin
+from maestro.model.view import RunView, view_of
+from maestro.telemetry.live import LiveObserver, duration, render
+from maestro.testing.story import STORY, at, started, starting
+
+
+def view_after(count: int, second: float) -> RunView:
+    run = begin(STORY[0])  # type: ignore[arg-type]
+    for event in STORY[1:count]:
+        run = apply(run, event)
+    return view_of(run, at(second))
+
+
+def drawn(view: RunView, height: int = 40) -> str:
+    console = Console(file=io.StringIO(), width=100, height=height, color_system=None)
+    with console.capture() as captured:
+        console.print(render(view, height))
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def test_while_two_run() -> None:
+    text = drawn(view_after(6, 7))
+    lines = text.splitlines()
+    assert lines[0] == "run r1 → integration/r1  1 pending  2 running  7s"
+    assert lines[2].split() == ["task", "state", "try", "time"]
+    assert lines[3].split() == ["a", "running", "1/2", "5s", "First"]
+    assert lines[4].split() == ["b", "running", "1/2", "5s", "Second"]
+    assert lines[5].split() == ["c", "pending"]
+
+
+def test_at_the_end() -> None:
+    text = drawn(view_after(len(STORY), 500))
+    assert "1 landed  1 failed  1 blocked  24s" in text
+    assert "b     failed   2/2  15s   conflict in m.py" in text
+
+
+def test_many_tasks_fit_on_a_small_screen_and_the_running_ones_are_seen() -> None:
+    names = tuple(f"t{number}" for number in range(200))
+    run = begin(started(tasks=names, groups={}, dependencies={}, titles={}, levels=()))
+    run = apply(run, starting("t150", 1, 1))
+    text = drawn(view_of(run, at(2)), height=20)
+    assert len(text.splitlines()) <= 20
+    assert "t150" in text
+    assert "… and 188 more tasks" in text
+
+
+def test_what_agents_say_is_no_markup_and_moves_no_cursor() -> None:
+    run = begin(started(tasks=("[red]a",), groups={}, dependencies={}, titles={"[red]a": "\x1b[2J[bold]x"}, levels=()))
+    text = drawn(view_of(run, at(1)))
+    assert "[red]a" in text
+    assert "[2J[bold]x" in text
+    assert "\x1b" not in text
+
+
+def test_durations() -> None:
+    assert [duration(seconds) for seconds in (0.9, 59, 61, 3661)] == ["0s", "59s", "1m 01s", "1h 01m"]
+
+
+def test_the_terminal_gets_its_cursor_back_and_keeps_the_last_picture() -> None:
+    ours, theirs = pty.openpty()
+    seen: list[bytes] = []
+
+    def read() -> None:
+        while True:
+            try:
+                chunk = os.read(ours, 65536)
+            except OSError:  # EIO: the other end is closed
+                return
+            seen.append(chunk)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with open(theirs, "w") as stream:
+        observer = LiveObserver(stream, SystemClock())
+        for event in STORY:
+            observer.notify(event)
+        observer.close()
+    reader.join()
+    os.close(ours)
+    text = b"".join(seen).decode()
+    assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1
+    assert text.rindex("\x1b[?25h") > text.rindex("conflict in m.py")
+    assert threading.active_count() == 1 or all(thread.name != "live view" for thread in threading.enumerate())
+
+
+def test_closed_before_anything_happened() -> None:
+    stream = io.StringIO()
+    LiveObserver(stream, SystemClock()).close()
+    assert stream.getvalue() == ""

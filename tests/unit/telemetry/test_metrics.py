@@ -1,0 +1,44 @@
+"""The metrics of a result, told from the events."""
+
+from __future__ import annotations
+
+from maestro.telemetry.metrics import Metrics
+from maestro.testing.story import DONE, STORY, ended, started
+
+
+def test_a_whole_run() -> None:
+    metrics = Metrics()
+    for event in STORY:
+        metrics.notify(event)
+    assert metrics.values() == {
+        "wall_seconds": 24.0,
+        "level_seconds": [19.0],  # from the first attempt to the end of b; level 2 never began
+        "attempt_seconds": 25.0,
+        "actual_speedup": 1.04,
+        "theoretical_speedup": 1.5,
+        "attempts": 3,
+        "requeued": 1,
+        "conflicts": 1,
+        "landed": 1,
+        "gates": 2,
+        "gate_seconds": 3.0,
+        "cost_usd": 1.0,
+        "tokens": 240,
+    }
+
+
+def test_before_the_first_event_and_without_a_price() -> None:
+    metrics = Metrics()
+    assert metrics.values()["wall_seconds"] == 0
+    assert metrics.values()["actual_speedup"] is None
+    metrics.notify(started(levels=()))
+    assert metrics.values()["cost_usd"] is None
+    assert metrics.values()["tokens"] is None
+    assert metrics.values()["theoretical_speedup"] is None
+
+
+def test_prices_are_added_up() -> None:
+    metrics = Metrics()
+    for _ in range(3):
+        metrics.notify(ended("a", 1, 5, DONE, 1))
+    assert metrics.values()["cost_usd"] == 0.75
