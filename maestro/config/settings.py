@@ -54,7 +54,7 @@ class Settings(Record):
     parallel_execution: bool = True  # false: one at a time
     max_parallel: Count | None = None  # None: cores, memory and disk decide (E-4)
     agent_limits: Limits = Field(default_factory=dict)  # agent, or "*", → how many of its attempts at once
-    group_parallel: Limits = Field(default_factory=dict)  # group, or "*", → how many of its tasks at once
+    group_parallel: Count | None = None  # tasks of one group at once
     min_free_disk_mb: Annotated[int, BeforeValidator(_not_a_bool), Field(ge=0)] = 512
 
     # the agents
@@ -65,9 +65,9 @@ class Settings(Record):
     env_allow: Texts = ()  # variables agents get beyond the allow-list (I-6)
     attempts: Count = 2
     task_timeout: Seconds = 7200.0  # the whole attempt
-    silent_timeout: Seconds = 1200.0  # no event at all
+    silent_timeout: Seconds = 1800.0  # no event at all
     exit_timeout: Seconds = 60.0  # the end was said, the process stays
-    grace_seconds: Wait = 300.0  # after the first ^C
+    grace_seconds: Wait = 600.0  # after the first ^C
     stop_interrupt_seconds: Wait = 10.0  # between INT and TERM
     stop_terminate_seconds: Wait = 5.0  # between TERM and KILL
     refresh_command: Text | None = None  # context before each group (E-2)
@@ -78,7 +78,7 @@ class Settings(Record):
     workspace_root: Path | None = None  # None: a folder of its own outside the repository
     keep_workspaces: bool = False  # landed ones too
     setup: Texts = ()  # commands, run by `sh -c`
-    setup_timeout: Seconds = 600.0
+    setup_timeout: Seconds = 900.0
     copy_files: Texts = Field(default=(), alias="copy")  # `copy` is a method of every pydantic model
     symlink: Texts = ()
 
@@ -96,7 +96,3 @@ class Settings(Record):
     def agent_limit(self, agent: str) -> int | None:
         """How many attempts of this agent may run at once; None: no limit of its own."""
         return self.agent_limits.get(agent, self.agent_limits.get("*"))
-
-    def group_limit(self, group: str) -> int | None:
-        """How many tasks of this group may run at once; None: no limit of its own."""
-        return self.group_parallel.get(group, self.group_parallel.get("*"))

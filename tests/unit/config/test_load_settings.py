@@ -251,15 +251,14 @@ def test_two_that_exclude_each_other_in_one_source_are_refused(tmp_path: Path) -
 def test_lists_and_tables(tmp_path: Path) -> None:
     config(
         tmp_path,
-        'setup = "npm ci"\ncopy = [".env"]\nagent_limits = 3\n'
-        '[group_parallel]\nx = 1\n[keywords]\nqa = ["test"]\nweb = "ui"\n[agents.claude]\nmodel = "m"\n',
+        'setup = "npm ci"\ncopy = [".env"]\nagent_limits = 3\ngroup_parallel = 1\n'
+        '[keywords]\nqa = ["test"]\nweb = "ui"\n[agents.claude]\nmodel = "m"\n',
     )
     settings = load(tmp_path).settings
     assert settings.setup == ("npm ci",)
     assert settings.copy_files == (".env",)
     assert settings.agent_limit("anything") == 3
-    assert settings.group_limit("x") == 1
-    assert settings.group_limit("y") is None
+    assert settings.group_parallel == 1
     assert list(settings.keywords.items()) == [("qa", ("test",)), ("web", ("ui",))]
     assert settings.agents == {"claude": {"model": "m"}}
 

@@ -1,0 +1,80 @@
+"""What every command is given: where it works, how it speaks, and the settings when it asks for them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from maestro.cli.output import Output
+from maestro.errors import BadInput
+
+if TYPE_CHECKING:  # pydantic would cost `maestro --help` a third of its time
+    from maestro.config.load import Loaded
+    from maestro.store.layout import Layout
+
+
+class App:
+    """One call of the command line."""
+
+    def __init__(self, output: Output, environ: Mapping[str, str] | None = None) -> None:
+        self.output = output
+        self.environ = dict(os.environ if environ is None else environ)
+        self.config_file: Path | None = None
+        self._directory = Path.cwd()
+        self._repository: Path | None = None
+
+    @property
+    def directory(self) -> Path:
+        """Where the command works: the current directory, or that of -C."""
+        return self._directory
+
+    @directory.setter
+    def directory(self, value: Path) -> None:
+        self._directory = (Path.cwd() / value.expanduser()).absolute()
+
+    def repository(self) -> Path:
+        """Top of the repository that holds the directory; BadInput outside of one."""
+        if self._repository is None:
+            from maestro.vcs.git import open_repository
+
+            self._check_directory()
+            self._repository = open_repository(self._directory, self.environ).directory
+        return self._repository
+
+    def repository_if_any(self) -> Path | None:
+        """The repository, or None outside of one, for commands that need none."""
+        from maestro.errors import GitError
+
+        self._check_directory()
+        try:
+            return self.repository()
+        except (BadInput, GitError):
+            return None
+
+    def layout(self) -> Layout:
+        """Paths of the state directory."""
+        from maestro.store.layout import Layout
+
+        return Layout(self.repository())
+
+    def load(self, flags: Mapping[str, Any] | None = None, *, repository: Path | None = None) -> Loaded:
+        """All settings, with their warnings said on standard error."""
+        loaded = self.load_silently(flags, repository=repository)
+        for warning in loaded.warnings:
+            self.output.warn(str(warning))
+        return loaded
+
+    def load_silently(self, flags: Mapping[str, Any] | None = None, *, repository: Path | None = None) -> Loaded:
+        """All settings; what was odd about them is left to the caller."""
+        from maestro.config.load import load_settings
+
+        config_file = None
+        if self.config_file is not None:
+            config_file = Path.cwd() / self.config_file.expanduser()
+        return load_settings(repository, config_file, self.environ, flags or {}, self._directory)
+
+    def _check_directory(self) -> None:
+        if not self._directory.is_dir():
+            raise BadInput(f"{self._directory} is not a directory", hint="give -C a directory that exists")

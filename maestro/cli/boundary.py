@@ -1,0 +1,97 @@
+"""The only place that turns errors into words and exit codes.
+
+0 all well · 1 something failed · 2 usage or bad input · 3 blocked or busy · 70 a bug of maestro's own ·
+124 timeout · 130 interrupted
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import click
+
+from maestro.cli import output
+from maestro.cli.app import App
+from maestro.errors import MaestroError
+
+USAGE = 2
+BUG = 70
+INTERRUPTED = 130
+
+
+def guarded(command: click.Command, argv: Sequence[str] | None = None) -> int:
+    """Run the command line; whatever happens, the exit code, with at most one sentence and a hint said."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    output.prepare_streams()
+    app = App(output.Output(as_json=wants_json(args)))
+    code = explained(app, lambda: command.main(args, prog_name="maestro", standalone_mode=False, obj=app))
+    return explained(app, output.flush) or code
+
+
+def explained(app: App, act: Callable[[], object]) -> int:
+    """Do it; an int it returns is the exit code."""
+    try:
+        result = act()
+    except MaestroError as error:
+        return _say(app, error.exit_code, error.message, error.hint)
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "maestro"
+        return _say(app, USAGE, _one_line(error.format_message()), f"see `{path} --help`")
+    except click.ClickException as error:
+        return _say(app, USAGE, _one_line(error.format_message()), "")
+    except (KeyboardInterrupt, click.Abort):
+        return _say(app, INTERRUPTED, "interrupted", "")
+    except Exception as error:
+        return _say(app, BUG, *_bug(app, error))
+    return result if isinstance(result, int) else 0
+
+
+def wants_json(args: Sequence[str]) -> bool:
+    """Whether the answer must be JSON, told from the bare words: a usage error comes before any parsing."""
+    words = list(args[: args.index("--")] if "--" in args else args)
+    return "--json" in words or "--format=json" in words or ("--format", "json") in pairwise(words)
+
+
+def _say(app: App, code: int, message: str, hint: str) -> int:
+    with contextlib.suppress(MaestroError):  # standard output is gone: the exit code has to do
+        app.output.error(message, hint)
+    return code
+
+
+def _one_line(message: str) -> str:
+    return " ".join(message.split())
+
+
+def _bug(app: App, error: Exception) -> tuple[str, str]:
+    """Write the traceback where it can be found again; what to say about it."""
+    import traceback
+
+    what = f"{type(error).__name__}: {_one_line(str(error))}"[:200]
+    try:
+        log = _crash_log(app)
+        log.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="backslashreplace")
+    except OSError:
+        return f"maestro met a bug of its own ({what})", "please report it with the command line you used"
+    return f"maestro met a bug of its own ({what}); the traceback is in {log}", "please report it with that file"
+
+
+def _crash_log(app: App) -> Path:
+    """A new file in the state directory of the repository where there is one, else in the temporary one."""
+    import os
+    import tempfile
+
+    folder = Path(tempfile.gettempdir())
+    for parent in (app.directory, *app.directory.parents):
+        state = parent / ".flow" / "maestro"
+        if state.is_dir() and os.access(state, os.W_OK):
+            folder = state / "crashes"
+            folder.mkdir(exist_ok=True)
+            (folder / ".gitignore").write_text("*\n")  # the state directory never shows up in git status (S-2)
+            break
+    handle, name = tempfile.mkstemp(prefix="maestro-crash-", suffix=".log", dir=folder)
+    os.close(handle)
+    return Path(name)

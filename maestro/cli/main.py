@@ -1,0 +1,53 @@
+"""The `maestro` command: global options, and a table of commands that are imported only when they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from maestro import __version__
+from maestro.cli.app import App
+from maestro.cli.boundary import guarded
+from maestro.cli.lazy import LazyGroup
+from maestro.cli.options import output_options
+
+COMMANDS = {
+    "plan": "Show what would run when, and at the same time as what; changes nothing.",
+    "run": "Run the backlog: agents in workspaces of their own, finished work landed and checked.",
+    "detect": "List the parallel groups of a backlog.",
+    "execute": "Run one parallel group.",
+    "list": "List the groups that ran here, and how they stand.",
+    "status": "Show how runs or a group stand.",
+    "wait": "Wait until a run or a group has ended.",
+    "logs": "Show what the agent of a task printed.",
+    "clean": "Remove workspaces; what is not landed is saved first.",
+    "doctor": "Check everything that can go wrong before a run.",
+    "init": "Write a configuration file with every key explained.",
+    "demo": "See it work: a small repository, eight tasks, no key and no network.",
+    "completion": "Print the completion script of a shell.",
+}
+"""Command → its line in `maestro --help`; the module `maestro.cli.<command>` holds it under the name `command`."""
+
+
+@click.group(
+    cls=LazyGroup,
+    table=COMMANDS,
+    no_args_is_help=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="maestro", message="%(prog)s %(version)s")
+@click.option("-C", "directory", metavar="DIR", default=".", help="Work as if started in DIR.")
+@click.option("--config", metavar="FILE", help="Use FILE instead of .flow/maestro/config.toml.")
+@output_options
+@click.pass_obj
+def maestro(app: App, directory: str, config: str | None) -> None:
+    """Run a backlog of coding tasks with many agents at once, and land the finished work, checked."""
+    app.directory = Path(directory)
+    app.config_file = Path(config) if config else None
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line (that of the process by default); the exit code."""
+    return guarded(maestro, argv)

@@ -1,0 +1,98 @@
+"""Options that several commands share. What the user did not give stays out, so that the configuration can speak."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from maestro.cli.app import App
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+TRACKERS = ("auto", "beads", "taskmaster", "markdown", "epic", "taskfile")
+SCHEDULES = ("auto", "stages", "levels", "dataflow")
+WORKSPACES = ("worktree", "clone", "copy", "none")
+
+_AT_LEAST_ONE = click.IntRange(min=1)
+_SECONDS = click.FloatRange(min=0, min_open=True)
+
+PLAN_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("--tasks-file", {"metavar": "FILE", "help": "The backlog as JSON, JSONL, YAML or markdown; - is standard input."}),
+    ("--tracker", {"type": click.Choice(TRACKERS), "help": "Where the backlog is kept (default: auto)."}),
+    ("--group-id", {"multiple": True, "metavar": "X", "help": "Only this group; may be given several times."}),
+    ("--schedule", {"type": click.Choice(SCHEDULES), "help": "When a task may start (default: auto)."}),
+    ("--allow-overlap", {"is_flag": True, "help": "Let tasks that write the same file run at once."}),
+    ("--keep-going", {"is_flag": True, "help": "After a failure, block only what depends on it."}),
+    ("--max-parallel", {"type": _AT_LEAST_ONE, "metavar": "N", "help": "At most N agents at once."}),
+)
+
+RUN_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+    *PLAN_OPTIONS,
+    ("--agent", {"metavar": "NAME", "help": "The agent: claude, command … (default: claude)."}),
+    ("--agent-command", {"metavar": "CMD", "help": "Any command line as the agent, run by sh -c."}),
+    ("--attempts", {"type": _AT_LEAST_ONE, "metavar": "N", "help": "Tries per task (default: 2)."}),
+    ("--task-timeout", {"type": _SECONDS, "metavar": "SECONDS", "help": "Limit of one attempt (default: 7200)."}),
+    ("--test-command", {"metavar": "CMD", "help": "The check before landing, run by sh -c (default: found)."}),
+    ("--no-tests", {"is_flag": True, "help": "Land without a check."}),
+    ("--test-timeout", {"type": _SECONDS, "metavar": "SECONDS", "help": "Limit of the check (default: 1800)."}),
+    ("--integration-base-branch", {"metavar": "B", "help": "The branch to start from (default: main)."}),
+    ("--land-on-base", {"is_flag": True, "help": "At the end, move that branch to the result."}),
+    ("--workspace", {"type": click.Choice(WORKSPACES), "help": "Where an attempt works (default: worktree)."}),
+    ("--workspace-root", {"metavar": "DIR", "help": "The folder that holds the workspaces."}),
+    ("--write-back", {"is_flag": True, "help": "Keep progress in the task file itself."}),
+)
+"""The flags of C-1a, each with a key and a variable of the same name."""
+
+
+def plan_options(function: F) -> F:
+    """The flags that choose and order tasks; the command gets `flags`, those the user gave."""
+    return _with_flags(function, PLAN_OPTIONS)
+
+
+def run_options(function: F) -> F:
+    """All flags of C-1a, and `run_id`, which is no setting; the command gets `flags`, those the user gave."""
+    wrapped = _with_flags(function, RUN_OPTIONS)
+    return click.option("--run-id", metavar="ID", help="Name of the run (default: one from date and time).")(wrapped)
+
+
+def _with_flags(function: F, options: tuple[tuple[str, dict[str, Any]], ...]) -> F:
+    names = [name.removeprefix("--").replace("-", "_") for name, _ in options]
+
+    @functools.wraps(function)
+    def collecting(*args: Any, **given: Any) -> Any:
+        asked = {name: given.pop(name) for name in names}
+        return function(*args, flags={name: value for name, value in asked.items() if value not in (None, ())}, **given)
+
+    wrapped: Any = collecting
+    for name, attributes in reversed(options):
+        wrapped = click.option(name, **{"default": None, **attributes})(wrapped)
+    result: F = wrapped
+    return result
+
+
+def output_options(function: F) -> F:
+    """`--json` and `--quiet`, understood before and after the command's name."""
+    function = click.option(
+        "--quiet", "-q", is_flag=True, expose_value=False, callback=_set_quiet, help="Leave out words for people."
+    )(function)
+    return click.option(
+        "--json", is_flag=True, expose_value=False, callback=_set_json, help="Answer with one JSON object."
+    )(function)
+
+
+def _set_quiet(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        _app(ctx).output.quiet = True
+
+
+def _set_json(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        _app(ctx).output.as_json = True
+
+
+def _app(ctx: click.Context) -> App:
+    app: App = ctx.find_object(App)  # type: ignore[assignment]  # the boundary always puts one there
+    return app

@@ -1,0 +1,113 @@
+"""The only writer to standard output and standard error of the command line."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from typing import Any, TextIO
+
+from maestro.errors import StateError
+
+
+class Output:
+    """Results go to standard output, words about them to standard error. `as_json`: results are one JSON object."""
+
+    def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
+        self.as_json = as_json
+        self.quiet = quiet
+
+    def text(self, *lines: str) -> None:
+        """Lines of a result."""
+        _write(sys.stdout, "".join(f"{line}\n" for line in lines))
+
+    def json(self, value: Any) -> None:
+        """The one JSON object of a result; plain ASCII, so that no terminal's encoding can break it."""
+        _write(sys.stdout, json.dumps(value, indent=2, default=str) + "\n")
+
+    def raw(self, data: bytes) -> None:
+        """Bytes of a result as they are (logs, pictures)."""
+        sys.stdout.flush()
+        with _broken_pipe_is_fine(sys.stdout):
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+
+    def note(self, line: str) -> None:
+        """A word for people, left out by --quiet."""
+        if not self.quiet:
+            _write(sys.stderr, f"{line}\n")
+
+    def warn(self, message: str) -> None:
+        """Something that does not stop the command."""
+        _write(sys.stderr, f"{colour('Warning:', 'yellow', sys.stderr)} {message}\n")
+
+    def error(self, message: str, hint: str) -> None:
+        """What stopped the command: a sentence, and what to do about it."""
+        said = sentence(message)
+        if self.as_json:
+            self.json({"error": {"message": said, "hint": sentence(hint)}})
+        _write(sys.stderr, f"{colour('Error:', 'red', sys.stderr)} {said}\n")
+        if hint:
+            _write(sys.stderr, f"{colour('Hint:', 'cyan', sys.stderr)} {sentence(hint)}\n")
+
+
+def sentence(clause: str) -> str:
+    """A message as a sentence; a first word that is a name (a path, an option, a key) stays as it is."""
+    clause = clause.strip()
+    first, _, _ = clause.partition(" ")
+    if first.isalpha() and first.islower():
+        clause = clause[:1].upper() + clause[1:]
+    return clause if not clause or clause.endswith((".", "!", "?", ":", "…")) else f"{clause}."
+
+
+def is_screen(stream: TextIO) -> bool:
+    """Whether the stream is a terminal that can be drawn on."""
+    return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def use_colour(stream: TextIO) -> bool:
+    """On such a terminal, unless NO_COLOR is set."""
+    return is_screen(stream) and not os.environ.get("NO_COLOR")
+
+
+def colour(text: str, name: str, stream: TextIO) -> str:
+    """The text in bold and a colour where the stream shows colours."""
+    import click
+
+    return click.style(text, fg=name, bold=True) if use_colour(stream) else text
+
+
+def prepare_streams() -> None:
+    """Names with bytes that are no text are shown escaped instead of ending in a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def flush() -> None:
+    """Push out what is buffered while an error can still be handled."""
+    for stream in (sys.stdout, sys.stderr):
+        with _broken_pipe_is_fine(stream):
+            stream.flush()
+
+
+def _write(stream: TextIO, text: str) -> None:
+    with _broken_pipe_is_fine(stream):
+        stream.write(text)
+        stream.flush()
+
+
+@contextlib.contextmanager
+def _broken_pipe_is_fine(stream: TextIO) -> Any:
+    """`maestro … | head` must neither end in a traceback nor change the exit code."""
+    try:
+        yield
+    except BrokenPipeError:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except OSError as error:
+        with contextlib.suppress(OSError, ValueError):  # or Python would try again, and complain, at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        raise StateError(f"{stream.name} cannot be written: {error.strerror}") from error
