@@ -41,7 +41,7 @@ find_python() { # sets `python`; otherwise `almost` says what was found and why 
     for each in $(candidates); do
         command -v "$each" >/dev/null 2>&1 || continue
         found=$(python_version "$each") || continue # a shim that points nowhere
-        case $found in "$version"*) ;; *) continue ;; esac
+        case $found in ${version:+"$version".}*) ;; *) continue ;; esac
         if ! is_new_enough "$each"; then
             almost=${almost:-"$each is Python $found, and maestro needs 3.11 or newer"}
         elif ! can_make_venvs "$each"; then
