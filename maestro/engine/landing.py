@@ -10,7 +10,8 @@ from maestro.engine.bench import GateBench
 from maestro.engine.context import RunContext
 from maestro.errors import GitError, MaestroError
 from maestro.integration.branches import create_branch
-from maestro.integration.queue import LandingQueue, LandingVerdict, Submission
+from maestro.integration.queue import LandingQueue
+from maestro.integration.verdicts import LandingVerdict, Submission
 from maestro.model.gate import GateResult, GateSkipped
 from maestro.workspaces.base import Workspace
 

@@ -7,7 +7,7 @@ nothing runs, nothing waits for landing and nothing can start.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Sequence
 from datetime import datetime
 from typing import Any, assert_never
 
@@ -31,7 +31,7 @@ from maestro.engine.messages import (
 )
 from maestro.engine.phases import GroupPhases
 from maestro.engine.settle import Settling
-from maestro.integration.queue import LandedAs, LandingVerdict, SentBack, Submission, Unlandable
+from maestro.integration.verdicts import LandedAs, LandingVerdict, SentBack, Submission, Unlandable
 from maestro.model.events import DispatchStopped, RunStarted, Warned
 from maestro.model.gate import GateUnjudged, NotJudged
 from maestro.model.outcome import Succeeded
@@ -77,10 +77,13 @@ class Engine:
         """Put a message to the loop; from the event loop's own thread."""
         self._inbox.put_nowait(message)
 
-    async def run(self, start: RunStarted) -> Run:
-        """Carry the plan out; returns the ended run. MaestroError where the run itself could not go on."""
+    async def run(self, start: RunStarted, remarks: Sequence[str] = ()) -> Run:
+        """Carry the plan out; returns the ended run. MaestroError where the run itself could not go on.
+
+        `remarks`: what a person should know of the repository before anything starts.
+        """
         context = self._context
-        await context.recorder.record(start)
+        await context.recorder.record(start, *(Warned(at=self._now(), message=remark) for remark in remarks))
         await self._checkout.start()
         closing = self._spawn(self._closing.run(), "tracker")
         try:
@@ -88,7 +91,7 @@ class Engine:
             await self._desk.open(0 if levels else None)
             self._watch_background()
             for blocked in self._dispatcher.initially_blocked():
-                await self._settling.blocked(blocked.task, blocked.reason, None)
+                await self._settling.cannot_start(blocked.task, blocked.reason)
             await self._loop()
             await self._desk.close()
             await self._drain()
@@ -245,7 +248,7 @@ class Engine:
                 self._desk.landed(task)
                 if await self._settling.landed_as(task, commit):
                     await self._checkout.look()  # between groups
-            case SentBack(task=task, reason=reason, kind=kind):
+            case SentBack(task=task, reason=reason, failure=kind):
                 saved = await self._desk.not_landed(task)
                 self._settling.sent_back(verdict, saved)
                 decision = decide_sent_back(kind, reason, self._settling.counts(task))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from maestro.engine.attempt import Ended
-from maestro.integration.queue import LandingVerdict
+from maestro.integration.verdicts import LandingVerdict
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,11 @@ from collections import defaultdict
 from maestro.engine.closing import Closing
 from maestro.engine.context import Failure, RunContext
 from maestro.engine.phases import GroupPhases
-from maestro.integration.queue import SentBack
+from maestro.integration.verdicts import SentBack
 from maestro.model.events import Landed, TaskBlocked, TaskCancelled, TaskFailed, TaskRequeued, Warned
 from maestro.model.gate import GateRed
 from maestro.model.outcome import FailureKind, LimitHit, Outcome, Succeeded, describe
 from maestro.model.retry import Counts
-from maestro.model.states import TaskState
 from maestro.model.task import Progress
 from maestro.planning.schedule import Dispatcher
 from maestro.trackers.base import Note
@@ -71,7 +70,7 @@ class Settling:
         """Count work that landing sent back. A conflict gives the attempt back: it was nobody's failure."""
         tail = verdict.gate.output_tail if isinstance(verdict.gate, GateRed) else ""
         self._remember(verdict.task, verdict.reason, tail, saved_ref)
-        if verdict.kind is FailureKind.CONFLICT:
+        if verdict.failure is FailureKind.CONFLICT:
             self._conflicts[verdict.task] += 1
             self._attempts[verdict.task] -= 1
 
@@ -106,16 +105,16 @@ class Settling:
         await self._over(task, Progress.OPEN, reason, saved_ref)
 
     async def blocked(self, task: str, reason: str, saved_ref: str | None) -> None:
-        """It cannot go on without a person, or without something that did not land."""
-        if self._context.recorder.run.tasks[task].state is TaskState.BLOCKED:
-            return
+        """Work on it was taken up and cannot go on without a person."""
+        await self.cannot_start(task, reason, saved_ref)
+        await self._over(task, Progress.BLOCKED, reason, saved_ref)
+
+    async def cannot_start(self, task: str, reason: str, saved_ref: str | None = None) -> None:
+        """Something it needs did not land. The tracker is not told: its own state of the task is still true."""
         await self._context.recorder.record(
             TaskBlocked(at=self._context.clock.now(), task=task, reason=reason, saved_ref=saved_ref)
         )
-        if self._context.recorder.run.tasks[task].attempts:
-            await self._over(task, Progress.BLOCKED, reason, saved_ref)
-        else:
-            await self._phases.task_moved(task)
+        await self._phases.task_moved(task)
 
     async def cancelled(self, task: str, reason: str, saved_ref: str | None) -> None:
         """The run was stopped; the task stays open in the tracker."""
@@ -129,8 +128,7 @@ class Settling:
         self._closing.write(task, progress, self.note(reason, saved_ref=saved_ref))
         await self._phases.task_moved(task)
         for blocked in self._dispatcher.failed(task):
-            if blocked.task != task:
-                await self.blocked(blocked.task, blocked.reason, None)
+            await self.cannot_start(blocked.task, blocked.reason)
 
     async def warn(self, message: str, task: str | None = None) -> None:
         """Say something a person should know."""

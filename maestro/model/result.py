@@ -1,0 +1,73 @@
+"""The result object of a run, stable for scripts (C-1a)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from maestro.model.run import Run
+from maestro.model.states import RunStatus, TaskState
+
+EXIT_CODES = {
+    RunStatus.COMPLETED: 0,
+    RunStatus.FAILED: 1,
+    RunStatus.BLOCKED: 3,
+    RunStatus.INTERRUPTED: 130,
+}
+
+_SHOWN = {
+    TaskState.PENDING: "pending",
+    TaskState.RUNNING: "pending",
+    TaskState.SUBMITTED: "pending",
+    TaskState.LANDED: "landed",
+    TaskState.FAILED: "failed",
+    TaskState.BLOCKED: "blocked",
+    TaskState.CANCELLED: "cancelled",
+}
+
+
+def result_object(run: Run, done_before: dict[str, str | None]) -> dict[str, Any]:
+    """What `maestro run --json` prints. `done_before`: tasks that were done before, with their commit if known."""
+    tasks: dict[str, dict[str, Any]] = {
+        task: {"status": "landed", "attempts": 0, "commit": commit, "reason": "done before this run"}
+        for task, commit in done_before.items()
+    }
+    for task in run.tasks.values():
+        tasks[task.id] = {
+            "status": _SHOWN[task.state],
+            "attempts": len(task.attempts),
+            "commit": task.commit,
+            "reason": task.reason,
+        }
+        if task.saved_ref is not None:
+            tasks[task.id]["saved_ref"] = task.saved_ref
+        if task.tracker_error is not None:
+            tasks[task.id]["tracker_error"] = task.tracker_error
+    return {
+        "run_id": run.start.run_id,
+        "status": run.status.value,
+        "reason": run.reason,
+        "integration_branch": run.branch,
+        "base": run.start.base,
+        "tasks": tasks,
+        "warnings": list(run.warnings),
+        "metrics": run.metrics,
+    }
+
+
+def nothing_to_do(run_id: str, branch: str | None, base: str, done_before: dict[str, str | None]) -> dict[str, Any]:
+    """The same object where every task was done before: no run was needed."""
+    tasks = {
+        task: {"status": "landed", "attempts": 0, "commit": commit, "reason": "done before this run"}
+        for task, commit in done_before.items()
+    }
+    return {
+        "run_id": run_id,
+        "status": RunStatus.COMPLETED.value,
+        "reason": "everything was done before this run",
+        "integration_branch": branch,
+        "base": base,
+        "tasks": tasks,
+        "warnings": [],
+        "metrics": {},
+    }
+

@@ -1,0 +1,62 @@
+"""How many agents at once, when the user does not say: cores, memory and free disk decide (E-4)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from maestro.model.record import Record
+
+AGENTS_PER_CORE = 4
+"""An agent waits for its model most of the time; measured idle cost of one is under 5 % of a core."""
+
+MEMORY_PER_AGENT = 768 << 20
+"""Bytes: coding agents peak at 200 to 690 MiB each (measured over five CLIs), plus what they start."""
+
+DISK_PER_AGENT = 1 << 30
+"""Bytes: one workspace with its build output, as a first guess."""
+
+MOST = 32
+"""More at once by default would surprise the provider's limits and the user's bill."""
+
+
+class Machine(Record):
+    """What there is; bytes."""
+
+    cores: int
+    memory: int
+    disk: int
+
+
+class Admitted(Record):
+    """How many, and how that was decided."""
+
+    agents: int
+    reason: str
+
+
+def look(workspace_root: Path) -> Machine:
+    """The machine as it is now."""
+    import psutil  # 10 ms, needed only where the user gave no number
+
+    folder = workspace_root
+    while not folder.exists():
+        folder = folder.parent
+    return Machine(
+        cores=len(os.sched_getaffinity(0)),
+        memory=psutil.virtual_memory().available,
+        disk=shutil.disk_usage(folder).free,
+    )
+
+
+def admit(machine: Machine, floor_bytes: int) -> Admitted:
+    """The smallest of what cores, memory and disk above the floor allow, at least one."""
+    bounds = {
+        f"{machine.cores} core(s)": machine.cores * AGENTS_PER_CORE,
+        f"{machine.memory >> 30} GiB of free memory": machine.memory // MEMORY_PER_AGENT,
+        f"{machine.disk >> 30} GiB of free disk": max(machine.disk - floor_bytes, 0) // DISK_PER_AGENT,
+        "the default ceiling": MOST,
+    }
+    reason, agents = min(bounds.items(), key=lambda bound: bound[1])
+    return Admitted(agents=max(agents, 1), reason=f"{reason} allow {max(agents, 1)} at once")

@@ -1,0 +1,72 @@
+"""Runs hold their tasks and groups by locks that the kernel frees (E-8)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from maestro.errors import Busy
+from maestro.store.claims import Claim, claim, live_claims
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from maestro.store.claims import claim
+held = claim(Path(sys.argv[1]), run_id="other", since="2026-01-01T00:00:00Z", backlog="b", tasks=["t1"], groups=["g"])
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def hold(locks: Path, run_id: str, tasks: list[str], groups: list[str], backlog: str = "b") -> Claim:
+    return claim(locks, run_id=run_id, since="2026-01-01T00:00:00Z", backlog=backlog, tasks=tasks, groups=groups)
+
+
+def test_a_task_held_by_another_run_is_refused_with_who_and_since_when(tmp_path: Path) -> None:
+    first = hold(tmp_path, "one", ["a", "b"], [])
+    with pytest.raises(Busy, match=rf"task b is held by run one \(process {os.getpid()}, since 2026"):
+        hold(tmp_path, "two", ["b", "c"], [])
+    first.release()
+    hold(tmp_path, "two", ["b", "c"], []).release()
+
+
+def test_a_group_is_held_whatever_the_backlog(tmp_path: Path) -> None:
+    first = hold(tmp_path, "one", ["a"], ["g"])
+    with pytest.raises(Busy, match="group g is held by run one"):
+        hold(tmp_path, "two", ["x"], ["g"], backlog="other")
+    first.release()
+
+
+def test_equal_ids_of_another_backlog_are_other_tasks(tmp_path: Path) -> None:
+    first = hold(tmp_path, "one", ["1"], [])
+    second = hold(tmp_path, "two", ["1"], [], backlog="other")
+    assert {one["run_id"] for one in live_claims(tmp_path)} == {"one", "two"}
+    first.release()
+    second.release()
+    assert live_claims(tmp_path) == []
+
+
+def test_the_same_run_id_twice_is_refused(tmp_path: Path) -> None:
+    first = hold(tmp_path, "one", ["a"], [])
+    with pytest.raises(Busy, match="already under way"):
+        hold(tmp_path, "one", ["z"], [])
+    first.release()
+
+
+def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
+    other = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert other.stdout is not None
+    try:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(Busy, match="task t1 is held by run other"):
+            hold(tmp_path, "mine", ["t1"], [])
+    finally:
+        other.send_signal(signal.SIGKILL)
+        other.wait()
+        other.stdout.close()
+    hold(tmp_path, "mine", ["t1"], ["g"]).release()

@@ -1,0 +1,143 @@
+"""The journal: durable, healed at its tail, refused where it is damaged in the middle."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from maestro.errors import StateError
+from maestro.model.events import Event, Warned
+from maestro.store.journal import Journal, read_journal
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def event(text: str) -> Event:
+    return Warned(at=NOW, message=text)
+
+
+def write(path: Path, *texts: str) -> None:
+    async def go() -> None:
+        journal = Journal(path)
+        for text in texts:
+            await journal.record(event(text))
+        await journal.close()
+
+    asyncio.run(go())
+
+
+def messages(path: Path) -> list[str]:
+    return [one.message for one in read_journal(path).events if isinstance(one, Warned)]
+
+
+def test_what_is_recorded_is_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "journal.jsonl"
+    write(path, "a", "b\nwith a newline", "c ü \x00")
+    assert messages(path) == ["a", "b\nwith a newline", "c ü \x00"]
+    assert json.loads(path.read_text().splitlines()[0]) == {"journal": "maestro", "version": 1}
+
+
+def test_journal_cut_at_every_byte_gives_only_whole_records_and_takes_new_ones(tmp_path: Path) -> None:
+    whole = tmp_path / "whole.jsonl"
+    write(whole, "first", "second", "third")
+    data = whole.read_bytes()
+    for length in range(len(data) + 1):
+        path = tmp_path / "cut.jsonl"
+        path.write_bytes(data[:length])
+        found = messages(path)
+        assert found == ["first", "second", "third"][: len(found)]
+        assert len(found) == max(data[:length].count(b"\n") - 1, 0)
+        write(path, "after")
+        assert messages(path) == [*found, "after"]
+
+
+def test_a_torn_tail_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(path, "a")
+    with path.open("ab") as file:
+        file.write(b'{"type":"warned","mess')
+    assert read_journal(path).torn_bytes == 22
+
+    async def reopen() -> int:
+        journal = Journal(path)
+        await journal.close()
+        return journal.torn_bytes
+
+    assert asyncio.run(reopen()) == 22
+    assert read_journal(path).torn_bytes == 0
+
+
+def test_blocks_of_zeros_after_power_loss_are_a_torn_tail(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(path, "a")
+    with path.open("ab") as file:
+        file.write(b"\0" * 300)
+    assert messages(path) == ["a"]
+
+
+def test_damage_before_whole_records_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(path, "a", "b", "c")
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + lines[1] + b"garbage\n" + lines[3])
+    with pytest.raises(StateError, match="damaged at byte"):
+        read_journal(path)
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        (b'{"journal":"maestro","version":2}\n', "is of version 2"),
+        (b'{"hello":1}\n', "not a journal"),
+        (b"\xff\xfe\n", "not a journal"),
+    ],
+)
+def test_other_versions_and_other_files_are_refused(tmp_path: Path, header: bytes, words: str) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(header)
+    with pytest.raises(StateError, match=words):
+        read_journal(path)
+
+
+def test_many_recorders_share_their_syncs_and_keep_their_order(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+
+    async def go() -> None:
+        journal = Journal(path)
+        await asyncio.gather(*(journal.record(event(str(n))) for n in range(200)))
+        await journal.close()
+
+    asyncio.run(go())
+    assert messages(path) == [str(n) for n in range(200)]
+
+
+def test_a_full_disk_refuses_the_record_and_keeps_what_was_there(tmp_path: Path) -> None:
+    mount = tmp_path / "small"
+    mount.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(mount)], capture_output=True)
+    if made.returncode != 0:
+        pytest.skip(f"no small file system can be mounted here: {made.stderr.decode().strip()}")
+    try:
+        path = mount / "journal.jsonl"
+
+        async def go() -> None:
+            journal = Journal(path)
+            await journal.record(event("before"))
+            filler = mount / "filler"
+            with pytest.raises(OSError, match="No space left"):
+                filler.write_bytes(b"x" * (1 << 20))
+            with pytest.raises(StateError, match="cannot be written"):
+                await journal.record(event("y" * 100_000))
+            filler.unlink()
+            await journal.record(event("after"))
+            await journal.close()
+
+        asyncio.run(go())
+        assert messages(path) == ["before", "after"]
+    finally:
+        subprocess.run(["umount", str(mount)], check=True)
