@@ -12,7 +12,7 @@ from maestro.cli.app import App
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-TRACKERS = ("auto", "beads", "taskmaster", "markdown", "epic", "taskfile")
+TRACKERS = ("auto", "beads", "taskmaster", "markdown", "epic", "taskfile", "todos")
 SCHEDULES = ("auto", "stages", "levels", "dataflow")
 WORKSPACES = ("worktree", "clone", "copy", "none")
 

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from maestro.model.plan import ScheduleKind
 from maestro.model.record import Record
 
-Tracker = Literal["auto", "beads", "taskmaster", "markdown", "epic", "taskfile"]
+Tracker = Literal["auto", "beads", "taskmaster", "markdown", "epic", "taskfile", "todos"]
 WorkspaceKind = Literal["worktree", "clone", "copy", "none"]
 Strategy = Literal["merge", "squash", "rebase"]
 

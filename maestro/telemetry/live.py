@@ -19,7 +19,7 @@ from maestro.model.events import Event, RunStarted
 from maestro.model.run import Run, apply, begin
 from maestro.model.states import FINAL, TaskState
 from maestro.model.view import RunView, TaskView, view_of
-from maestro.telemetry.plain import one_line
+from maestro.telemetry.oneline import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,7 +121,9 @@ class LiveObserver:
         self._clock = clock
         self._console = Console(file=stream)
         self._run: Run | None = None
-        self._live = Live(console=self._console, auto_refresh=False, get_renderable=self._picture, redirect_stdout=False)
+        self._live = Live(
+            console=self._console, auto_refresh=False, get_renderable=self._picture, redirect_stdout=False
+        )
         self._woken = threading.Event()
         self._closing = threading.Event()
         self._drawer = threading.Thread(target=self._draw, name="live view", daemon=True)

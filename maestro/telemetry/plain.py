@@ -8,6 +8,7 @@ from maestro.model import events as e
 from maestro.model.events import Event
 from maestro.model.gate import GatePassed, GateRed, GateResult, GateSkipped, GateUnjudged
 from maestro.model.outcome import describe
+from maestro.telemetry.oneline import one_line
 
 
 class PlainObserver:
@@ -25,11 +26,6 @@ class PlainObserver:
 
     def close(self) -> None:
         """The stream belongs to the caller."""
-
-
-def one_line(text: str) -> str:
-    """Without line breaks and control characters: what an agent says must not move anybody's cursor."""
-    return " ".join("".join(one if one.isprintable() else " " for one in text).split())
 
 
 def line_of(event: Event) -> str | None:

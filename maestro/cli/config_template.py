@@ -1,0 +1,60 @@
+"""The configuration file that `maestro init` writes: every key with its default, commented out."""
+
+from __future__ import annotations
+
+CONFIG = """\
+# Settings of maestro for this repository. Every key is shown with its default; take the # away to change it.
+# Stronger than this file: [tool.maestro] in pyproject.toml, variables (MAESTRO_MAX_PARALLEL), flags (--max-parallel).
+
+# --- the backlog ---
+# tasks_file = "tasks.json"           # JSON, JSONL, YAML or markdown; no default
+# tracker = "auto"                    # auto, beads, taskmaster, markdown, epic, taskfile, todos
+# group_id = []                       # only these groups; empty: the whole backlog
+# write_back = false                  # keep progress in the task file itself
+
+# --- when a task may start ---
+# schedule = "auto"                   # stages, levels, dataflow; auto: stages where tasks carry markers, else dataflow
+# max_parallel = 4                    # agents at once; no default: processors, memory and disk decide
+# parallel_execution = true           # false: one at a time
+# agent_limits = {}                   # per agent, such as { claude = 3 }
+# group_parallel = 15                 # tasks of one group at once; no default
+# allow_overlap = false               # let tasks that write the same file run at once
+# keep_going = false                  # after a failure, block only what depends on it
+# min_free_disk_mb = 512              # below this no new workspace is made
+
+# --- the agents ---
+# agent = "claude"                    # claude, command
+# agent_command = "my-agent < \\"$MAESTRO_PROMPT_FILE\\""   # any command line, run by sh -c; no default
+# attempts = 2                        # tries per task
+# task_timeout = 7200                 # seconds, one attempt
+# silent_timeout = 1800               # seconds without any sign of life
+# exit_timeout = 60                   # seconds between the end it announced and its exit
+# grace_seconds = 600                 # after the first ^C, running work may finish for so long
+# stop_interrupt_seconds = 10         # when an agent is stopped: between INT and TERM
+# stop_terminate_seconds = 5          # between TERM and KILL
+# env_allow = []                      # variables that agents get beyond the usual ones
+# refresh_command = "cat NOTES.md"    # context before each group; no default (claude: /flow:summary)
+# refresh_timeout = 300
+# agents = {}                         # options of each agent, such as { claude = { model = "opus" } }
+# keywords = {}                       # words that choose an agent, such as { qa-expert = ["test", "pytest"] }
+
+# --- where an attempt works ---
+# workspace = "worktree"              # worktree, clone, copy, none
+# workspace_root = "~/workspaces"     # no default: a folder of its own outside the repository
+# keep_workspaces = false             # keep those of landed tasks too
+# setup = []                          # commands, such as ["npm ci"]
+# setup_timeout = 900
+# copy = []                           # files that git does not know, such as [".env"]
+# symlink = []                        # folders, such as ["node_modules"]
+
+# --- landing ---
+# integration_base_branch = "main"    # no default: main where there is one, else the branch checked out
+# land_on_base = false                # at the end, move that branch to the result
+# integration_pr_enabled = false
+# strategy = "merge"                  # merge, squash, rebase
+# conflict_detection = true
+# max_batch = 8                       # finished tasks judged by one run of the tests
+# test_command = "make test"          # run by sh -c; no default: found
+# no_tests = false
+# test_timeout = 1800
+"""

@@ -1,0 +1,38 @@
+"""`maestro doctor`: everything that can go wrong before a run, looked at now."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+
+import click
+
+from maestro.cli.app import App
+from maestro.cli.options import output_options
+from maestro.cli.output import colour
+
+SIGNS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
+
+
+@click.command()
+@output_options
+@click.pass_obj
+def command(app: App) -> int:
+    """Check everything that can go wrong before a run.
+
+    Exit code 1 where a run would be refused or fail.
+    """
+    from maestro.cli.examine import Health, examine
+
+    findings = list(examine(app))
+    healthy = all(finding.health is not Health.PROBLEM for finding in findings)
+    if app.output.as_json:
+        app.output.json({"healthy": healthy, "checks": [asdict(finding) for finding in findings]})
+        return 0 if healthy else 1
+    for finding in findings:
+        sign, hue = SIGNS[finding.health]
+        app.output.text(f"{colour(sign, hue, sys.stdout)} {finding.name}: {finding.detail}")
+        if finding.hint:
+            app.output.text(f"    {finding.hint}")
+    app.output.text("Ready." if healthy else "Not ready.")
+    return 0 if healthy else 1

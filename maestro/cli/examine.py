@@ -1,0 +1,216 @@
+"""What `maestro doctor` looks at: each examination is one function, and asks what a run itself would ask."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from maestro.cli.app import App
+from maestro.cli.standing import finished, is_alive, newest_runs
+from maestro.errors import BadInput, MaestroError
+from maestro.store.layout import Layout
+
+if TYPE_CHECKING:
+    from maestro.config.load import Loaded
+    from maestro.vcs.git import Git
+
+
+class Health(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARNING = "warning"  # a run works, but somebody should know
+    PROBLEM = "problem"  # a run would be refused or fail
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor's."""
+
+    name: str
+    health: Health
+    detail: str
+    hint: str = ""
+
+
+@dataclass
+class Patient:
+    """What is known so far; a part that could not be had is None, and what needs it is not examined."""
+
+    app: App
+    git: Git | None = None
+    loaded: Loaded | None = None
+    layout: Layout | None = field(default=None)
+
+
+def examine(app: App) -> Iterator[Finding]:
+    """All findings, in the order in which a run would meet them."""
+    patient = Patient(app)
+    for name, look in EXAMINATIONS.items():
+        try:
+            yield from look(patient)
+        except MaestroError as error:
+            yield Finding(name, Health.PROBLEM, error.message, error.hint)
+
+
+def _git(patient: Patient) -> Iterator[Finding]:
+    from maestro.vcs.git import require_version
+
+    yield Finding("git", Health.OK, "version " + ".".join(map(str, require_version())))
+
+
+def _repository(patient: Patient) -> Iterator[Finding]:
+    from maestro.coordinator import ParallelCoordinator
+
+    patient.git = git = ParallelCoordinator(patient.app.directory, environ=patient.app.environ).open()
+    patient.layout = Layout(git.directory)
+    yield Finding("repository", Health.OK, str(git.directory))
+    if git.text("status", "--porcelain", "--untracked-files=no"):
+        yield Finding(
+            "checkout", Health.WARNING, "it has uncommitted changes, which no agent gets to see", "commit them first"
+        )
+
+
+def _identity(patient: Patient) -> Iterator[Finding]:
+    from maestro.integration.identity import FALLBACK_EMAIL, identity
+
+    if patient.git is None:
+        return
+    who = identity(patient.git)
+    name, email = who["GIT_AUTHOR_NAME"], who["GIT_AUTHOR_EMAIL"]
+    unknown = email == FALLBACK_EMAIL
+    hint = "git config --global user.email you@example.com" if unknown else ""
+    yield Finding("identity", Health.WARNING if unknown else Health.OK, f"commits are by {name} <{email}>", hint)
+
+
+def _configuration(patient: Patient) -> Iterator[Finding]:
+    from maestro.config.load import DEFAULT
+
+    repository = patient.git.directory if patient.git else None
+    patient.loaded = loaded = patient.app.load_silently(repository=repository)
+    for warning in loaded.warnings:
+        yield Finding("configuration", Health.WARNING, str(warning))
+    chosen = [f"{key} from {origin}" for key, origin in loaded.origins.items() if origin != DEFAULT]
+    yield Finding("configuration", Health.OK, "; ".join(chosen) or "all defaults")
+
+
+def _backlog(patient: Patient) -> Iterator[Finding]:
+    from maestro.wiring import plan_backlog
+
+    if patient.git is None or patient.loaded is None:
+        return
+    if str(patient.loaded.settings.tasks_file) == "-":
+        yield Finding("backlog", Health.OK, "from standard input")
+        return
+    backlog = plan_backlog(patient.git, patient.loaded.settings)
+    for problem in backlog.plan.problems:
+        yield Finding("backlog", Health.PROBLEM, problem.message, "`maestro plan` shows the whole backlog")
+    if not backlog.plan.problems:
+        plan = backlog.plan
+        text = f"{plan.total_tasks} tasks, {len(plan.levels)} levels; {backlog.why}"
+        yield Finding("backlog", Health.OK, f"{text}; starting from {backlog.base_branch} {backlog.base[:10]}")
+
+
+def _agent(patient: Patient) -> Iterator[Finding]:
+    from maestro.wiring import open_agent
+
+    if patient.loaded is None:
+        return
+    settings = patient.loaded.settings
+    agent = open_agent(settings, patient.app.environ)
+    yield Finding("agent", Health.OK, f"{settings.agent}: {agent.availability(patient.app.environ).detail}")
+    if settings.agent == "claude" and os.geteuid() == 0 and patient.app.environ.get("IS_SANDBOX") != "1":
+        yield Finding(
+            "agent",
+            Health.PROBLEM,
+            "claude refuses to work without asking when it is started as root",
+            "run maestro as another user, or set IS_SANDBOX=1 where this machine is a sandbox",
+        )
+
+
+def _tests(patient: Patient) -> Iterator[Finding]:
+    from maestro.wiring import make_gate
+
+    if patient.git is None or patient.loaded is None:
+        return
+    gate = make_gate(patient.git, patient.loaded.settings)
+    if gate is None:
+        yield Finding("tests", Health.WARNING, "finished work lands unchecked, as you said")
+    else:
+        yield Finding("tests", Health.OK, f"{gate.command} ({gate.source})")
+
+
+def _workspaces(patient: Patient) -> Iterator[Finding]:
+    from maestro.workspaces.roots import default_root, on_one_disk
+
+    if patient.git is None or patient.loaded is None:
+        return
+    settings = patient.loaded.settings
+    root = settings.workspace_root or default_root(patient.git.directory, patient.app.environ)
+    standing = _existing(root)
+    if not os.access(standing, os.W_OK):
+        raise BadInput(f"workspaces cannot be made in {root}", hint="choose another folder with --workspace-root")
+    free = shutil.disk_usage(standing).free >> 20
+    if free < settings.min_free_disk_mb:
+        raise BadInput(
+            f"only {free} MB are free for workspaces in {root}, fewer than min_free_disk_mb = "
+            f"{settings.min_free_disk_mb}",
+            hint="make room with `maestro clean`, or choose another folder with --workspace-root",
+        )
+    yield Finding("workspaces", Health.OK, f"{root}, {free} MB free")
+    if not on_one_disk(root, patient.git.directory):
+        yield Finding("workspaces", Health.WARNING, "they are on another disk than the repository, which is slower")
+
+
+def _existing(path: Path) -> Path:
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def _state(patient: Patient) -> Iterator[Finding]:
+    if patient.layout is None:
+        return
+    layout = patient.layout
+    if not os.access(_existing(layout.root), os.W_OK):
+        raise BadInput(f"the state directory {layout.root} cannot be written", hint="give yourself the right to write")
+    open_runs = [run for run in newest_runs(layout) if finished(layout, run) is None]
+    alive = [run for run in open_runs if is_alive(layout, run)]
+    dead = [run for run in open_runs if run not in alive]
+    yield Finding("runs", Health.OK, f"{len(alive)} under way" + (f": {', '.join(alive)}" if alive else ""))
+    if dead:
+        named = ", ".join(dead[:3]) + (f" and {len(dead) - 3} more" if len(dead) > 3 else "")
+        hint = "their workspaces are kept; look with `maestro clean --dry-run`"
+        yield Finding("runs", Health.WARNING, f"ended without a result: {named}", hint)
+
+
+def _tools(patient: Patient) -> Iterator[Finding]:
+    path = patient.app.environ.get("PATH")
+    wants_gh = patient.loaded is not None and patient.loaded.settings.integration_pr_enabled
+    for tool, use, wanted in (("gh", "pull requests", wants_gh), ("dot", "`maestro plan --format svg`", False)):
+        found = shutil.which(tool, path=path)
+        if found:
+            yield Finding(tool, Health.OK, found)
+        elif wanted:
+            yield Finding(tool, Health.PROBLEM, f"not found, and {use} need it", "install it, or leave out the setting")
+        else:
+            yield Finding(tool, Health.OK, f"not found; only needed for {use}")
+
+
+EXAMINATIONS: dict[str, Callable[[Patient], Iterator[Finding]]] = {
+    "git": _git,
+    "repository": _repository,
+    "identity": _identity,
+    "configuration": _configuration,
+    "backlog": _backlog,
+    "agent": _agent,
+    "tests": _tests,
+    "workspaces": _workspaces,
+    "state": _state,
+    "tools": _tools,
+}

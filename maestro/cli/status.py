@@ -1,0 +1,107 @@
+"""`maestro status`: how the newest runs, one run or one group stand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import click
+
+from maestro.cli.app import App
+from maestro.cli.columns import columns
+from maestro.cli.options import output_options
+from maestro.cli.standing import (
+    DIED,
+    group_metadata,
+    is_alive,
+    known_run,
+    newest_runs,
+    result_of_run,
+    run_of_group,
+)
+
+SHOWN = 10
+"""Runs shown when none is named; only these are read."""
+
+
+@click.command()
+@click.option("--group-id", metavar="X", help="Show this group.")
+@click.option("--run-id", metavar="ID", help="Show this run.")
+@output_options
+@click.pass_obj
+def command(app: App, group_id: str | None, run_id: str | None) -> None:
+    """Show how the newest runs stand, or one run, or one group."""
+    if group_id is not None and run_id is not None:
+        raise click.UsageError("--group-id and --run-id exclude each other")
+    if group_id is not None:
+        _show_group(app, group_id)
+    elif run_id is not None:
+        _show_run(app, run_id)
+    else:
+        _show_newest(app)
+
+
+def _show_newest(app: App) -> None:
+    layout = app.layout()
+    ids = newest_runs(layout)
+    runs = [_brief(result_of_run(layout, run_id)) for run_id in ids[:SHOWN]]
+    if app.output.as_json:
+        app.output.json({"runs": runs, "total_runs": len(ids)})
+    elif not runs:
+        app.output.text("No run yet.")
+    else:
+        rows = [(run["run_id"], run["status"], _counts(run["counts"]), run["reason"]) for run in runs]
+        app.output.text(*columns([("RUN", "STATUS", "TASKS", ""), *rows]))
+        if len(ids) > SHOWN:
+            app.output.text(f"… and {len(ids) - SHOWN} older runs")
+
+
+def _brief(result: dict[str, Any]) -> dict[str, Any]:
+    counts = Counter(str(task["status"]) for task in result["tasks"].values())
+    return {
+        "run_id": result["run_id"],
+        "status": result["status"],
+        "reason": result.get("reason", ""),
+        "alive": result["alive"],
+        "integration_branch": result.get("integration_branch"),
+        "counts": dict(counts),
+    }
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{number} {status}" for status, number in counts.items())
+
+
+def _show_run(app: App, run_id: str) -> None:
+    layout = app.layout()
+    result = result_of_run(layout, known_run(layout, run_id))
+    if app.output.as_json:
+        app.output.json(result)
+        return
+    because = f": {result['reason']}" if result.get("reason") else ""
+    app.output.text(f"Run {run_id}: {result['status']}{because}")
+    if result.get("integration_branch"):
+        app.output.text(f"Integration branch: {result['integration_branch']}")
+    rows = [
+        (task, one["status"], f"{one['attempts']} attempts", (one["commit"] or "")[:10], one["reason"])
+        for task, one in result["tasks"].items()
+    ]
+    app.output.text(*columns(rows))
+
+
+def _show_group(app: App, group_id: str) -> None:
+    layout = app.layout()
+    metadata = group_metadata(layout, group_id)
+    if app.output.as_json:
+        app.output.json(metadata)
+        return
+    run_id = run_of_group(metadata)
+    app.output.text(f"{metadata.get('group_name', group_id)}: {metadata.get('status')} ({metadata.get('phase')})")
+    if metadata.get("status") in ("pending", "in_progress") and run_id and not is_alive(layout, run_id):
+        app.output.text(f"Run {run_id}: {DIED}")
+    rows = [
+        (str(one.get("task_id")), str(one.get("status")), str(one.get("subagent") or ""), str(one.get("reason", "")))
+        for one in metadata.get("results", [])
+    ]
+    app.output.text(*columns(rows))
+    app.output.text(*(f"Error: {error}" for error in metadata.get("errors", [])))
