@@ -58,7 +58,7 @@ def examine(app: App) -> Iterator[Finding]:
             yield Finding(name, Health.PROBLEM, error.message, error.hint)
 
 
-def _git(patient: Patient) -> Iterator[Finding]:
+def _git(_: Patient) -> Iterator[Finding]:
     from maestro.vcs.git import require_version
 
     yield Finding("git", Health.OK, "version " + ".".join(map(str, require_version())))

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from maestro.cli.app import App
-from maestro.telemetry.plain import one_line
+from maestro.telemetry.oneline import one_line
 
 _NOT_LANDED = ("failed", "blocked", "cancelled", "pending")
 
@@ -27,9 +27,9 @@ def say_outcome(app: App, result: dict[str, Any]) -> None:
                 reason = f": {one_line(task['reason'])}" if task["reason"] else ""
                 saved = f" (its work is saved as {task['saved_ref']})" if "saved_ref" in task else ""
                 app.output.text(f"  {word} {one_line(name)}{reason}{saved}")
-    for task, entry in tasks.items():
+    for name, entry in tasks.items():
         if "tracker_error" in entry:
-            app.output.warn(f"the tracker was not told about {task}: {one_line(entry['tracker_error'])}")
+            app.output.warn(f"the tracker was not told about {name}: {one_line(entry['tracker_error'])}")
     if result["reason"]:
         app.output.text(f"The run ended early: {one_line(result['reason'])}.")
     if counts["landed"] and result["integration_branch"]:
