@@ -6,7 +6,7 @@ import asyncio
 import logging
 from pathlib import Path
 
-from maestro.proc.family import members, resident_bytes
+from maestro.proc.family import ProcessId, members, resident_bytes
 from maestro.proc.ladder import Descent, Graces, Rung, descend
 from maestro.proc.request import MARKER, Exit, ProcessRequest
 from maestro.proc.run import Child, adopt, spawn
@@ -21,6 +21,7 @@ class LocalProcess:
         self.pid = child.pid
         self.pid_started = child.pid_started
         self._child = child
+        self._wrapper = ProcessId(child.pid, child.pid_started)
         self._marker = marker
         self._graces = graces
         self._stopping: asyncio.Task[Descent] | None = None
@@ -33,7 +34,7 @@ class LocalProcess:
         """The ladder over every process with the marker; a second call joins the first."""
         if self._stopping is None or self._stopping.done():
             log.info("stopping the processes of %s: %s", self._marker, reason, extra={"action": "stop"})
-            self._stopping = asyncio.create_task(descend(self._marker, recorder=self.pid, graces=self._graces))
+            self._stopping = asyncio.create_task(descend(self._marker, recorder=self._wrapper, graces=self._graces))
         self._warn(await asyncio.shield(self._stopping))
 
     async def sweep(self) -> int:

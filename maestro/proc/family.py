@@ -20,7 +20,7 @@ _CHUNK = 65536
 _PF_KTHREAD = 0x00200000  # include/linux/sched.h
 _KERNEL_THREADS: set[int] = set()
 """Pids seen as kernel threads, which have no environment; they need not be asked again why."""
-_EXEC_TRIES = 20
+_EXEC_TRIES = 100
 
 
 class ProcessId(NamedTuple):
@@ -100,26 +100,31 @@ def _environments() -> Iterator[tuple[int, bytes]]:
 
 
 def _environment(pid: int) -> bytes:
-    """The environment block; that of a process caught in the middle of `exec`, where the kernel shows none, is
-    waited for."""
-    environ = _read(f"/proc/{pid}/environ")
-    tries = 0
-    while not environ and pid not in _KERNEL_THREADS and tries < _EXEC_TRIES and _in_exec(pid):
-        time.sleep(0.0005)
-        environ = _read(f"/proc/{pid}/environ")
-        tries += 1
-    return environ
+    """The environment block. During `exec` the kernel shows none for a moment, which is waited out."""
+    for _ in range(_EXEC_TRIES):
+        try:
+            fd = os.open(f"/proc/{pid}/environ", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:  # gone, or somebody else's
+            return b""
+        environ = _drain(fd)
+        if environ or pid in _KERNEL_THREADS or not _has_environment(pid):
+            return environ
+    return b""
 
 
-def _in_exec(pid: int) -> bool:
-    """Whether the process has an address space, but not yet the address of its environment."""
+def _has_environment(pid: int) -> bool:
+    """Why an environment was read as empty: False when there is none, True when it is worth another try."""
     fields = _fields(pid)
-    if len(fields) < 51:
+    if len(fields) < 49 or fields[0] in b"ZX":
         return False
     if int(fields[6]) & _PF_KTHREAD:
         _KERNEL_THREADS.add(pid)
         return False
-    return fields[0] not in b"ZX" and int(fields[20]) > 0 and fields[48] == b"0"  # state, vsize, env_end
+    env_start, env_end = fields[47], fields[48]
+    if env_end == b"0":  # in the middle of exec
+        time.sleep(0.001)
+        return True
+    return env_start != env_end  # an exec has ended since
 
 
 def _stat(pid: int) -> tuple[bytes, float] | None:
@@ -138,6 +143,10 @@ def _read(path: str) -> bytes:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return b""
+    return _drain(fd)
+
+
+def _drain(fd: int) -> bytes:
     try:
         data = chunk = os.read(fd, _CHUNK)
         while len(chunk) == _CHUNK:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from maestro.model.record import Record
-from maestro.proc.family import ProcessId, carries, command_line, members
+from maestro.proc.family import ProcessId, carries, command_line, identify, members
 
 _RESCAN_SECONDS = 0.05
 """How soon newcomers are looked for while others take their time; one look costs about a millisecond."""
@@ -47,10 +47,10 @@ class Descent(Record):
 
 
 async def descend(
-    marker: str, *, recorder: int | None = None, graces: Graces | None = None, first: Rung = Rung.INTERRUPT
+    marker: str, *, recorder: ProcessId | None = None, graces: Graces | None = None, first: Rung = Rung.INTERRUPT
 ) -> Descent:
-    """Stop the whole family, newcomers included. `recorder` is the pid of the wrapper that writes the exit status:
-    it ends by itself when its command is gone, and is killed only when it does not."""
+    """Stop the whole family, newcomers included. `recorder` is the wrapper that writes the exit status: it
+    ends by itself when its command is gone, and is killed only when it does not."""
     graces = graces or Graces()
     rungs = [
         (Rung.INTERRUPT, (signal.SIGINT, signal.SIGCONT), graces.interrupt_seconds),
@@ -62,11 +62,11 @@ async def descend(
     for rung, signals, seconds in rungs:
         if await _rung(marker, recorder, signals, seconds, stopped):
             return Descent(ended_by=rung if stopped else Rung.NONE, stopped=len(stopped))
-    left = members(marker)
+    left = _alive(marker, recorder)
     for one in left:  # the recorder too: it has had its time
         _send(one, marker, (signal.SIGKILL,))
     await _ended(left, 1.0)
-    left = members(marker)
+    left = _alive(marker, recorder)
     return Descent(
         ended_by=Rung.NOT_ENDED if left else Rung.KILL, stopped=len(stopped), left=tuple(one.pid for one in left)
     )
@@ -74,7 +74,7 @@ async def descend(
 
 async def _rung(
     marker: str,
-    recorder: int | None,
+    recorder: ProcessId | None,
     signals: tuple[signal.Signals, ...],
     seconds: float,
     stopped: set[ProcessId],
@@ -83,11 +83,11 @@ async def _rung(
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     signalled: set[ProcessId] = set()
-    while alive := members(marker):
+    while alive := _alive(marker, recorder):
         for one in alive:
-            if one in signalled or one.pid == recorder:
+            if one in signalled or one == recorder:
                 continue
-            if signal.SIGKILL not in signals and _is_still(recorder, one.pid):
+            if signal.SIGKILL not in signals and _is_still(recorder, one):
                 continue  # forked, but not yet the command: it would take the signal for the shell's own and go on
             if _send(one, marker, signals):
                 signalled.add(one)
@@ -97,6 +97,14 @@ async def _rung(
             return False
         await _ended(alive, min(left, _RESCAN_SECONDS))
     return True
+
+
+def _alive(marker: str, recorder: ProcessId | None) -> list[ProcessId]:
+    """The family; never empty while the wrapper lives, whatever it is just about to become."""
+    alive = members(marker)
+    if not alive and recorder is not None and identify(recorder.pid) == recorder:
+        return [recorder]
+    return alive
 
 
 def _send(one: ProcessId, marker: str, signals: tuple[signal.Signals, ...]) -> bool:
@@ -117,9 +125,9 @@ def _send(one: ProcessId, marker: str, signals: tuple[signal.Signals, ...]) -> b
     return True
 
 
-def _is_still(recorder: int | None, pid: int) -> bool:
+def _is_still(recorder: ProcessId | None, one: ProcessId) -> bool:
     """Whether the process is a fork of the wrapper that has not become the command yet."""
-    return recorder is not None and command_line(recorder) == command_line(pid) != b""
+    return recorder is not None and command_line(recorder.pid) == command_line(one.pid) != b""
 
 
 async def _ended(processes: Iterable[ProcessId], seconds: float) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from maestro.executors.local import LocalExecutor, LocalProcess
-from maestro.proc.family import members
+from maestro.proc.family import ProcessId, members
 from maestro.proc.ladder import Descent, Graces, Rung, descend
 from maestro.proc.request import MARKER, Exit
 from maestro.testing.processes import make_request, python, shell, until
@@ -61,7 +61,14 @@ def test_each_rung_is_reached_and_the_status_recorded(tmp_path: Path, ignore: st
         request = make_request(tmp_path, ready("time.sleep(120)", ignore=ignore))
         child = await LocalExecutor().start(request)
         await appears(tmp_path / "ready")
-        done = await descend(request.env[MARKER], recorder=child.pid, graces=QUICK)
+        # only the rungs that are ignored are short: a busy machine may take its time for the last
+        graces = Graces(
+            interrupt_seconds=0.3 if "INT" in ignore else 60,
+            terminate_seconds=0.3 if "TERM" in ignore else 60,
+            kill_seconds=60,
+        )
+        recorder = ProcessId(child.pid, child.pid_started)
+        done = await descend(request.env[MARKER], recorder=recorder, graces=graces)
         return done, await child.wait()
 
     done, ended = asyncio.run(main())
@@ -147,7 +154,7 @@ def test_the_ladder_takes_the_daemon_with_the_command(tmp_path: Path) -> None:
         await child.stop("a test")
         assert members(request.env[MARKER]) == []
         assert child.resident_bytes() == 0
-        assert (await child.wait()).code == 130
+        assert (await child.wait()).code in (130, 143)
 
     asyncio.run(main())
 
@@ -205,7 +212,7 @@ time.sleep(120)
         child = await LocalExecutor().start(request)
         await appears(tmp_path / "ready")
         graces = Graces(interrupt_seconds=0.1, terminate_seconds=0.1, kill_seconds=30)
-        done = await descend(request.env[MARKER], recorder=child.pid, graces=graces)
+        done = await descend(request.env[MARKER], recorder=ProcessId(child.pid, child.pid_started), graces=graces)
         assert done.ended_by is Rung.KILL
         assert done.stopped >= 5
         assert members(request.env[MARKER]) == []
@@ -265,5 +272,5 @@ def test_a_child_of_a_killed_coordinator_is_adopted(tmp_path: Path, how: str) ->
         return ended
 
     ended = asyncio.run(resume())
-    assert ended.code == {"ends": 11, "is stopped": 130, "wrapper killed": None}[how]
+    assert ended.code in {"ends": (11,), "is stopped": (130, 143), "wrapper killed": (None,)}[how]
     assert 0 < ended.seconds < 60

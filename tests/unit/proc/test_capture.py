@@ -44,6 +44,7 @@ def test_an_overrun_is_killed_with_its_group_and_its_output_kept(tmp_path: Path)
 def test_something_left_in_the_background_does_not_hold_us_up() -> None:
     done = capture(shell("sleep 60 & echo $!"), timeout_seconds=30)
     os.kill(int(done.stdout), signal.SIGKILL)
+    until(lambda: not _alive(int(done.stdout)))
     assert (done.code, done.timed_out) == (0, False)
 
 
