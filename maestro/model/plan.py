@@ -74,8 +74,12 @@ class Plan(Record):
     stages: tuple[tuple[str, ...], ...] = ()  # STAGES and LEVELS: barriers in order; DATAFLOW: empty
     levels: tuple[tuple[str, ...], ...] = ()  # waves under this schedule, for people and for `plan --json`
     groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # marker group → its tasks in this plan
+    files: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # task → what it would write: paths and globs (P-6)
+    allow_overlap: bool = False  # shared files are listed, but hold nobody up
     overlaps: tuple[Overlap, ...] = ()
+    overlaps_unlisted: int = 0  # at most so many further pairs: the list is cut, what is enforced is not
     blocked: tuple[BlockedTask, ...] = ()  # known before the start
+    set_aside: tuple[str, ...] = ()  # of the blocked, those that the tracker itself says not to run
     problems: tuple[Problem, ...] = ()
     critical_path: tuple[str, ...] = ()
     rank: dict[str, float] = Field(default_factory=dict)  # longest remaining path, weighted (P-5)

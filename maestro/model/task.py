@@ -22,7 +22,7 @@ class Progress(StrEnum):
     UNKNOWN = "unknown"  # a word this maestro does not know: never "done"
 
 
-RUNNABLE = frozenset({Progress.OPEN, Progress.IN_PROGRESS, Progress.UNKNOWN})
+RUNNABLE = frozenset({Progress.OPEN, Progress.IN_PROGRESS})
 """Tasks that a run takes up; in_progress ones are what a dead run or a person left behind."""
 
 

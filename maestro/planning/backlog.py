@@ -1,0 +1,121 @@
+"""The backlog as planning sees it: what this run takes up, and what makes a plan impossible (P-1, P-4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from maestro.model.plan import Problem, ProblemKind
+from maestro.model.task import Progress, Task
+from maestro.planning.graph import find_cycles
+from maestro.planning.markers import SEQUENTIAL, MarkerConflict, group_of, reserved_group
+
+OVER = frozenset({Progress.DONE, Progress.CANCELLED})
+"""Tasks that nobody will work on again: mistakes in them make no plan impossible."""
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """Every task by its id (the first of duplicates), and those chosen for this run, all in given order."""
+
+    tasks: Mapping[str, Task]
+    group: Mapping[str, str]  # of every marked task
+    chosen: Mapping[str, Task]  # not done, in the chosen groups
+    graph: Mapping[str, tuple[str, ...]]  # dependencies among the chosen, of those not cancelled
+    problems: tuple[Problem, ...]
+
+
+def read_backlog(given: Sequence[Task], group_ids: Sequence[str]) -> Backlog:
+    """Check the backlog as far as the chosen groups reach into it; nothing is raised, problems are gathered."""
+    tasks: dict[str, Task] = {}
+    for task in given:
+        tasks.setdefault(task.id, task)
+    group, problems = _groups(tasks)
+    problems = [*_duplicates(given, tasks), *problems, *_unknown_groups(group_ids, tasks, group)]
+    chosen = {
+        name: task
+        for name, task in tasks.items()
+        if task.progress is not Progress.DONE and (not group_ids or group.get(name, SEQUENTIAL) in group_ids)
+    }
+    problems += _dependency_problems(chosen, tasks)
+    if not chosen and not problems:
+        problems.append(Problem(kind=ProblemKind.EMPTY, tasks=(), message=_nothing(tasks, group_ids)))
+    graph = {
+        name: tuple(one for one in dict.fromkeys(task.dependencies) if one in chosen and one != name)
+        if task.progress not in OVER
+        else ()
+        for name, task in chosen.items()
+    }
+    return Backlog(tasks=tasks, group=group, chosen=chosen, graph=graph, problems=tuple(problems))
+
+
+def _groups(tasks: Mapping[str, Task]) -> tuple[dict[str, str], list[Problem]]:
+    groups: dict[str, str] = {}
+    problems = []
+    for name, task in tasks.items():
+        try:
+            group = group_of(task)
+        except MarkerConflict as conflict:
+            if task.progress not in OVER:
+                problems.append(Problem(kind=ProblemKind.MARKER_CONFLICT, tasks=(name,), message=conflict.message))
+            continue
+        if group == SEQUENTIAL:
+            if task.progress not in OVER:
+                message = reserved_group(name)
+                problems.append(Problem(kind=ProblemKind.RESERVED_GROUP, tasks=(name,), message=message))
+        elif group is not None:
+            groups[name] = group
+    return groups, problems
+
+
+def _duplicates(given: Sequence[Task], tasks: Mapping[str, Task]) -> Iterator[Problem]:
+    if len(given) == len(tasks):
+        return
+    counts: dict[str, int] = {}
+    for task in given:
+        counts[task.id] = counts.get(task.id, 0) + 1
+    for name, count in counts.items():
+        if count > 1:
+            message = f"task id {name!r} is used {count} times"
+            yield Problem(kind=ProblemKind.DUPLICATE_ID, tasks=(name,), message=message)
+
+
+def _unknown_groups(wanted: Iterable[str], tasks: Mapping[str, Task], group: Mapping[str, str]) -> Iterator[Problem]:
+    known = dict.fromkeys(group.values())
+    for name in dict.fromkeys(wanted):
+        if name in known or (name == SEQUENTIAL and len(group) < len(tasks)):
+            continue
+        there = "it has " + ", ".join(map(repr, known)) if known else "no task has a marker"
+        message = f"the backlog has no group {name!r}: {there}"
+        yield Problem(kind=ProblemKind.UNKNOWN_GROUP, tasks=(), message=message)
+
+
+def _dependency_problems(chosen: Mapping[str, Task], tasks: Mapping[str, Task]) -> Iterator[Problem]:
+    reached = {name: None for name, task in chosen.items() if task.progress not in OVER}
+    graph: dict[str, list[str]] = {}
+    queue = list(reached)
+    for name in queue:  # grows while it is walked
+        graph[name] = []
+        for needed in dict.fromkeys(tasks[name].dependencies):
+            if needed == name:
+                message = f"task {name!r} depends on itself"
+                yield Problem(kind=ProblemKind.SELF_DEPENDENCY, tasks=(name,), message=message)
+            elif needed not in tasks:
+                message = f"task {name!r} depends on {needed!r}, which is not in the backlog"
+                yield Problem(kind=ProblemKind.UNKNOWN_DEPENDENCY, tasks=(name, needed), message=message)
+            elif tasks[needed].progress not in OVER:
+                graph[name].append(needed)
+                if needed not in reached:
+                    reached[needed] = None
+                    queue.append(needed)
+    for cycle in find_cycles({name: graph[name] for name in tasks if name in graph}):
+        told = " → ".join((*cycle, cycle[0]))
+        message = f"tasks depend on each other in a circle: {told}"
+        yield Problem(kind=ProblemKind.CYCLE, tasks=cycle, message=message)
+
+
+def _nothing(tasks: Mapping[str, Task], group_ids: Sequence[str]) -> str:
+    if not tasks:
+        return "nothing to do: the backlog holds no task"
+    where = "of the chosen groups" if group_ids else "of the backlog"
+    return f"nothing to do: every task {where} is done"

@@ -1,0 +1,115 @@
+"""From a backlog to a plan (P-3 … P-7). Pure: the same input gives the same plan."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
+
+from maestro.model.plan import Plan, PlanOptions, Problem, ScheduleKind
+from maestro.model.task import RUNNABLE, Progress, Task
+from maestro.planning.backlog import Backlog, read_backlog
+from maestro.planning.blocked import LEFT_OUT, find_blocked
+from maestro.planning.estimate import predict, weights_of
+from maestro.planning.graph import dependants_of, topological_order
+from maestro.planning.levels import heaviest_chain, level_of, remaining_path, waves
+from maestro.planning.overlap import claims_of, find_overlaps
+from maestro.planning.stages import Stages, group_stages, level_stages
+
+
+def make_plan(
+    tasks: Sequence[Task],
+    options: PlanOptions,
+    *,
+    repository_files: Collection[str] = (),
+    history_minutes: Mapping[str, float] | None = None,
+    landed_elsewhere: Mapping[str, str] | None = None,
+) -> Plan:
+    """Plan the backlog, or say in `problems` why that is impossible; nothing is raised for a bad backlog.
+
+    `repository_files` are the paths that exist, for files that a task only names (P-6). `history_minutes` is what a
+    kind of task took before (see `kind_of`). `landed_elsewhere` maps a task that an earlier run landed outside this
+    run's base to a sentence that says where; it satisfies no dependency (P-4).
+    """
+    elsewhere = landed_elsewhere or {}
+    backlog = read_backlog(tasks, options.group_ids)
+    plan = _outline(backlog, options, elsewhere)
+    if plan.problems:
+        return plan
+    stages, problems = _stages(backlog, plan.schedule)
+    if problems:
+        return plan.evolve(problems=tuple(problems))
+    blocked = find_blocked(backlog, stages, elsewhere, keep_going=options.keep_going)
+    set_aside = tuple(name for name, task in backlog.chosen.items() if task.progress not in RUNNABLE)
+    plan = plan.evolve(stages=stages, blocked=blocked, set_aside=set_aside)
+    return _with_order(plan, repository_files, history_minutes or {})
+
+
+def _outline(backlog: Backlog, options: PlanOptions, elsewhere: Mapping[str, str]) -> Plan:
+    schedule = options.schedule
+    if schedule is ScheduleKind.AUTO:
+        # Markers of finished tasks count too: what is left of a backlog keeps the schedule it began with.
+        schedule = ScheduleKind.STAGES if backlog.group else ScheduleKind.DATAFLOW
+    groups: dict[str, list[str]] = {}
+    for name in backlog.chosen:
+        if name in backlog.group:
+            groups.setdefault(backlog.group[name], []).append(name)
+    return Plan(
+        schedule=schedule,
+        tasks=dict(backlog.chosen),
+        done_before=tuple(
+            name for name, task in backlog.tasks.items() if task.progress is Progress.DONE and name not in elsewhere
+        ),
+        dependencies=dict(backlog.graph),
+        groups={group: tuple(members) for group, members in groups.items()},
+        allow_overlap=options.allow_overlap,
+        problems=backlog.problems,
+    )
+
+
+def _stages(backlog: Backlog, schedule: ScheduleKind) -> tuple[Stages, list[Problem]]:
+    if schedule is ScheduleKind.DATAFLOW:
+        return (), []
+    standing = {name for name, task in backlog.chosen.items() if task.progress not in LEFT_OUT}
+    graph = {
+        name: [one for one in needs if one in standing] for name, needs in backlog.graph.items() if name in standing
+    }
+    if schedule is ScheduleKind.LEVELS:
+        return level_stages(graph), []
+    return group_stages(graph, backlog.group)
+
+
+def _with_order(plan: Plan, repository_files: Collection[str], history_minutes: Mapping[str, float]) -> Plan:
+    """Everything that follows from who can run: levels, ranks, critical path, overlaps, predicted times."""
+    blocked = {one.task for one in plan.blocked}
+    graph = {name: needs for name, needs in plan.dependencies.items() if name not in blocked}
+    order = topological_order(graph)
+    stages = [[task for task in stage if task not in blocked] for stage in plan.stages] or [list(graph)]
+    stage = {task: number for number, members in enumerate(stages) for task in members}
+    within = {task: [one for one in needs if stage[one] == stage[task]] for task, needs in graph.items()}
+    level = level_of(order, within)
+    levels = tuple(chain.from_iterable(waves(members, level) for members in stages))
+    weight = weights_of((plan.tasks[task] for task in graph), history_minutes)
+    claims = claims_of((plan.tasks[task] for task in graph), repository_files)
+    overlaps, unlisted = find_overlaps(claims, {task: stage[task] for task in graph}, order, graph)
+    plan = plan.evolve(
+        levels=levels,
+        files=claims,
+        overlaps=overlaps,
+        overlaps_unlisted=unlisted,
+        critical_path=_critical_path(stages, within, remaining_path(order, within, weight)),
+        rank=remaining_path(order, graph, weight),
+        max_parallel=max(map(len, levels), default=0),
+        theoretical_speedup=len(graph) / len(levels) if levels else 0.0,
+    )
+    predicted = predict(plan, history_minutes)
+    if predicted is None:
+        return plan
+    return plan.evolve(predicted_sequential_minutes=predicted[0], predicted_parallel_minutes=predicted[1])
+
+
+def _critical_path(
+    stages: Sequence[Sequence[str]], within: Mapping[str, Sequence[str]], rank: Mapping[str, float]
+) -> tuple[str, ...]:
+    """The heaviest chain of each stage, one stage after the other: what the whole cannot be quicker than."""
+    dependants = dependants_of(within)
+    return tuple(task for members in stages for task in heaviest_chain(members, dependants, rank))
