@@ -144,6 +144,13 @@ def _jest_names(output: str) -> Iterator[str]:
         yield from re.findall(r"^  ● (?!Console$)(.+)$", output, re.MULTILINE)
 
 
+def _mocha_names(output: str) -> Iterator[str]:
+    _, found, section = output.partition(" failing\n")
+    if found:
+        for titles in re.findall(r"^  \d+\) ((?:.+\n)*?.+):$", section, re.MULTILINE):
+            yield " › ".join(title.strip() for title in titles.splitlines())
+
+
 def _cargo_names(output: str) -> Iterator[str]:
     yield from re.findall(r"^test (.+) \.\.\. FAILED$", output, re.MULTILINE)
 
@@ -153,5 +160,5 @@ def _go_names(output: str) -> Iterator[str]:
 
 
 _NAMERS: tuple[Callable[[str], Iterator[str]], ...] = (
-    _pytest_names, _unittest_names, _tap_names, _jest_names, _cargo_names, _go_names,
+    _pytest_names, _unittest_names, _tap_names, _jest_names, _mocha_names, _cargo_names, _go_names,
 )  # fmt: skip

@@ -4,7 +4,7 @@ The rules, first hit wins:
 
 exit 126, 127, or a known sentence about a missing program    not judged: missing runner
 a known sentence about a missing target or script             not judged: no command
-npm's own "no test specified"                                 not judged: none collected
+a known sentence about there being no test                    not judged: none collected
 counts are known, nothing ran, exit 0 or pytest's 5           not judged: none collected
 exit 0, and the report names failing tests                    red: the command hides its failures
 exit 0                                                        passed
@@ -28,12 +28,16 @@ _NO_COMMAND = (
     re.compile(r"^npm (?:error|ERR!) Missing script: .*$", re.MULTILINE),
     re.compile(r"^npm (?:error|ERR!) enoent Could not read package\.json.*$", re.MULTILINE),
     re.compile(r"^.*ERR_PNPM_NO_SCRIPT.*$", re.MULTILINE),
-    re.compile(r'^error Command "test" not found\.$', re.MULTILINE),
+    re.compile(r'^error Command "test" not found\..*$', re.MULTILINE),
     re.compile(r"^make: \*\*\* No rule to make target '[^']*'\.(?: +Stop\.)?$", re.MULTILINE),  # not "needed by"
     re.compile(r"^make: \*\*\* No targets specified and no makefile found\..*$", re.MULTILINE),
     re.compile(r"^Task 'test' not found in .*$", re.MULTILINE),
 )
-_NOT_SPECIFIED = re.compile(r"^Error: no test specified$", re.MULTILINE)
+_NO_TESTS = (
+    re.compile(r"^Error: no test specified$", re.MULTILINE),  # what `npm init` writes
+    re.compile(r"^No tests found, exiting with code 1$", re.MULTILINE),  # jest
+    re.compile(r"^Error: No test files found.*$", re.MULTILINE),  # mocha
+)
 _REFUSED_OPTION = re.compile(r"^.*error: unrecognized arguments: .*$", re.MULTILINE)
 _PYTEST_NONE = 5  # pytest's exit code for "no tests were collected", and unittest's since Python 3.12
 
@@ -67,8 +71,9 @@ def _could_not_start(code: int, output: str) -> tuple[NotJudged, str] | None:
     for pattern in _NO_COMMAND:
         if found := pattern.search(output):
             return NotJudged.NO_COMMAND, f"there is no such test command: {found[0].strip()}"
-    if _NOT_SPECIFIED.search(output):
-        return NotJudged.NONE_COLLECTED, "package.json specifies no test"
+    for pattern in _NO_TESTS:
+        if found := pattern.search(output):
+            return NotJudged.NONE_COLLECTED, f"there is no test: {found[0].strip()}"
     return None
 
 
