@@ -41,7 +41,10 @@ def clean_environment(parent: Mapping[str, str]) -> dict[str, str]:
 
 
 class Git:
-    """Git in one directory. `git_dir` and `work_tree`, when given, are used whatever `.git` in the directory says."""
+    """Git in one directory. `git_dir` and `work_tree`, when given, are used whatever `.git` in the directory says.
+
+    `config` holds settings for every call, stronger than any configuration file.
+    """
 
     def __init__(
         self,
@@ -51,8 +54,11 @@ class Git:
         work_tree: Path | None = None,
         env: Mapping[str, str] | None = None,
         timeout_seconds: float = 600.0,
+        config: Mapping[str, str] | None = None,
     ) -> None:
         self.directory = directory
+        self.config = dict(config or {})
+        self._settings = tuple(part for key, value in self.config.items() for part in ("-c", f"{key}={value}"))
         self._explicit: tuple[str, ...] = ()
         if git_dir is not None:
             self._explicit += (f"--git-dir={git_dir}",)
@@ -61,10 +67,27 @@ class Git:
         self._env = clean_environment(os.environ if env is None else env)
         self._timeout_seconds = timeout_seconds
 
-    def at(self, directory: Path, *, git_dir: Path | None = None, work_tree: Path | None = None) -> Git:
-        """The same door in another directory."""
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The environment of every call."""
+        return self._env
+
+    def at(
+        self,
+        directory: Path,
+        *,
+        git_dir: Path | None = None,
+        work_tree: Path | None = None,
+        config: Mapping[str, str] | None = None,
+    ) -> Git:
+        """The same door in another directory, with more settings on top of these."""
         return Git(
-            directory, git_dir=git_dir, work_tree=work_tree, env=self._env, timeout_seconds=self._timeout_seconds
+            directory,
+            git_dir=git_dir,
+            work_tree=work_tree,
+            env=self._env,
+            timeout_seconds=self._timeout_seconds,
+            config={**self.config, **(config or {})},
         )
 
     def run(
@@ -75,7 +98,7 @@ class Git:
         env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run `git args`; GitError unless the exit code is in `ok`. `env` is added for this call."""
-        argv = ["git", *self._explicit, *_ALWAYS, *args]
+        argv = ["git", *self._explicit, *_ALWAYS, *self._settings, *args]
         try:
             done = subprocess.run(
                 argv,
@@ -99,9 +122,15 @@ class Git:
             raise GitError(f"git {args[0]} failed: {last}", output=said, returncode=done.returncode)
         return done
 
-    def text(self, *args: str, stdin: bytes | None = None, ok: Sequence[int] = (0,)) -> str:
+    def text(
+        self,
+        *args: str,
+        stdin: bytes | None = None,
+        ok: Sequence[int] = (0,),
+        env: Mapping[str, str] | None = None,
+    ) -> str:
         """Standard output as text, without the newline at its end."""
-        done = self.run(*args, stdin=stdin, ok=ok)
+        done = self.run(*args, stdin=stdin, ok=ok, env=env)
         return done.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
 
     def succeeds(self, *args: str) -> bool:

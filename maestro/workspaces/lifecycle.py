@@ -1,0 +1,228 @@
+"""The life of a workspace, the same for every kind that has files of its own: made, collected, saved, removed."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from maestro.errors import GitError, MaestroError, WorkspaceError
+from maestro.store.filelocks import locked
+from maestro.vcs.git import Git
+from maestro.workspaces.base import WorkEvidence, Workspace, WorkspaceSpec
+from maestro.workspaces.environ import environment_of, exclude_paths, excludes_file, write_layout
+from maestro.workspaces.evidence import Place, damaged, gather
+from maestro.workspaces.leftovers import is_leftover, read_status, snapshot_tree
+from maestro.workspaces.marker import Marker, decode_path, encode_path, read_marker, write_marker
+from maestro.workspaces.removal import remove_tree
+from maestro.workspaces.saving import bind, save_commit, unlanded
+from maestro.workspaces.setup import bring_in
+from maestro.workspaces.site import Site
+from maestro.workspaces.submodules import populate
+
+_THREADS: dict[Path, threading.Lock] = {}
+_THREADS_GUARD = threading.Lock()
+
+
+@contextmanager
+def repository_lock(site: Site) -> Iterator[None]:
+    """Only one at a time changes the list of worktrees, among threads and processes.
+
+    Threads queue on a lock of their own: waiting for the file lock is a poll.
+    """
+    with _THREADS_GUARD:
+        threads = _THREADS.setdefault(site.lock, threading.Lock())
+    with threads, locked(site.lock):
+        yield
+
+
+class Lifecycle(ABC):
+    """What is the same for worktrees, clones and copies; each adds how its files come and go."""
+
+    kind: str
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+
+    # what a kind adds
+
+    @abstractmethod
+    def _check_out(self, spec: WorkspaceSpec, repo: Path) -> Git:
+        """Make the files at the base, on the branch; git in them."""
+
+    @abstractmethod
+    def _find(self, workspace: Workspace) -> Place | None:
+        """The workspace's true git directory, None where the agent destroyed it. Changes nothing."""
+
+    @abstractmethod
+    def _mend(self, workspace: Workspace) -> tuple[Place | None, list[str]]:
+        """The same, after repairing what can be repaired, with remarks on it."""
+
+    @abstractmethod
+    def _bring_home(self, workspace: Workspace, place: Place, tip: str) -> None:
+        """Make the user's repository hold the tip, and the branch there point to it."""
+
+    @abstractmethod
+    def _tips(self, place: Place) -> list[str]:
+        """HEAD's commit, then every other that nothing else keeps, all now objects of the user's repository."""
+
+    @abstractmethod
+    def _forget(self, workspace: Workspace) -> None:
+        """Undo what the user's repository knows of the workspace; its files are gone."""
+
+    # the Protocol
+
+    def create(self, spec: WorkspaceSpec) -> Workspace:
+        home = self.site.root / f"task-{spec.task_name}"
+        repo = home / self.site.name
+        self._put_older_away(home)
+        try:
+            env = write_layout(self.site, spec, home, repo)
+            write_marker(home, self._marker(spec, repo))
+            git = self._check_out(spec, repo)
+            if (repo / ".gitmodules").is_file():
+                populate(git, repo, self.site.common_dir)
+            exclude_paths(home, bring_in(self.site.setup, self.site.git, self.site.top, git, repo))
+        except (GitError, OSError) as error:
+            self._undo(home, repo, spec)
+            said = error.message if isinstance(error, GitError) else f"{error.filename}: {error.strerror}"
+            hint = error.hint if isinstance(error, GitError) else "check the free space and the permissions there"
+            raise WorkspaceError(
+                f"the workspace of task {spec.task_id} could not be made: {said}", hint=hint
+            ) from error
+        except MaestroError:
+            self._undo(home, repo, spec)
+            raise
+        return Workspace(kind=self.kind, home=home, repo=repo, base=spec.base, branch=spec.branch, env=env)
+
+    def collect(self, workspace: Workspace, message: str) -> WorkEvidence:
+        if not workspace.repo.is_dir():
+            return damaged("its folder is gone", []).evidence
+        place, remarks = self._mend(workspace)
+        if place is None:
+            return damaged("its git directory is gone", remarks).evidence
+        gathered = gather(self._bound(place, workspace), workspace, message, self.site.identity, remarks)
+        if gathered.evidence.tip is not None:
+            self._keep_beside(workspace, place, gathered.beside)
+            self._bring_home(workspace, place, gathered.evidence.tip)
+        return gathered.evidence
+
+    def save(self, workspace: Workspace, run_id: str, task_name: str) -> str | None:
+        git = self.site.git
+        place = self._find(workspace)
+        tips = self._tips(place) if place is not None else []
+        own = git.commit_of(f"refs/heads/{workspace.branch}")
+        parents = unlanded(git, [*tips, *([own] if own else [])], workspace.base)
+        start = tips[0] if tips else own or workspace.base
+        tree = self._uncommitted(workspace, place, start)
+        if tree is not None:
+            heads = [start, *(tip for tip in parents if tip != start and not git.is_ancestor(tip, start))]
+            return save_commit(git, run_id, task_name, bind(git, tree, heads, task_name, self.site.identity))
+        if not parents:
+            return None
+        if len(parents) == 1:
+            return save_commit(git, run_id, task_name, parents[0])
+        tree = git.text("rev-parse", f"{parents[0]}^{{tree}}")
+        return save_commit(git, run_id, task_name, bind(git, tree, parents, task_name, self.site.identity))
+
+    def remove(self, workspace: Workspace) -> None:
+        marker = read_marker(workspace.home)
+        if marker is None and workspace.home.exists() and any(workspace.home.iterdir()):
+            raise WorkspaceError(
+                f"{workspace.home} is not a workspace of maestro: it was left alone",
+                hint="look into it, remove it by hand",
+            )
+        remove_tree(workspace.home)
+        self._forget(workspace)
+
+    def load(self, home: Path) -> Workspace | None:
+        """The workspace in `home` as its marker tells, None where there is no marker."""
+        marker = read_marker(home)
+        if marker is None:
+            return None
+        repo = decode_path(marker.repo)
+        env = dict(environment_of(self.site, home, repo))
+        return Workspace(kind=marker.kind, home=home, repo=repo, base=marker.base, branch=marker.branch, env=env)
+
+    # parts of the above
+
+    def _marker(self, spec: WorkspaceSpec, repo: Path) -> Marker:
+        return Marker(
+            kind=self.kind,
+            run_id=spec.run_id,
+            task_id=spec.task_id,
+            task_name=spec.task_name,
+            attempt=spec.attempt,
+            base=spec.base,
+            branch=spec.branch,
+            common_dir=encode_path(self.site.common_dir),
+            repo=encode_path(repo),
+        )
+
+    def _put_older_away(self, home: Path) -> None:
+        """An older workspace of the same task is saved, then removed."""
+        if not home.exists() or not any(home.iterdir()):
+            return
+        marker, older = read_marker(home), self.load(home)
+        if marker is None or older is None or decode_path(marker.common_dir) != self.site.common_dir:
+            raise WorkspaceError(
+                f"{home} exists and is not a workspace of this repository", hint="choose another --workspace-root"
+            )
+        self.save(older, marker.run_id, marker.task_name)
+        self.remove(older)
+
+    def _undo(self, home: Path, repo: Path, spec: WorkspaceSpec) -> None:
+        """After a failure to make it: nothing stood in `home` before, so nothing is left there."""
+        remove_tree(home)
+        self._forget(Workspace(kind=self.kind, home=home, repo=repo, base=spec.base, branch=spec.branch, env={}))
+
+    def _claim_branch(self, spec: WorkspaceSpec) -> None:
+        """Point the branch at the base, which it keeps from being collected as garbage; older work on it is saved."""
+        git, ref = self.site.git, f"refs/heads/{spec.branch}"
+        if git.set_ref(ref, spec.base, None):
+            return
+        tip = git.commit_of(ref)
+        if tip is not None:
+            self._save_branch(spec, tip)
+        if tip is None or not git.set_ref(ref, spec.base, tip):
+            raise WorkspaceError(
+                f"branch {spec.branch} cannot be made", hint="is a branch of a part of its name there?"
+            )
+
+    def _save_branch(self, spec: WorkspaceSpec, tip: str) -> None:
+        if unlanded(self.site.git, [tip], spec.base):
+            save_commit(self.site.git, spec.run_id, spec.task_name, tip)
+
+    def _bound(self, place: Place, workspace: Workspace) -> Place:
+        """The same place, with what maestro put into the files ignored."""
+        excludes = {"core.excludesFile": str(excludes_file(workspace.home))}
+        git = place.git.at(workspace.repo, git_dir=place.git_dir, work_tree=workspace.repo, config=excludes)
+        return Place(git, place.git_dir, place.refs_dir)
+
+    def _uncommitted(self, workspace: Workspace, place: Place | None, start: str) -> str | None:
+        """Tree of the files as they are, None where they are just those of `start`; written into the user's objects."""
+        if not workspace.repo.is_dir():
+            return None
+        nested: Sequence[str] = ()
+        excludes = {"core.excludesFile": str(excludes_file(workspace.home))}
+        here = self.site.git.at(workspace.repo, git_dir=self.site.common_dir, work_tree=workspace.repo, config=excludes)
+        if place is not None:
+            try:
+                status = read_status(self._bound(place, workspace).git, workspace.repo)
+                nested = [entry.path for entry in status.entries if entry.is_nested_repository]
+                if not nested and not any(is_leftover(entry) for entry in status.entries):
+                    return None
+            except GitError:
+                nested = ()  # a broken index: all files are looked at
+        tree = snapshot_tree(here, workspace.repo, start, nested)
+        return None if tree == self.site.git.text("rev-parse", f"{start}^{{tree}}") else tree
+
+    def _keep_beside(self, workspace: Workspace, place: Place, beside: Sequence[str]) -> None:
+        """Commits that the branch would lose when it is moved to the work."""
+        marker = read_marker(workspace.home)
+        for commit in beside if marker is not None else ():
+            assert marker is not None
+            self._bring_home(workspace, place, commit)
+            save_commit(self.site.git, marker.run_id, marker.task_name, commit)

@@ -1,0 +1,61 @@
+"""The file that says that a folder is a workspace of maestro: nothing without it is ever removed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from maestro.errors import WorkspaceError
+from maestro.model.record import Record
+
+MARKER_FILE = ".maestro-workspace.json"
+
+
+class Marker(Record):
+    """What is needed to find a workspace again after its coordinator is gone. Paths are written by `encode_path`."""
+
+    format: int = 1
+    kind: str
+    run_id: str
+    task_id: str
+    task_name: str
+    attempt: int
+    base: str
+    branch: str
+    common_dir: str  # git directory of the user's repository
+    repo: str  # absolute path of the workspace's repository
+    user_branch: str | None = None  # kind `none`: what HEAD pointed at before
+    user_commit: str | None = None
+
+
+def encode_path(path: Path) -> str:
+    """A path as text that JSON can hold, whatever its bytes."""
+    raw = os.fsencode(path)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return f"hex:{raw.hex()}"
+
+
+def decode_path(text: str) -> Path:
+    """The way back from `encode_path`."""
+    return Path(os.fsdecode(bytes.fromhex(text[4:]))) if text.startswith("hex:") else Path(text)
+
+
+def write_marker(home: Path, marker: Marker) -> None:
+    """Write it into `home`."""
+    (home / MARKER_FILE).write_text(marker.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def read_marker(home: Path) -> Marker | None:
+    """The marker of a workspace, None where the folder is not one; WorkspaceError where it cannot be read."""
+    try:
+        return Marker.model_validate_json((home / MARKER_FILE).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValidationError) as error:
+        raise WorkspaceError(
+            f"{home / MARKER_FILE} cannot be read", hint="look into the folder and remove it by hand"
+        ) from error

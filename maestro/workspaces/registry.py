@@ -1,0 +1,43 @@
+"""The kinds of workspaces by name (W-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from maestro.errors import BadInput
+from maestro.vcs.git import Git
+from maestro.workspaces.clone import CloneWorkspaces
+from maestro.workspaces.copy import CopyWorkspaces
+from maestro.workspaces.lifecycle import Lifecycle
+from maestro.workspaces.none import InPlace
+from maestro.workspaces.site import SetupSpec, Site, survey
+from maestro.workspaces.worktree import WorktreeWorkspaces
+
+KINDS: dict[str, Callable[[Site], Lifecycle]] = {
+    "worktree": WorktreeWorkspaces,
+    "clone": CloneWorkspaces,
+    "copy": CopyWorkspaces,
+    "none": InPlace,
+}
+
+
+def open_workspaces(
+    kind: str,
+    *,
+    git: Git,
+    root: Path,
+    setup: SetupSpec | None = None,
+    client_servers: Mapping[str, object] | None = None,
+    credentials: str | None = None,
+) -> Lifecycle:
+    """Workspaces of one kind below `root`, for the repository whose checkout `git` is at the top of.
+
+    `client_servers` is the `mcpServers` of client-config.json, `credentials` the text of .git-credentials.
+    BadInput for an unknown kind and for a root that cannot be used.
+    """
+    try:
+        make = KINDS[kind]
+    except KeyError:
+        raise BadInput(f"unknown kind of workspace {kind!r}", hint=f"one of {', '.join(KINDS)}") from None
+    return make(survey(git, root, setup=setup, client_servers=client_servers, credentials=credentials))

@@ -1,0 +1,55 @@
+"""Removing folders that may hold anything: read-only ones, huge ones, ones that are half gone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import uuid
+from pathlib import Path
+
+from maestro.errors import WorkspaceError
+
+REMOVING = ".removing-"
+"""Prefix of a folder on its way out: what a crash leaves is rubbish, never taken for a workspace."""
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove the folder and all in it; a missing one is fine. WorkspaceError where the system refuses.
+
+    It is renamed first, so that nobody ever meets half of it. `rm` does the work: it is faster than this process
+    and leaves the interpreter to others meanwhile.
+    """
+    if not os.path.lexists(folder):
+        return
+    aside = folder.parent / f"{REMOVING}{folder.name[:64]}-{uuid.uuid4().hex[:12]}"
+    try:
+        folder.rename(aside)
+    except OSError as error:
+        raise WorkspaceError(f"{folder} cannot be removed: {error.strerror}") from error
+    said = _rm(aside)
+    if said and os.path.lexists(aside):
+        make_writable(aside)
+        said = _rm(aside)
+    if os.path.lexists(aside):
+        with contextlib.suppress(OSError):
+            aside.rename(folder)  # where it was, for people to find
+        raise WorkspaceError(f"{folder} cannot be removed: {said}", hint="remove it by hand")
+
+
+def make_writable(folder: Path) -> None:
+    """Give the owner back what an agent took away; symlinks are not followed."""
+    subprocess.run(["chmod", "-R", "u+rwX", "--", folder], capture_output=True, check=False)
+
+
+def set_aside(link: Path, home: Path) -> None:
+    """Keep what an agent put in the place of `.git` beside the workspace: commits may be in it."""
+    number = 1
+    while os.path.lexists(home / f"replaced-git-{number}"):
+        number += 1
+    link.rename(home / f"replaced-git-{number}")
+
+
+def _rm(folder: Path) -> str:
+    done = subprocess.run(["rm", "-rf", "--", folder], capture_output=True, check=False)
+    return done.stderr.decode("utf-8", "replace").strip().split("\n")[-1]
