@@ -142,13 +142,13 @@ class _Commit(Record):
     parents: tuple[str, ...]
     name: str
     email: str
-    date: str
+    date: str  # "seconds zone"; git takes small numbers for a date only after an @
     message: str
 
     def author(self) -> dict[str, str]:
         """Its author and date; git refuses an empty name, then the committer stands in."""
         named = {"GIT_AUTHOR_NAME": self.name, "GIT_AUTHOR_EMAIL": self.email} if self.name else {}
-        return {**named, "GIT_AUTHOR_DATE": self.date}
+        return {**named, "GIT_AUTHOR_DATE": f"@{self.date}"}
 
 
 def _commits(git: Git, *selection: str) -> list[_Commit]:
@@ -176,8 +176,8 @@ def _pick(git: Git, tip: str, tip_tree: str, commit: _Commit) -> Merged | Confli
     merge the base it needs: the commit's parent tree under both sides.
     """
     fixed = {
-        "GIT_AUTHOR_NAME": "maestro", "GIT_AUTHOR_EMAIL": "maestro@localhost", "GIT_AUTHOR_DATE": "0 +0000",
-        "GIT_COMMITTER_NAME": "maestro", "GIT_COMMITTER_EMAIL": "maestro@localhost", "GIT_COMMITTER_DATE": "0 +0000",
+        "GIT_AUTHOR_NAME": "maestro", "GIT_AUTHOR_EMAIL": "maestro@localhost", "GIT_AUTHOR_DATE": "@0 +0000",
+        "GIT_COMMITTER_NAME": "maestro", "GIT_COMMITTER_EMAIL": "maestro@localhost", "GIT_COMMITTER_DATE": "@0 +0000",
     }  # fmt: skip
     parent = commit.parents[0]
     base = _commit(git, f"{parent}^{{tree}}", (), "base", fixed)
