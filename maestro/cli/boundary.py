@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -22,6 +23,9 @@ USAGE = 2
 BUG = 70
 INTERRUPTED = 130
 
+DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+"""Refusals of a disk are no bugs, wherever they are met."""
+
 
 def guarded(command: click.Command, argv: Sequence[str] | None = None) -> int:
     """Run the command line; whatever happens, the exit code, with at most one sentence and a hint said."""
@@ -29,7 +33,11 @@ def guarded(command: click.Command, argv: Sequence[str] | None = None) -> int:
     output.prepare_streams()
     app = App(output.Output(as_json=wants_json(args)))
     code = explained(app, lambda: command.main(args, prog_name="maestro", standalone_mode=False, obj=app))
-    return explained(app, output.flush) or code
+    if code == 0:
+        return explained(app, output.flush)
+    with contextlib.suppress(MaestroError):  # one error is enough
+        output.flush()
+    return code
 
 
 def explained(app: App, act: Callable[[], object]) -> int:
@@ -45,6 +53,13 @@ def explained(app: App, act: Callable[[], object]) -> int:
         return _say(app, USAGE, _one_line(error.format_message()), "")
     except (KeyboardInterrupt, click.Abort):
         return _say(app, INTERRUPTED, "interrupted", "")
+    except SystemExit as error:  # click leaves so after shell completion, and when nobody reads its help any more
+        return error.code if isinstance(error.code, int) else 0
+    except OSError as error:
+        if error.errno not in DISK:
+            return _say(app, BUG, *_bug(app, error))
+        where = f": {error.filename}" if error.filename else ""
+        return _say(app, 1, f"{(error.strerror or 'the disk refuses').lower()}{where}", "make room, or work elsewhere")
     except Exception as error:
         return _say(app, BUG, *_bug(app, error))
     return result if isinstance(result, int) else 0

@@ -47,7 +47,11 @@ class Output:
         said = sentence(message)
         if self.as_json:
             self.json({"error": {"message": said, "hint": sentence(hint)}})
-        _write(sys.stderr, f"{colour('Error:', 'red', sys.stderr)} {said}\n")
+        self.complain(said, hint)
+
+    def complain(self, message: str, hint: str = "") -> None:
+        """The same on standard error only, for a command whose result was printed all the same."""
+        _write(sys.stderr, f"{colour('Error:', 'red', sys.stderr)} {sentence(message)}\n")
         if hint:
             _write(sys.stderr, f"{colour('Hint:', 'cyan', sys.stderr)} {sentence(hint)}\n")
 
