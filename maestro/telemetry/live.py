@@ -130,6 +130,13 @@ class LiveObserver:
 
     def notify(self, event: Event) -> None:
         """Fold one event; it is drawn soon."""
+        try:
+            self._fold(event)
+        except Exception:
+            self.close()  # whoever fails is never called again, and the cursor would stay hidden
+            raise
+
+    def _fold(self, event: Event) -> None:
         if isinstance(event, RunStarted):
             self._run = begin(event)
             self._live.start()

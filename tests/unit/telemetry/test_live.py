@@ -6,13 +6,17 @@ import io
 import os
 import pty
 import threading
+from collections.abc import Sequence
 
+import pytest
 from rich.console import Console
 
 from maestro.clock import SystemClock
+from maestro.model.events import Event
 from maestro.model.run import apply, begin
 from maestro.model.view import RunView, view_of
 from maestro.telemetry.live import LiveObserver, duration, render
+from maestro.telemetry.observer import FanOut
 from maestro.testing.story import STORY, at, started, starting
 
 
@@ -68,31 +72,42 @@ def test_durations() -> None:
     assert [duration(seconds) for seconds in (0.9, 59, 61, 3661)] == ["0s", "59s", "1m 01s", "1h 01m"]
 
 
-def test_the_terminal_gets_its_cursor_back_and_keeps_the_last_picture() -> None:
+def on_a_terminal(events: Sequence[Event]) -> str:
+    """What a terminal is sent while these events are told; the observer is closed unless it failed."""
     ours, theirs = pty.openpty()
     seen: list[bytes] = []
 
     def read() -> None:
         while True:
             try:
-                chunk = os.read(ours, 65536)
+                seen.append(os.read(ours, 65536))
             except OSError:  # EIO: the other end is closed
                 return
-            seen.append(chunk)
 
     reader = threading.Thread(target=read)
     reader.start()
     with open(theirs, "w") as stream:
-        observer = LiveObserver(stream, SystemClock())
-        for event in STORY:
-            observer.notify(event)
-        observer.close()
+        fan_out = FanOut([LiveObserver(stream, SystemClock())])
+        for event in events:
+            fan_out.notify(event)
+        fan_out.close()
     reader.join()
     os.close(ours)
-    text = b"".join(seen).decode()
+    return b"".join(seen).decode()
+
+
+def test_the_terminal_gets_its_cursor_back_and_keeps_the_last_picture() -> None:
+    text = on_a_terminal(STORY)
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1
     assert text.rindex("\x1b[?25h") > text.rindex("conflict in m.py")
-    assert threading.active_count() == 1 or all(thread.name != "live view" for thread in threading.enumerate())
+    assert all(thread.name != "live view" for thread in threading.enumerate())
+
+
+def test_the_terminal_gets_its_cursor_back_from_an_observer_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    text = on_a_terminal([*STORY[:4], STORY[3], *STORY[4:]])  # an attempt that starts twice is no legal move
+    assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1
+    assert "LiveObserver failed and is left out" in caplog.text
+    assert all(thread.name != "live view" for thread in threading.enumerate())
 
 
 def test_closed_before_anything_happened() -> None:
