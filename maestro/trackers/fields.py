@@ -21,8 +21,6 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
 from maestro.errors import BadInput
 from maestro.model.task import Progress, Task
 from maestro.trackers.duration import minutes_of
@@ -83,6 +81,8 @@ def id_from(value: object, where: str, field: str = "id") -> str:
     text = str(value).strip()
     if not text:
         raise BadInput(f"{where} has an empty {field}", hint="give each task an id of its own")
+    if as_plain(text) != text:
+        raise BadInput(f"{where}: {field} {text!r} holds half a surrogate pair", hint="correct its \\u escapes")
     return text
 
 
@@ -134,12 +134,7 @@ class Reader:
             "fallback_agents": self._words("fallback_agents"),
             "applicable_skills": self._words("applicable_skills"),
         }
-        try:
-            return Task(**given, context=as_plain(self.left))
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(step) for step in first["loc"])
-            raise BadInput(f"{self.where}: {field}: {first['msg'].lower()}") from error
+        return Task(**given, context=as_plain(self.left))
 
     def take(self, field: str) -> list[tuple[str, Any]]:
         """What the entry holds under the aliases of a field, with the alias used."""
@@ -175,7 +170,7 @@ class Reader:
     def _line(self, alias: str, value: object) -> str:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise self.refuse(alias, "text", value)
-        return str(value).strip()
+        return str(as_plain(value)).strip()
 
     def _items(self, field: str) -> list[Any]:
         items: list[Any] = []
