@@ -74,8 +74,12 @@ class _Reader:
         self._slugs: dict[str, int] = {}
 
     def take(self, index: int, line: str) -> None:
+        is_inside = bool(self._fence) or self._in_comment
         if self._is_hidden(line):
-            self._continue(line)
+            if is_inside and self._open:  # a block that began below the item belongs to it to its end
+                self._open.body.append(line)
+            else:
+                self._continue(line)
         elif heading := _HEADING.match(line):
             self._open = None
             self._section += 1

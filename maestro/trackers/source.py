@@ -19,7 +19,8 @@ BOM = "\ufeff"
 def shown(path: Path, repository: Path) -> str:
     """The path as messages name it: relative to the repository where it is inside."""
     with contextlib.suppress(ValueError):
-        return str(path.resolve().relative_to(repository.resolve()))
+        # a link keeps its own name: it is what the user gave, wherever it leads
+        return str((path.absolute().parent.resolve() / path.name).relative_to(repository.resolve()))
     return str(path)
 
 
