@@ -11,7 +11,8 @@ from maestro.workspaces.clone import CloneWorkspaces
 from maestro.workspaces.copy import CopyWorkspaces
 from maestro.workspaces.lifecycle import Lifecycle
 from maestro.workspaces.none import InPlace
-from maestro.workspaces.site import SetupSpec, Site, survey
+from maestro.workspaces.setup import SetupSpec
+from maestro.workspaces.site import Site, survey
 from maestro.workspaces.worktree import WorktreeWorkspaces
 
 KINDS: dict[str, Callable[[Site], Lifecycle]] = {

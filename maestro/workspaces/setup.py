@@ -7,10 +7,20 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from pydantic import Field
+
 from maestro.errors import WorkspaceError
+from maestro.model.record import Record
 from maestro.vcs.git import Git
 from maestro.vcs.parse import fields
-from maestro.workspaces.site import SetupSpec
+
+
+class SetupSpec(Record):
+    """What is brought from the user's checkout into each workspace; globs are relative to the checkout."""
+
+    copy_files: tuple[str, ...] = Field(default=(), alias="copy")  # `copy` is a method of every pydantic model
+    symlink: tuple[str, ...] = ()
+    worktree_include: bool = True  # files that `.worktreeinclude` lists
 
 
 def bring_in(spec: SetupSpec, source: Git, checkout: Path, target: Git, repo: Path) -> tuple[str, ...]:

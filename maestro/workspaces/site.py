@@ -8,18 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from maestro.model.record import Record
 from maestro.vcs.git import Git
 from maestro.vcs.parse import parse_config
 from maestro.workspaces.roots import check_root, folder_name
-
-
-class SetupSpec(Record):
-    """What is brought from the user's checkout into each workspace (W-4); globs are relative to the checkout."""
-
-    copy_files: tuple[str, ...] = ()
-    symlink: tuple[str, ...] = ()
-    worktree_include: bool = True  # files that `.worktreeinclude` lists
+from maestro.workspaces.setup import SetupSpec
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from maestro.vcs.git import open_repository
 from maestro.workspaces.base import Workspace, WorkspaceSpec
 from maestro.workspaces.lifecycle import Lifecycle
 from maestro.workspaces.registry import open_workspaces
-from maestro.workspaces.site import SetupSpec
+from maestro.workspaces.setup import SetupSpec
 
 KINDS = ("worktree", "clone", "copy", "none")
 OWN_FILES = ("worktree", "clone", "copy")
@@ -226,7 +226,7 @@ def test_files_of_the_checkout_are_brought_in_and_not_committed(kind: str, opene
     repo.commit({".gitignore": ".env\nsecret/\nnode_modules/\n", ".worktreeinclude": "secret/\n*.key\n"})
     repo.write({".env": "A=1\n", "secret/k": "s", "node_modules/m/i.js": "m", "local.cfg": "l", "README.md": "dirty\n"})
     (repo.path / ".env").chmod(0o600)
-    setup = SetupSpec(copy_files=(".env", "local.cfg", "README.md", "no-such-*"), symlink=("node_modules",))
+    setup = SetupSpec(copy=(".env", "local.cfg", "README.md", "no-such-*"), symlink=("node_modules",))
     workspaces = opener(kind, setup=setup)
     workspace = workspaces.create(spec_for(repo.head))
     assert (workspace.repo / ".env").read_text() == "A=1\n"
@@ -248,7 +248,7 @@ def test_setup_never_leads_out_of_the_checkout(
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "x").write_text("x")
     (repo.path / "link").symlink_to(tmp_path / "outside")
-    workspaces = opener(kind, setup=SetupSpec(copy_files=(pattern,)))
+    workspaces = opener(kind, setup=SetupSpec(copy=(pattern,)))
     with pytest.raises(WorkspaceError, match="checkout"):
         workspaces.create(spec_for(repo.head))
 
