@@ -89,7 +89,8 @@ class TaskMaster:
     def load(self) -> list[Task]:
         """The tasks of the tag in file order, subtasks where their entry stands."""
         nodes = self._nodes(read_text(self.source, self.name))
-        return [self._resolved(node, nodes) for node in _walk(nodes) if node.is_task]
+        entries = {node.task.id: node for node in nodes}
+        return [_resolved(node, entries) for node in _walk(nodes) if node.is_task]
 
     def claim(self, task: str, note: Note) -> None:
         """Set `in-progress`."""
@@ -110,20 +111,6 @@ class TaskMaster:
         where = self.name + (f" (tag {place[0]})" if len(place) == 2 else "")
         return [_node(value, (*place, index), f"{where}, entry {index + 1}") for index, value in enumerate(entries)]
 
-    def _resolved(self, node: Node, nodes: list[Node]) -> Task:
-        entries = {one.task.id: one for one in nodes}
-        siblings = {one.task.id: one for one in node.parent.children} if node.parent else {}
-        needed: list[str] = []
-        for dependency in node.task.dependencies:
-            sibling = siblings.get(f"{node.parent.task.id}.{dependency}") if node.parent else None
-            target = sibling or entries.get(dependency)
-            needed += target.stands_for if target else (dependency,)
-        if node.parent:
-            for dependency in node.parent.task.dependencies:
-                target = entries.get(dependency)
-                needed += target.stands_for if target else (dependency,)
-        return node.task.model_copy(update={"dependencies": tuple(dict.fromkeys(needed)), "progress": node.progress})
-
     def _changed(self, text: str, task: str, progress: Progress) -> str:
         nodes = self._nodes(text)
         found = [node for node in _walk(nodes) if node.task.id == task]
@@ -142,6 +129,21 @@ class TaskMaster:
         if progress is not Progress.DONE and parent.task.progress is Progress.DONE:
             return set_status(text, "json", self.name, parent.place, _WORDS[Progress.OPEN])
         return text
+
+
+def _resolved(node: Node, entries: dict[str, Node]) -> Task:
+    """The node's task with its whole dependencies, its parent's behind its own."""
+    needed: list[str] = []
+    parent = node.parent
+    siblings = {one.task.id: one for one in parent.children} if parent else {}
+    for dependency in node.task.dependencies:
+        sibling = siblings.get(f"{parent.task.id}.{dependency}") if parent else None
+        target = sibling or entries.get(dependency)
+        needed += target.stands_for if target else (dependency,)
+    for dependency in parent.task.dependencies if parent else ():
+        target = entries.get(dependency)
+        needed += target.stands_for if target else (dependency,)
+    return node.task.model_copy(update={"dependencies": tuple(dict.fromkeys(needed)), "progress": node.progress})
 
 
 def _walk(nodes: list[Node]) -> Iterator[Node]:
