@@ -37,19 +37,9 @@ from maestro.telemetry.metadata import MetadataObserver
 from maestro.telemetry.metrics import Metrics
 from maestro.telemetry.observer import FanOut, Observer
 from maestro.vcs.git import Git, open_repository, require_version
-from maestro.wiring import (
-    Backlog,
-    Built,
-    Prepared,
-    agent_env_names,
-    build,
-    check_run_id,
-    new_run_id,
-    plan_backlog,
-    prepare,
-    prepare_state,
-    refresh_argv,
-)
+from maestro.wiring.backlog import Backlog, plan_backlog
+from maestro.wiring.build import Built, Prepared, build, check_run_id, new_run_id, prepare, prepare_state
+from maestro.wiring.choices import agent_env_names, refresh_argv
 
 __all__ = ["GroupMetadata", "GroupPhase", "ParallelCoordinator", "RunResult", "TaskMetadata", "TaskStatus"]
 

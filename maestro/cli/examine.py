@@ -66,14 +66,13 @@ def _git(_: Patient) -> Iterator[Finding]:
 
 def _repository(patient: Patient) -> Iterator[Finding]:
     from maestro.coordinator import ParallelCoordinator
+    from maestro.workspaces.preflight import preflight
 
     patient.git = git = ParallelCoordinator(patient.app.directory, environ=patient.app.environ).open()
     patient.layout = Layout(git.directory)
     yield Finding("repository", Health.OK, str(git.directory))
-    if git.text("status", "--porcelain", "--untracked-files=no"):
-        yield Finding(
-            "checkout", Health.WARNING, "it has uncommitted changes, which no agent gets to see", "commit them first"
-        )
+    for remark in preflight(git):
+        yield Finding("checkout", Health.WARNING, remark)
 
 
 def _identity(patient: Patient) -> Iterator[Finding]:
@@ -100,7 +99,7 @@ def _configuration(patient: Patient) -> Iterator[Finding]:
 
 
 def _backlog(patient: Patient) -> Iterator[Finding]:
-    from maestro.wiring import plan_backlog
+    from maestro.wiring.backlog import plan_backlog
 
     if patient.git is None or patient.loaded is None:
         return
@@ -117,7 +116,7 @@ def _backlog(patient: Patient) -> Iterator[Finding]:
 
 
 def _agent(patient: Patient) -> Iterator[Finding]:
-    from maestro.wiring import open_agent
+    from maestro.wiring.choices import open_agent
 
     if patient.loaded is None:
         return
@@ -134,7 +133,7 @@ def _agent(patient: Patient) -> Iterator[Finding]:
 
 
 def _tests(patient: Patient) -> Iterator[Finding]:
-    from maestro.wiring import make_gate
+    from maestro.wiring.choices import make_gate
 
     if patient.git is None or patient.loaded is None:
         return

@@ -31,7 +31,7 @@ def command(app: App, flags: dict[str, Any], run_id: str | None, form: str | Non
     """
     from maestro.cli.standard_input import text_for
     from maestro.coordinator import ParallelCoordinator
-    from maestro.wiring import plan_backlog
+    from maestro.wiring.backlog import plan_backlog
 
     if form not in (None, "json") and app.output.as_json:
         raise click.UsageError(f"--json and --format {form} exclude each other")

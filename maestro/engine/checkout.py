@@ -10,7 +10,8 @@ from maestro.clock import Clock
 from maestro.engine.recorder import Recorder
 from maestro.model.events import CheckoutChanged
 from maestro.vcs.git import Git
-from maestro.workspaces.guard import AttemptTrace, CheckoutState, compare, snapshot, trace
+from maestro.workspaces.culprit import AttemptTrace, trace
+from maestro.workspaces.guard import CheckoutState, compare, snapshot
 
 COST_FACTOR = 20.0
 """Between two looks pass at least so many times what a look costs: at most 5 % of one core goes into looking."""

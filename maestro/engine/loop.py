@@ -39,7 +39,7 @@ from maestro.model.plan import ScheduleKind
 from maestro.model.retry import AskPerson, GiveUp, Hold, Retry, Stop, Submit, decide, decide_sent_back
 from maestro.model.run import Run
 from maestro.planning.schedule import Dispatcher
-from maestro.workspaces.guard import AttemptTrace
+from maestro.workspaces.culprit import AttemptTrace
 
 
 class Engine:
@@ -231,8 +231,9 @@ class Engine:
         return Submission(
             task=ended.task,
             title=self._context.plan.tasks[ended.task].title,
-            work=commit,
+            commit=commit,
             base=ended.base,
+            run_id=self._context.run_id,
             attempt=len(self._context.recorder.run.tasks[ended.task].attempts),
             summary=outcome.summary,
         )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from maestro.model.record import Record
 
 
 class Report(Record):
-    """What the agent says of its own work."""
+    """What the agent says of its own work. Keys beyond these are let through and ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
     status: Literal["done", "failed", "blocked", "no_change"]
     summary: str = ""
@@ -19,6 +21,6 @@ class Report(Record):
 
 
 class BadReport(Record):
-    """A report file that cannot be used; counts as no report, and is named."""
+    """There is a report file, but it cannot be used."""
 
-    reason: str
+    reason: str  # a clause for people

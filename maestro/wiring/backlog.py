@@ -1,0 +1,111 @@
+"""From settings to a planned backlog: what `plan` shows and `run` runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from maestro.config.settings import Settings
+from maestro.errors import BadInput
+from maestro.model.plan import Plan, PlanOptions
+from maestro.model.task import Progress, Task
+from maestro.planning.plan import make_plan
+from maestro.store import landed
+from maestro.store.layout import Layout
+from maestro.trackers.base import Tracker
+from maestro.trackers.registry import choose as choose_tracker
+from maestro.trackers.registry import open_tracker
+from maestro.vcs.git import Git
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """A planned backlog: what `plan` shows and `run` runs."""
+
+    tracker: Tracker
+    why: str  # how the tracker was chosen
+    plan: Plan
+    base: str
+    base_branch: str
+    landed: Mapping[str, landed.LandedRecord]  # landings of earlier runs over the same backlog
+
+    @property
+    def done_before(self) -> dict[str, str | None]:
+        """Tasks that were done before, with the commit where maestro knows it."""
+        return {task: self.landed[task].commit if task in self.landed else None for task in self.plan.done_before}
+
+
+def plan_backlog(git: Git, settings: Settings, *, standard_input: str | None = None) -> Backlog:
+    """Load the tracker and plan. Reads only. BadInput or TrackerError where the backlog cannot be read; what makes
+    the plan impossible is in `plan.problems`."""
+    layout = Layout(git.directory)
+    kind = settings.tracker if standard_input is None else "todos"
+    source = settings.tasks_file if standard_input is None else None
+    opened = choose_tracker(kind, repository=git.directory, source=source)
+    tracker = open_tracker(
+        opened.kind,
+        repository=git.directory,
+        source=opened.source,
+        write_back=settings.write_back,
+        text=standard_input,
+    )
+    tasks = tracker.load()
+    base, base_branch = resolve_base(git, settings.integration_base_branch)
+    before = landed.read(layout.landed, tracker.identity)
+    options = PlanOptions(
+        schedule=settings.schedule,
+        group_ids=settings.group_id,
+        allow_overlap=settings.allow_overlap,
+        keep_going=settings.keep_going,
+    )
+    files = git.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", base).stdout
+    plan = make_plan(
+        tasks,
+        options,
+        repository_files=[os.fsdecode(name) for name in files.split(b"\0") if name],
+        landed_elsewhere=_landed_elsewhere(git, tasks, before, base, base_branch),
+    )
+    return Backlog(tracker, opened.why, plan, base, base_branch, before)
+
+
+def resolve_base(git: Git, wished: str | None) -> tuple[str, str]:
+    """(commit id, name) of what the run starts from: what the user says, else main, else what is checked out."""
+    if wished is not None:
+        commit = git.commit_of(wished)
+        if commit is None:
+            raise BadInput(
+                f"there is no branch or commit {wished!r} to start from",
+                hint="see `git branch --all` for what there is",
+            )
+        return commit, wished
+    for branch in ("main", "HEAD"):
+        commit = git.commit_of("refs/heads/main" if branch == "main" else branch)
+        if commit is not None:
+            return commit, branch if branch == "main" else _current_branch(git)
+    raise BadInput("the repository has no commits yet", hint="make a first commit: agents start from one")
+
+
+def _current_branch(git: Git) -> str:
+    return git.text("symbolic-ref", "--quiet", "--short", "HEAD", ok=(0, 1)) or "HEAD"
+
+
+def _landed_elsewhere(
+    git: Git, tasks: Iterable[Task], before: Mapping[str, landed.LandedRecord], base: str, base_branch: str
+) -> dict[str, str]:
+    """Done tasks that others wait for, whose commit is not in the base: a sentence each (P-4)."""
+    tasks = list(tasks)
+    wanted = {needed for task in tasks if task.progress is not Progress.DONE for needed in task.dependencies}
+    elsewhere = {}
+    for task in tasks:
+        record = before.get(task.id)
+        if task.progress is not Progress.DONE or task.id not in wanted or record is None:
+            continue
+        known = git.commit_of(record.commit) is not None
+        if known and git.is_ancestor(record.commit, base):
+            continue
+        elsewhere[task.id] = (
+            f"{task.id} landed on {record.branch} (run {record.run_id}), which is not in {base_branch}; "
+            f"start from there with --integration-base-branch {record.branch}"
+        )
+    return elsewhere

@@ -1,0 +1,185 @@
+"""Puts a run together: the only place that knows all kinds of workspaces, agents and executors."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from maestro import __version__
+from maestro.agents.base import Agent
+from maestro.agents.report import read_report
+from maestro.clock import Clock
+from maestro.config.settings import Settings
+from maestro.engine.context import Chosen, Options, RunContext
+from maestro.engine.landing import integration_branch
+from maestro.engine.recorder import Recorder
+from maestro.errors import BadInput, StateError
+from maestro.executors.local import LocalExecutor
+from maestro.integration.branches import check_land_on_base
+from maestro.model.events import RunStarted
+from maestro.model.ids import is_plain, safe_names
+from maestro.model.plan import ScheduleKind
+from maestro.model.task import Task
+from maestro.planning.choose_agent import DEFAULT_TABLE, choose_subagent
+from maestro.proc.family import start_time
+from maestro.proc.ladder import Graces
+from maestro.store.layout import Layout
+from maestro.telemetry.metrics import Metrics
+from maestro.vcs.git import Git
+from maestro.wiring.backlog import Backlog
+from maestro.wiring.choices import make_gate, make_options, open_agent
+from maestro.wiring.prompts import composer
+from maestro.workspaces.base import Workspaces
+from maestro.workspaces.preflight import preflight
+from maestro.workspaces.registry import open_workspaces
+from maestro.workspaces.roots import default_root
+from maestro.workspaces.setup import SetupSpec
+
+
+def new_run_id(clock: Clock) -> str:
+    """Date, time and four random hex digits: sorts by start, and two started in one second differ."""
+    return f"{clock.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def check_run_id(layout: Layout, run_id: str) -> None:
+    """BadInput for a name that cannot stand in paths and branches, or that an earlier run has."""
+    if not is_plain(run_id):
+        raise BadInput(
+            f"{run_id!r} cannot name a run", hint="use letters, digits, dots and hyphens, at most 60 of them"
+        )
+    if layout.journal(run_id).exists():
+        raise BadInput(f"there is a run {run_id} already", hint="choose another --run-id, or leave it out")
+
+
+@dataclass(frozen=True)
+class Built:
+    """A run ready to start."""
+
+    context: RunContext
+    start: RunStarted
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that can be refused has not been."""
+
+    agent: Agent
+    options: Options
+    root: Path
+    workspaces: Workspaces
+    gate_workspaces: Workspaces
+    remarks: tuple[str, ...]
+
+
+def prepare(git: Git, settings: Settings, backlog: Backlog, run_id: str, environ: Mapping[str, str]) -> Prepared:
+    """Refuse (BadInput) whatever can be seen to fail from here; starts and writes nothing."""
+    remarks = preflight(git)
+    agent = open_agent(settings, environ)
+    gate = make_gate(git, settings)
+    if settings.land_on_base and (refused := check_land_on_base(git, backlog.base_branch)) is not None:
+        raise BadInput(f"--land-on-base cannot work: {refused.reason}")
+    root = (settings.workspace_root or default_root(git.directory, environ)) / run_id
+    setup = SetupSpec(copy=settings.copy_files, symlink=settings.symlink)
+    workspaces = open_workspaces(settings.workspace, git=git, root=root, setup=setup)
+    is_worktree = settings.workspace == "worktree"
+    gate_workspaces = workspaces if is_worktree else open_workspaces("worktree", git=git, root=root, setup=setup)
+    return Prepared(
+        agent=agent,
+        options=make_options(settings, gate, root),
+        root=root,
+        workspaces=workspaces,
+        gate_workspaces=gate_workspaces,
+        remarks=remarks,
+    )
+
+
+def build(
+    prepared: Prepared,
+    *,
+    git: Git,
+    settings: Settings,
+    backlog: Backlog,
+    recorder: Recorder,
+    metrics: Metrics,
+    run_id: str,
+    clock: Clock,
+    environ: Mapping[str, str],
+) -> Built:
+    """Put a run together; starts nothing."""
+    layout = Layout(git.directory)
+    graces = Graces(
+        interrupt_seconds=settings.stop_interrupt_seconds, terminate_seconds=settings.stop_terminate_seconds
+    )
+
+    def choose(task: Task) -> Chosen:
+        chosen = choose_subagent(task, None, settings.keywords or DEFAULT_TABLE)
+        return Chosen(prepared.agent, chosen.subagent, task.applicable_skills, chosen.why)
+
+    context = RunContext(
+        run_id=run_id,
+        plan=backlog.plan,
+        names=safe_names(backlog.plan.tasks),
+        options=prepared.options,
+        git=git,
+        base=backlog.base,
+        base_branch=backlog.base_branch,
+        layout=layout,
+        workspace_root=prepared.root,
+        workspaces=prepared.workspaces,
+        gate_workspaces=prepared.gate_workspaces,
+        tracker=backlog.tracker,
+        executor=LocalExecutor(graces),
+        recorder=recorder,
+        clock=clock,
+        environ=environ,
+        env_allow=settings.env_allow,
+        choose=choose,
+        compose=composer(layout.root / "prompts"),
+        read_report=read_report,
+        metrics=metrics.values,
+    )
+    return Built(context, _run_started(context, backlog))
+
+
+def _run_started(context: RunContext, backlog: Backlog) -> RunStarted:
+    plan = context.plan
+    first_level = 0 if plan.schedule is ScheduleKind.LEVELS else None
+    return RunStarted(
+        at=context.clock.now(),
+        run_id=context.run_id,
+        maestro_version=__version__,
+        repository=str(context.git.directory),
+        base=backlog.base,
+        base_branch=backlog.base_branch,
+        integration_branch=integration_branch(context.run_id, first_level),
+        tracker=backlog.tracker.identity,
+        schedule=plan.schedule,
+        max_parallel=context.options.max_parallel,
+        max_parallel_reason=context.options.max_parallel_reason,
+        tasks=tuple(plan.tasks),
+        titles={task.id: task.title for task in plan.tasks.values()},
+        dependencies=plan.dependencies,
+        groups=plan.groups,
+        levels=plan.levels,
+        attempts_allowed=context.options.attempts,
+        pid=os.getpid(),
+        pid_started=start_time(os.getpid()) or 0.0,
+    )
+
+
+def prepare_state(layout: Layout) -> None:
+    """Make the state folders, each ignored by git from within (S-2). StateError when that cannot be done."""
+    for folder in layout.state_dirs():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            ignore = folder / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n")
+        except OSError as error:
+            raise StateError(
+                f"the state folder {folder} cannot be written: {error.strerror}",
+                hint="maestro keeps its journal there; make room, or make it writable",
+            ) from error

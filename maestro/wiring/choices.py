@@ -1,0 +1,98 @@
+"""From settings to the agent, the gate and the limits of a run; refuses what cannot work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from maestro.agents.base import Agent
+from maestro.agents.registry import make_agent
+from maestro.config.settings import Settings
+from maestro.engine.context import Options
+from maestro.errors import BadInput
+from maestro.integration.discovery import find_test_command
+from maestro.integration.gates import Gate
+from maestro.integration.land import Strategy
+from maestro.resources.admission import admit, look
+from maestro.vcs.git import Git
+
+
+def make_gate(git: Git, settings: Settings) -> Gate | None:
+    """The check before landing. None only where the user said --no-tests; BadInput where nothing is found (M-4)."""
+    if settings.no_tests:
+        return None
+    if settings.test_command is not None:
+        return Gate(command=settings.test_command, timeout_seconds=settings.test_timeout, source="explicit")
+    found = find_test_command(git.directory)
+    if found is None:
+        raise BadInput(
+            "no test command was found in this repository",
+            hint="say how its tests are run with --test-command CMD, or land unchecked with --no-tests",
+        )
+    return Gate(command=found.command, timeout_seconds=settings.test_timeout, source=f"found: {found.source}")
+
+
+def make_options(settings: Settings, gate: Gate | None, root: Path) -> Options:
+    """Limits and choices of a run, from the settings."""
+    floor = settings.min_free_disk_mb << 20
+    if settings.max_parallel is not None:
+        count, reason = settings.max_parallel, "as you said"
+    else:
+        admitted = admit(look(root), floor)
+        count, reason = admitted.agents, admitted.reason
+    limit = settings.agent_limit(settings.agent)
+    return Options(
+        max_parallel=1 if settings.workspace == "none" else count,
+        max_parallel_reason="one at a time, in place" if settings.workspace == "none" else reason,
+        attempts=settings.attempts,
+        task_timeout_seconds=settings.task_timeout,
+        silent_timeout_seconds=settings.silent_timeout,
+        exit_timeout_seconds=settings.exit_timeout,
+        grace_seconds=settings.grace_seconds,
+        setup_commands=settings.setup,
+        setup_timeout_seconds=settings.setup_timeout,
+        agent_limits={settings.agent: limit} if limit is not None else {},
+        group_parallel=settings.group_parallel,
+        keep_workspaces=settings.keep_workspaces,
+        keep_going=settings.keep_going,
+        min_free_bytes=floor,
+        gate=gate,
+        strategy=Strategy(settings.strategy),
+        max_batch=settings.max_batch,
+        land_on_base=settings.land_on_base,
+        refresh_argv=refresh_argv(settings),
+        refresh_timeout_seconds=settings.refresh_timeout,
+    )
+
+
+def refresh_argv(settings: Settings) -> tuple[str, ...] | None:
+    """The command before each group: what is configured, `/flow:summary` where the agent is claude, else none (E-2)."""
+    if settings.refresh_command is not None:
+        return ("sh", "-c", settings.refresh_command)
+    if settings.agent == "claude":
+        executable = settings.agents.get("claude", {}).get("executable", "claude")
+        return (str(executable), "-p", "/flow:summary", "--output-format", "json")
+    return None
+
+
+def _agent_options(settings: Settings) -> dict[str, object]:
+    options: dict[str, object] = dict(settings.agents.get(settings.agent, {}))
+    if settings.agent == "command":
+        if settings.agent_command is None:
+            raise BadInput("the agent `command` needs a command line", hint="give it with --agent-command 'CMD'")
+        options["command"] = settings.agent_command
+    return options
+
+
+def open_agent(settings: Settings, environ: Mapping[str, str]) -> Agent:
+    """The agent; BadInput when it is unknown or cannot be used here."""
+    agent = make_agent(settings.agent, _agent_options(settings))
+    found = agent.availability(environ)
+    if not found.available:
+        raise BadInput(f"the agent {settings.agent} cannot be used: {found.detail}", hint=found.hint)
+    return agent
+
+
+def agent_env_names(settings: Settings) -> tuple[str, ...]:
+    """Variables of the parent's that the chosen agent needs."""
+    return make_agent(settings.agent, _agent_options(settings)).env_names()

@@ -1,0 +1,44 @@
+"""From a brief to a prompt: which parts of it the templates of the agents get."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from maestro.agents.prompts.compose import PreviousAttempt, PromptParts, compose
+from maestro.agents.prompts.templates import load_template
+from maestro.engine.context import Brief, Failure
+
+
+def composer(overrides: Path) -> Callable[[Brief], str]:
+    """A function from brief to prompt; `overrides` is the folder of the user's own templates, if it exists."""
+
+    def composed(brief: Brief) -> str:
+        task = brief.task
+        parts = PromptParts(
+            task_id=task.id,
+            title=task.title,
+            description=task.description,
+            acceptance=task.acceptance,
+            owned_files=brief.own_files,
+            sibling_files=dict(brief.sibling_files),
+            group_summary=brief.group_summary,
+            skills=brief.chosen.skills,
+            subagent=brief.chosen.subagent,
+            context={name: _text(value) for name, value in task.context.items()},
+            failures=tuple(map(_previous, brief.failures)),
+        )
+        return compose(parts, load_template(task.role, overrides))
+
+    return composed
+
+
+def _previous(failure: Failure) -> PreviousAttempt:
+    """The work of a failed attempt is saved under a ref, which the next one may look at."""
+    where = f" (its work: `git show {failure.saved_ref}`)" if failure.saved_ref else ""
+    return PreviousAttempt(attempt=failure.attempt, reason=failure.reason + where, output_tail=failure.output_tail)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
