@@ -223,7 +223,7 @@ def select(document: Any, name: str, tag: str | None, current: str | None = None
         raise BadInput(f"{name} is not a TaskMaster file", hint='expected {"master": {"tasks": [...]}}')
     chosen = tag or next((one for one in (current, DEFAULT_TAG) if one in tags), tags[0] if len(tags) == 1 else None)
     if chosen is None:
-        raise BadInput(f"{name} has several tags: {', '.join(tags)}", hint="choose one with --tag")
+        raise BadInput(f"{name} has several tags: {', '.join(tags)}", hint="make one current: task-master use-tag NAME")
     if chosen not in tags:
         raise BadInput(f"{name} has no tag {chosen!r}", hint=f"its tags are {', '.join(tags)}")
     return (chosen, "tasks"), document[chosen]["tasks"]
