@@ -22,7 +22,7 @@ from maestro.integration.gates import Gate
 from maestro.integration.identity import identity
 from maestro.integration.land import Empty, Stacked, Strategy, stack, tree_of
 from maestro.integration.overlaps import tasks_behind
-from maestro.integration.referee import GateStopped, Judge, Record, Referee, is_green, is_of_the_machine
+from maestro.integration.referee import GateStopped, Judge, Referee, WriteEvent, is_green, is_of_the_machine
 from maestro.integration.verdicts import (
     LandedAs,
     LandingVerdict,
@@ -84,7 +84,7 @@ class LandingQueue:
         strategy: Strategy,
         gate: Gate | None,  # None: the user said --no-tests
         judge: Judge,
-        record: Record,
+        record: WriteEvent,
         clock: Clock,
         deliver: Deliver,
         max_batch: int = 8,

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 Judge = Callable[[str, tuple[str, ...]], Awaitable[GateResult]]
 """Checks a commit out somewhere and runs the gate on it; the tasks are those it holds beyond the tip."""
 
-Record = Callable[[Event], Awaitable[None]]
+WriteEvent = Callable[[Event], Awaitable[None]]
 """Makes an event durable."""
 
 _OF_THE_MACHINE = frozenset({NotJudged.TIMEOUT, NotJudged.MISSING_RUNNER, NotJudged.SETUP})
@@ -41,7 +41,7 @@ class GateStopped(Exception):
 class Referee:
     """Remembers the result of each tree, so that no tree is judged twice without a reason."""
 
-    def __init__(self, judge: Judge, record: Record, clock: Clock, command: str) -> None:
+    def __init__(self, judge: Judge, record: WriteEvent, clock: Clock, command: str) -> None:
         self._judge = judge
         self._record = record
         self._clock = clock

@@ -16,7 +16,9 @@ import pytest
 from maestro.executors.local import LocalExecutor
 from maestro.integration.gates import Gate, run_gate
 from maestro.model.gate import GatePassed, GateRed, GateResult, GateUnjudged, NotJudged, TestTotals
+from maestro.proc.ladder import Graces
 
+GRACES = Graces(interrupt_seconds=0.2, terminate_seconds=2.0)
 PYTEST = f"{sys.executable} -m pytest -q -p no:randomly -p no:cacheprovider"
 
 
@@ -37,7 +39,7 @@ class Project:
     async def arun(self, command: str | None, seconds: float = 60.0, env: dict[str, str] | None = None) -> GateResult:
         env = {**os.environ, "GOCACHE": str(self.logs / "go"), "GOFLAGS": "-vet=off", "CGO_ENABLED": "0", **(env or {})}
         gate = Gate(command=command, timeout_seconds=seconds)
-        return await run_gate(gate, self.root, env, self.logs, LocalExecutor(), "run/gate/1")
+        return await run_gate(gate, self.root, env, self.logs, LocalExecutor(GRACES), "run/gate/1")
 
     def run(self, command: str | None, seconds: float = 60.0, env: dict[str, str] | None = None) -> GateResult:
         return asyncio.run(self.arun(command, seconds, env))
