@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from maestro.model.plan import Problem, ProblemKind
 from maestro.model.task import Progress, Task
-from maestro.planning.graph import find_cycles
+from maestro.planning.graph import find_cycles, topological_order
 from maestro.planning.markers import SEQUENTIAL, MarkerConflict, group_of, reserved_group
 
 OVER = frozenset({Progress.DONE, Progress.CANCELLED})
@@ -22,6 +22,7 @@ class Backlog:
     group: Mapping[str, str]  # of every marked task
     chosen: Mapping[str, Task]  # not done, in the chosen groups
     graph: Mapping[str, tuple[str, ...]]  # dependencies among the chosen, of those not cancelled
+    order: Sequence[str]  # the chosen in topological order, as far as the graph has one
     problems: tuple[Problem, ...]
 
 
@@ -37,16 +38,21 @@ def read_backlog(given: Sequence[Task], group_ids: Sequence[str]) -> Backlog:
         for name, task in tasks.items()
         if task.progress is not Progress.DONE and (not group_ids or group.get(name, SEQUENTIAL) in group_ids)
     }
-    problems += _dependency_problems(chosen, tasks)
+    reached, dependency_problems = _reach(chosen, tasks)
+    order = topological_order(reached)
+    problems += [*dependency_problems, *_cycles(reached, order)]
     if not chosen and not problems:
         problems.append(Problem(kind=ProblemKind.EMPTY, tasks=(), message=_nothing(tasks, group_ids)))
-    graph = {
-        name: tuple(one for one in dict.fromkeys(task.dependencies) if one in chosen and one != name)
-        if task.progress not in OVER
-        else ()
-        for name, task in chosen.items()
-    }
-    return Backlog(tasks=tasks, group=group, chosen=chosen, graph=graph, problems=tuple(problems))
+    if len(reached) > len(chosen):
+        order = [name for name in order if name in chosen]
+    return Backlog(
+        tasks=tasks,
+        group=group,
+        chosen=chosen,
+        graph={name: tuple([one for one in reached[name] if one in chosen]) for name in chosen},
+        order=order,
+        problems=tuple(problems),
+    )
 
 
 def _groups(tasks: Mapping[str, Task]) -> tuple[dict[str, str], list[Problem]]:
@@ -90,25 +96,33 @@ def _unknown_groups(wanted: Iterable[str], tasks: Mapping[str, Task], group: Map
         yield Problem(kind=ProblemKind.UNKNOWN_GROUP, tasks=(), message=message)
 
 
-def _dependency_problems(chosen: Mapping[str, Task], tasks: Mapping[str, Task]) -> Iterator[Problem]:
-    reached = {name: None for name, task in chosen.items() if task.progress not in OVER}
-    graph: dict[str, list[str]] = {}
-    queue = list(reached)
+def _reach(chosen: Mapping[str, Task], tasks: Mapping[str, Task]) -> tuple[dict[str, list[str]], list[Problem]]:
+    """The graph of the chosen tasks and of all that they wait for, and the dependencies that make no sense."""
+    graph: dict[str, list[str]] = {name: [] for name in chosen}
+    problems = []
+    queue = [name for name, task in chosen.items() if task.progress not in OVER]
     for name in queue:  # grows while it is walked
-        graph[name] = []
+        needs = graph[name]
         for needed in dict.fromkeys(tasks[name].dependencies):
+            task = tasks.get(needed)
             if needed == name:
                 message = f"task {name!r} depends on itself"
-                yield Problem(kind=ProblemKind.SELF_DEPENDENCY, tasks=(name,), message=message)
-            elif needed not in tasks:
+                problems.append(Problem(kind=ProblemKind.SELF_DEPENDENCY, tasks=(name,), message=message))
+            elif task is None:
                 message = f"task {name!r} depends on {needed!r}, which is not in the backlog"
-                yield Problem(kind=ProblemKind.UNKNOWN_DEPENDENCY, tasks=(name, needed), message=message)
-            elif tasks[needed].progress not in OVER:
-                graph[name].append(needed)
-                if needed not in reached:
-                    reached[needed] = None
-                    queue.append(needed)
-    for cycle in find_cycles({name: graph[name] for name in tasks if name in graph}):
+                problems.append(Problem(kind=ProblemKind.UNKNOWN_DEPENDENCY, tasks=(name, needed), message=message))
+            elif task.progress is not Progress.DONE:
+                # The task's own id, not the equal text beside it: looking up one and the same object is quicker.
+                needs.append(task.id)
+                if needed not in graph:
+                    graph[task.id] = []
+                    if task.progress not in OVER:
+                        queue.append(task.id)
+    return graph, problems
+
+
+def _cycles(graph: Mapping[str, list[str]], order: Sequence[str]) -> Iterator[Problem]:
+    for cycle in find_cycles(graph, order):
         told = " → ".join((*cycle, cycle[0]))
         message = f"tasks depend on each other in a circle: {told}"
         yield Problem(kind=ProblemKind.CYCLE, tasks=cycle, message=message)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from maestro.model.plan import BlockedTask
 from maestro.model.task import RUNNABLE, Progress, Task
 from maestro.planning.backlog import Backlog
-from maestro.planning.graph import topological_order
 
 LEFT_OUT = frozenset({Progress.DEFERRED, Progress.CANCELLED})
 """Taken out by the user's own word: no barrier waits for them, though their dependants do."""
@@ -27,7 +26,7 @@ def find_blocked(
     barrier: str | None = None  # first blocked task of the stages before
     found: str | None = None  # first blocked task up to here
     at = -1
-    for name in sorted(topological_order(backlog.graph), key=lambda task: stage.get(task, -1)):
+    for name in sorted(backlog.order, key=lambda task: stage.get(task, -1)):
         if stage.get(name, -1) > at:
             at, barrier = stage[name], found
         cause = _own_reason(backlog.tasks[name]) or _dependency_reason(backlog, name, root, landed_elsewhere)
@@ -44,34 +43,41 @@ def find_blocked(
 def _own_reason(task: Task) -> tuple[str, str] | None:
     if task.progress in RUNNABLE:
         return None
-    return task.id, f"the tracker says {task.progress.value}" if _is_known(task) else _unknown_status(task)
+    if task.progress is Progress.UNKNOWN:
+        return task.id, f"it {_status(task)}"
+    return task.id, f"the tracker says {task.progress.value}"
 
 
 def _dependency_reason(
     backlog: Backlog, name: str, root: Mapping[str, str], landed_elsewhere: Mapping[str, str]
 ) -> tuple[str, str] | None:
-    for needed in backlog.tasks[name].dependencies:
+    within = backlog.graph[name]
+    for needed in within:
+        if needed in root:
+            return root[needed], f"depends on {needed!r}, {_why_blocked(backlog.tasks[needed], root[needed])}"
+    dependencies = backlog.tasks[name].dependencies
+    if len(dependencies) == len(within):
+        return None
+    for needed in dependencies:
         task = backlog.tasks[needed]
-        start = f"depends on {needed!r}"
-        if task.progress is Progress.DONE:
-            if needed in landed_elsewhere:
-                return name, f"{start}: {landed_elsewhere[needed]}"
-        elif needed not in backlog.chosen:
-            return name, f"{start}, which is not done ({task.progress.value}) and not in the chosen groups"
-        elif task.progress not in RUNNABLE:
-            known = f"which the tracker says is {task.progress.value}"
-            return needed, f"{start}, {known if _is_known(task) else 'for which ' + _unknown_status(task)}"
-        elif needed in root:
-            because = "" if root[needed] == needed else f" because of {root[needed]!r}"
-            return root[needed], f"{start}, which is blocked{because}"
+        if task.progress is not Progress.DONE and needed not in backlog.chosen:
+            state = "is not done" if task.progress in RUNNABLE else _status(task)
+            return name, f"depends on {needed!r}, which is not in the chosen groups and {state}"
+        if task.progress is Progress.DONE and needed in landed_elsewhere:
+            return name, f"depends on {needed!r}: {landed_elsewhere[needed]}"
     return None
 
 
-def _is_known(task: Task) -> bool:
-    return task.progress is not Progress.UNKNOWN
+def _why_blocked(task: Task, root: str) -> str:
+    if task.progress not in RUNNABLE:
+        return f"which {_status(task)}"
+    return "which is blocked" if root == task.id else f"which is blocked because of {root!r}"
 
 
-def _unknown_status(task: Task) -> str:
+def _status(task: Task) -> str:
+    """The tracker's word for a task that is not to be run, as the end of "which …"."""
+    if task.progress is not Progress.UNKNOWN:
+        return f"the tracker says is {task.progress.value}"
     word = task.context.get("status")
     shown = f" ({word!r})" if isinstance(word, str) else ""
-    return f"the tracker gives a status that maestro does not know{shown}"
+    return f"has a status{shown} that maestro does not know"

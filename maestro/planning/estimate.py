@@ -17,33 +17,26 @@ def kind_of(task: Task) -> str:
 
 def minutes_of(task: Task, history_minutes: Mapping[str, float]) -> float | None:
     """The task's estimate, else the history of its kind; None where neither is a usable number."""
-    for minutes in (task.estimate_minutes, history_minutes.get(kind_of(task))):
+    for minutes in (task.estimate_minutes, history_minutes.get(kind_of(task)) if history_minutes else None):
         if minutes is not None and 0 <= minutes < float("inf"):
             return minutes
     return None
 
 
-def weights_of(tasks: Iterable[Task], history_minutes: Mapping[str, float]) -> dict[str, float]:
-    """What each task weighs in the longest remaining path: its minutes, else 1 (P-5)."""
-    weights = {}
-    for task in tasks:
-        minutes = minutes_of(task, history_minutes)
-        weights[task.id] = 1.0 if minutes is None else minutes
-    return weights
+def known_minutes(tasks: Iterable[Task], history_minutes: Mapping[str, float]) -> dict[str, float]:
+    """`minutes_of` for the tasks that have any."""
+    return {task.id: minutes for task in tasks if (minutes := minutes_of(task, history_minutes)) is not None}
 
 
-def predict(plan: Plan, history_minutes: Mapping[str, float]) -> tuple[float, float] | None:
+def predict(plan: Plan, known: Mapping[str, float]) -> tuple[float, float] | None:
     """Minutes one task after the other, and with no limit on agents (shared files and barriers still hold).
 
     None where nothing is known of any task. A task of which nothing is known takes the mean of the others.
     """
-    running = [task for wave in plan.levels for task in wave]
-    minutes = {task: minutes_of(plan.tasks[task], history_minutes) for task in running}
-    known = [value for value in minutes.values() if value is not None]
     if not known:
         return None
-    mean = sum(known) / len(known)
-    lasts = {task: mean if value is None else value for task, value in minutes.items()}
+    mean = sum(known.values()) / len(known)
+    lasts = {task: known.get(task, mean) for wave in plan.levels for task in wave}
     return sum(lasts.values()), _simulate(Dispatcher(plan, keep_going=True), lasts)
 
 

@@ -16,7 +16,8 @@ _RULE = re.compile(r"^[\s|:-]+$")
 _TICKED = re.compile(r"`+([^`\n]+)`+")
 _REMARK = re.compile(r"\s+[-–—(]|:\s")  # what follows the path in "src/a.py - the parser"
 _QUOTED = re.compile(r"`([^`\n]+)`|\"([^\"\n]+)\"|'([^'\n]+)'|\]\(([^)\n]+)\)")
-_AROUND = ".,;:!?()[]{}<>\"'`*"
+_BEFORE = "([{<\"'`*"
+_AFTER = ")]}>\"'`*.,;:!?"
 _SPLIT = re.compile(r"[()\[\]{}<>,;|\"'`=*]+")
 _LINE_NUMBER = re.compile(r"(?::\d+)+(?:-\d+)?$|#L\d+(?:-L?\d+)?$")
 _NO_FILE = frozenset({"n/a", "none", "tbd"})
@@ -33,11 +34,12 @@ def declared_files(task: Task) -> tuple[str, ...]:
     Malformed entries (empty, outside the repository, with a NUL) are left out.
     """
     found: list[object] = list(task.files)
-    extra = task.context.get("metadata")
-    for source in (task.context, extra if isinstance(extra, Mapping) else {}):
-        for key in _KEYS:
-            if key in source:
-                found += _entries(source[key])
+    if task.context:
+        extra = task.context.get("metadata")
+        for source in (task.context, extra if isinstance(extra, Mapping) else {}):
+            for key in _KEYS:
+                if key in source:
+                    found += _entries(source[key])
     found += _listed(task.description)
     return tuple(dict.fromkeys(path for entry in found if (path := normalise(entry)) is not None))
 
@@ -55,7 +57,7 @@ def named_files(task: Task, repository: Collection[str]) -> tuple[str, ...]:
             for quoted in groups:
                 _keep(quoted, repository, found)
         for word in text.split():
-            for token in (word, word.strip(_AROUND), *_SPLIT.split(word)):
+            for token in (word, word.lstrip(_BEFORE).rstrip(_AFTER), *_SPLIT.split(word)):
                 if not token.islower() or "/" in token or "." in token:
                     _keep(token, repository, found)
     return tuple(found)
@@ -121,7 +123,8 @@ def _paths_in(text: str) -> Iterable[str]:
     """What is in backticks before any remark, else the words there that can be paths ("src/a.py, src/b.py - both")."""
     linked = re.match(r"\[[^\]]*\]\(([^)\s]+)\)", text)
     part = linked[1] if linked else _REMARK.split(text, maxsplit=1)[0]
-    words = _TICKED.findall(part) or [word.strip("*,;") for word in part.split()]
+    pieces = part.split(",")
+    words = [word for piece in pieces for word in _TICKED.findall(piece) or (one.strip("*;") for one in piece.split())]
     return [word for word in words if _can_be_path(word)]
 
 

@@ -70,9 +70,10 @@ def _expression(token: str) -> str:
     if token.startswith("{") and len(token) > 1:
         return "(?:" + "|".join(_choice(one) for one in token[1:-1].split(",")) + ")"
     if token.startswith("[") and len(token) > 1:
-        inner = token[1:-1].replace("\\", r"\\")
-        inner = "^" + inner[1:] if inner.startswith("!") else inner
-        return f"(?:[{inner}]|{re.escape(token)})"
+        negation = "^" if token[1] in "!^" else ""
+        # Doubled signs are set operations to `re`, but only characters in a glob.
+        inner = re.sub("-{2,}", "-", re.escape(token[1 + len(negation) : -1]).replace(r"\-", "-"))
+        return f"(?:[{negation}{inner}]|{re.escape(token)})"
     return re.escape(token)
 
 

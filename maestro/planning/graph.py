@@ -8,44 +8,49 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 Graph = Mapping[str, Sequence[str]]
 
 
-def dependants_of(graph: Graph) -> dict[str, list[str]]:
-    """Task → those that depend on it, in given order."""
-    dependants: dict[str, list[str]] = {task: [] for task in graph}
-    for task, dependencies in graph.items():
-        for dependency in dependencies:
-            dependants[dependency].append(task)
-    return dependants
+def without(graph: Graph, tasks: Collection[str]) -> Graph:
+    """The graph less some tasks and the edges to them."""
+    if not tasks:
+        return graph
+    return {name: [one for one in needs if one not in tasks] for name, needs in graph.items() if name not in tasks}
 
 
 def topological_order(graph: Graph) -> list[str]:
     """Dependencies first, else as given (Kahn, 1962). Tasks on a cycle, or behind one, are left out."""
     names = list(graph)
     position = {task: index for index, task in enumerate(names)}
-    dependants = dependants_of(graph)
-    missing = {task: len(dependencies) for task, dependencies in graph.items()}
-    ready = [position[task] for task, count in missing.items() if count == 0]  # ascending, so already a heap
+    dependants: list[list[int]] = [[] for _ in names]
+    missing = []
+    for index, needs in enumerate(graph.values()):
+        missing.append(len(needs))
+        for needed in needs:
+            dependants[position[needed]].append(index)
+    ready = [index for index, count in enumerate(missing) if count == 0]  # ascending, so already a heap
     order = []
     while ready:
-        task = names[heapq.heappop(ready)]
-        order.append(task)
-        for dependant in dependants[task]:
+        index = heapq.heappop(ready)
+        order.append(names[index])
+        for dependant in dependants[index]:
             missing[dependant] -= 1
             if missing[dependant] == 0:
-                heapq.heappush(ready, position[dependant])
+                heapq.heappush(ready, dependant)
     return order
 
 
-def find_cycles(graph: Graph) -> list[tuple[str, ...]]:
-    """One shortest cycle for each knot of tasks that wait for each other: (a, b) where a needs b and b needs a.
+def find_cycles(graph: Graph, order: Sequence[str]) -> list[tuple[str, ...]]:
+    """One short cycle for each knot of tasks that wait for each other: (a, b) where a needs b and b needs a.
 
-    A task that depends on itself alone is a cycle of one.
+    `order` is the topological order of as much of the graph as has one. A task that depends on itself alone is a
+    cycle of one.
     """
-    ordered = set(topological_order(graph))
+    if len(order) == len(graph):
+        return []
+    ordered = set(order)
     rest = {task: [one for one in needs if one not in ordered] for task, needs in graph.items() if task not in ordered}
     position = {task: index for index, task in enumerate(rest)}
     cycles = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from maestro.planning.graph import Graph
 
@@ -23,24 +24,32 @@ def waves(tasks: Iterable[str], level: Mapping[str, int]) -> list[tuple[str, ...
     return [tuple(gathered[number]) for number in sorted(gathered)]
 
 
-def remaining_path(order: Sequence[str], graph: Graph, weight: Mapping[str, float]) -> dict[str, float]:
-    """Weight of the heaviest chain from each task, itself included, to an end of the graph (P-5)."""
+class Paths(NamedTuple):
+    """For each task the weight of the heaviest chain from it to an end of the graph, itself included (P-5)."""
+
+    rank: dict[str, float]
+    following: dict[str, str]  # the next task on that chain, where there is one
+
+
+def remaining_paths(order: Sequence[str], graph: Graph, weight: Mapping[str, float]) -> Paths:
+    """Walk the topological order backwards; among equals the chain goes by the task that is first in it."""
     behind = dict.fromkeys(order, 0.0)
+    following: dict[str, str] = {}
     rank = {}
     for task in reversed(order):
-        rank[task] = weight[task] + behind[task]
+        own = rank[task] = weight[task] + behind[task]
         for dependency in graph[task]:
-            behind[dependency] = max(behind[dependency], rank[task])
-    return rank
+            if own >= behind[dependency]:
+                behind[dependency] = own
+                following[dependency] = task
+    return Paths(rank, following)
 
 
-def heaviest_chain(
-    roots: Iterable[str], dependants: Mapping[str, Sequence[str]], rank: Mapping[str, float]
-) -> list[str]:
-    """The chain that `rank` (of `remaining_path`) speaks of; the first given wins a tie."""
+def heaviest_chain(tasks: Iterable[str], paths: Paths) -> list[str]:
+    """The heaviest chain that begins at one of the tasks; the first given wins a tie."""
     chain: list[str] = []
-    candidates: Sequence[str] = tuple(roots)
-    while candidates:
-        chain.append(max(candidates, key=lambda task: rank[task]))
-        candidates = dependants[chain[-1]]
+    task = max(tasks, key=paths.rank.__getitem__, default=None)
+    while task is not None:
+        chain.append(task)
+        task = paths.following.get(task)
     return chain

@@ -9,9 +9,9 @@ from maestro.model.plan import Plan, PlanOptions, Problem, ScheduleKind
 from maestro.model.task import RUNNABLE, Progress, Task
 from maestro.planning.backlog import Backlog, read_backlog
 from maestro.planning.blocked import LEFT_OUT, find_blocked
-from maestro.planning.estimate import predict, weights_of
-from maestro.planning.graph import dependants_of, topological_order
-from maestro.planning.levels import heaviest_chain, level_of, remaining_path, waves
+from maestro.planning.estimate import known_minutes, predict
+from maestro.planning.graph import without
+from maestro.planning.levels import heaviest_chain, level_of, remaining_paths, waves
 from maestro.planning.overlap import claims_of, find_overlaps
 from maestro.planning.stages import Stages, group_stages, level_stages
 
@@ -41,7 +41,7 @@ def make_plan(
     blocked = find_blocked(backlog, stages, elsewhere, keep_going=options.keep_going)
     set_aside = tuple(name for name, task in backlog.chosen.items() if task.progress not in RUNNABLE)
     plan = plan.evolve(stages=stages, blocked=blocked, set_aside=set_aside)
-    return _with_order(plan, repository_files, history_minutes or {})
+    return _with_order(plan, backlog.order, repository_files, history_minutes or {})
 
 
 def _outline(backlog: Backlog, options: PlanOptions, elsewhere: Mapping[str, str]) -> Plan:
@@ -69,26 +69,30 @@ def _outline(backlog: Backlog, options: PlanOptions, elsewhere: Mapping[str, str
 def _stages(backlog: Backlog, schedule: ScheduleKind) -> tuple[Stages, list[Problem]]:
     if schedule is ScheduleKind.DATAFLOW:
         return (), []
-    standing = {name for name, task in backlog.chosen.items() if task.progress not in LEFT_OUT}
-    graph = {
-        name: [one for one in needs if one in standing] for name, needs in backlog.graph.items() if name in standing
-    }
+    graph = without(backlog.graph, {name for name, task in backlog.chosen.items() if task.progress in LEFT_OUT})
     if schedule is ScheduleKind.LEVELS:
-        return level_stages(graph), []
+        return level_stages([name for name in backlog.order if name in graph], graph), []
     return group_stages(graph, backlog.group)
 
 
-def _with_order(plan: Plan, repository_files: Collection[str], history_minutes: Mapping[str, float]) -> Plan:
+def _with_order(
+    plan: Plan, order: Sequence[str], repository_files: Collection[str], history_minutes: Mapping[str, float]
+) -> Plan:
     """Everything that follows from who can run: levels, ranks, critical path, overlaps, predicted times."""
     blocked = {one.task for one in plan.blocked}
-    graph = {name: needs for name, needs in plan.dependencies.items() if name not in blocked}
-    order = topological_order(graph)
+    graph = without(plan.dependencies, blocked)
+    order = [task for task in order if task in graph]
     stages = [[task for task in stage if task not in blocked] for stage in plan.stages] or [list(graph)]
     stage = {task: number for number, members in enumerate(stages) for task in members}
-    within = {task: [one for one in needs if stage[one] == stage[task]] for task, needs in graph.items()}
+    within = graph
+    if len(stages) > 1:  # what stands in an earlier stage is over before
+        within = {task: [one for one in needs if stage[one] == stage[task]] for task, needs in graph.items()}
     level = level_of(order, within)
     levels = tuple(chain.from_iterable(waves(members, level) for members in stages))
-    weight = weights_of((plan.tasks[task] for task in graph), history_minutes)
+    known = known_minutes((plan.tasks[task] for task in graph), history_minutes)
+    weight = {task: known.get(task, 1.0) for task in graph}
+    paths = remaining_paths(order, graph, weight)
+    paths_within = remaining_paths(order, within, weight) if len(stages) > 1 else paths
     claims = claims_of((plan.tasks[task] for task in graph), repository_files)
     overlaps, unlisted = find_overlaps(claims, {task: stage[task] for task in graph}, order, graph)
     plan = plan.evolve(
@@ -96,20 +100,13 @@ def _with_order(plan: Plan, repository_files: Collection[str], history_minutes: 
         files=claims,
         overlaps=overlaps,
         overlaps_unlisted=unlisted,
-        critical_path=_critical_path(stages, within, remaining_path(order, within, weight)),
-        rank=remaining_path(order, graph, weight),
+        # The heaviest chain of each stage, one after the other: what the whole cannot be quicker than.
+        critical_path=tuple(chain.from_iterable(heaviest_chain(members, paths_within) for members in stages)),
+        rank=paths.rank,
         max_parallel=max(map(len, levels), default=0),
         theoretical_speedup=len(graph) / len(levels) if levels else 0.0,
     )
-    predicted = predict(plan, history_minutes)
+    predicted = predict(plan, known)
     if predicted is None:
         return plan
     return plan.evolve(predicted_sequential_minutes=predicted[0], predicted_parallel_minutes=predicted[1])
-
-
-def _critical_path(
-    stages: Sequence[Sequence[str]], within: Mapping[str, Sequence[str]], rank: Mapping[str, float]
-) -> tuple[str, ...]:
-    """The heaviest chain of each stage, one stage after the other: what the whole cannot be quicker than."""
-    dependants = dependants_of(within)
-    return tuple(task for members in stages for task in heaviest_chain(members, dependants, rank))

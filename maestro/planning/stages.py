@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 from maestro.model.plan import Problem, ProblemKind
@@ -12,9 +12,9 @@ from maestro.planning.levels import level_of, waves
 Stages = tuple[tuple[str, ...], ...]
 
 
-def level_stages(graph: Graph) -> Stages:
-    """One stage for each level of an acyclic graph."""
-    return tuple(waves(graph, level_of(topological_order(graph), graph)))
+def level_stages(order: Sequence[str], graph: Graph) -> Stages:
+    """One stage for each level of a graph; `order` is topological."""
+    return tuple(waves(graph, level_of(order, graph)))
 
 
 def group_stages(graph: Graph, group: Mapping[str, str]) -> tuple[Stages, list[Problem]]:
@@ -34,7 +34,7 @@ def group_stages(graph: Graph, group: Mapping[str, str]) -> tuple[Stages, list[P
     order = topological_order(edges)
     if len(order) == len(stages):
         return tuple(tuple(stages[stage]) for stage in order), []
-    return (), [_knot(cycle, stages, name, graph, group) for cycle in find_cycles(edges)]
+    return (), [_knot(cycle, stages, name, graph, group) for cycle in find_cycles(edges, order)]
 
 
 def _knot(
