@@ -134,6 +134,7 @@ class Engine:
                 return
             if not self._phases.is_ready(task):
                 self._preparing += 1
+                self._phases.begin(task)
                 self._spawn(self._prepare(task), f"prepare the group of {task}")
                 continue
             level = self._level_of.get(task)

@@ -45,10 +45,13 @@ class GroupPhases:
         group = self._group_of.get(task)
         return group is not None and group in self._preparing
 
+    def begin(self, task: str) -> None:
+        """Say that the pre-execution phase of the task's group is about to be carried out."""
+        self._preparing.add(self._group_of[task])
+
     async def prepare(self, task: str) -> None:
         """Carry out the pre-execution phase of the task's group."""
         group = self._group_of[task]
-        self._preparing.add(group)
         try:
             await self._prepare(group)
         finally:

@@ -102,12 +102,12 @@ class Settling:
         await self._context.recorder.record(
             TaskFailed(at=self._context.clock.now(), task=task, reason=reason, saved_ref=saved_ref)
         )
-        await self._over(task, Progress.OPEN, reason, saved_ref)
+        await self._over(task, reason, saved_ref)
 
     async def blocked(self, task: str, reason: str, saved_ref: str | None) -> None:
         """Work on it was taken up and cannot go on without a person."""
         await self.cannot_start(task, reason, saved_ref)
-        await self._over(task, Progress.BLOCKED, reason, saved_ref)
+        await self._over(task, reason, saved_ref)
 
     async def cannot_start(self, task: str, reason: str, saved_ref: str | None = None) -> None:
         """Something it needs did not land. The tracker is not told: its own state of the task is still true."""
@@ -124,8 +124,9 @@ class Settling:
         self._closing.write(task, Progress.OPEN, self.note(reason, saved_ref=saved_ref))
         await self._phases.task_moved(task)
 
-    async def _over(self, task: str, progress: Progress, reason: str, saved_ref: str | None) -> None:
-        self._closing.write(task, progress, self.note(reason, saved_ref=saved_ref))
+    async def _over(self, task: str, reason: str, saved_ref: str | None) -> None:
+        # open again, not blocked: once a person has looked, the next run shall take it up without being told
+        self._closing.write(task, Progress.OPEN, self.note(reason, saved_ref=saved_ref))
         await self._phases.task_moved(task)
         for blocked in self._dispatcher.failed(task):
             await self.cannot_start(blocked.task, blocked.reason)

@@ -53,10 +53,10 @@ def look(workspace_root: Path) -> Machine:
 def admit(machine: Machine, floor_bytes: int) -> Admitted:
     """The smallest of what cores, memory and disk above the floor allow, at least one."""
     bounds = {
-        f"{machine.cores} core(s)": machine.cores * AGENTS_PER_CORE,
+        f"{AGENTS_PER_CORE} for each of {machine.cores} core(s)": machine.cores * AGENTS_PER_CORE,
         f"{machine.memory >> 30} GiB of free memory": machine.memory // MEMORY_PER_AGENT,
         f"{machine.disk >> 30} GiB of free disk": max(machine.disk - floor_bytes, 0) // DISK_PER_AGENT,
         "the default ceiling": MOST,
     }
     reason, agents = min(bounds.items(), key=lambda bound: bound[1])
-    return Admitted(agents=max(agents, 1), reason=f"{reason} allow {max(agents, 1)} at once")
+    return Admitted(agents=max(agents, 1), reason=f"decided by {reason}")

@@ -112,7 +112,7 @@ def test_no_test_command_is_refused_at_the_start(repo: Repository, tmp_path: Pat
     path = tmp_path / "tasks.json"
     path.write_text('[{"id": "a"}]')
     said = maestro("run", "--tasks-file", str(path), "--agent-command", "true", "--json", cwd=repo.path)
-    check_refused(said, "no test command")
+    check_refused(said, "No test command")
     assert "--no-tests" in said.json["error"]["hint"]
 
 
