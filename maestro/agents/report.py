@@ -23,10 +23,10 @@ def read_report(path: Path) -> Report | BadReport | None:
         return None
     except OSError as error:
         return BadReport(reason=f"the report file cannot be read: {(error.strerror or '').lower()}")
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        return BadReport(reason="the report is not a regular file")
     with open(fd, "rb") as file:
-        about = os.fstat(fd)
-        if not stat.S_ISREG(about.st_mode):
-            return BadReport(reason="the report is not a regular file")
         content = file.read(_LARGEST + 1)
     if len(content) > _LARGEST:
         return BadReport(reason="the report file is larger than 1 MiB")

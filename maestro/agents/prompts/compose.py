@@ -1,0 +1,138 @@
+"""Makes the prompt of one attempt (A-2) from its parts. No I/O."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from pydantic import Field
+
+from maestro.agents.prompts.templates import Template, fill
+from maestro.model.record import Record
+
+_FAILURES_SHOWN = 3
+_TAIL_LENGTH = 4000
+_SUMMARY_LENGTH = 20_000
+
+_FINISH = """\
+## How to finish
+
+1. Work only in the current directory, a checkout of your own on a branch of its own; stay on that branch.
+2. Commit your work there (`git add`, `git commit`), with a message that says what and why. Do not push.
+3. Write a report to the file that the environment variable `MAESTRO_REPORT_FILE` names, as JSON:
+
+```json
+{"status": "done", "summary": "what you did", "confidence": 0.9, "notes": ["what the next one should know"]}
+```
+
+`status` is `done`, `failed`, `blocked` (you cannot go on without a person: say what you need) or `no_change`
+(the task needs no change: say why). `confidence` is a number from 0 to 1. Do not claim `done` for work that is not
+committed or that you have not tried.
+"""
+
+
+class PreviousAttempt(Record):
+    """What an earlier attempt at the same task came to."""
+
+    attempt: int
+    reason: str
+    output_tail: str = ""
+
+
+class PromptParts(Record):
+    """All that an agent is told; empty parts leave no trace in the prompt."""
+
+    task_id: str
+    title: str = ""
+    description: str = ""
+    acceptance: str = ""
+    owned_files: tuple[str, ...] = ()
+    sibling_files: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict
+    )  # task that runs at the same time → its files
+    group_summary: str = ""
+    skills: tuple[str, ...] = ()
+    subagent: str | None = None
+    notes: tuple[str, ...] = ()  # from other tasks of the run
+    context: dict[str, str] = Field(default_factory=dict)  # further fields of the task, name → text
+    failures: tuple[PreviousAttempt, ...] = ()
+
+
+def compose(parts: PromptParts, template: Template) -> str:
+    """The prompt. The last three failures are shown, each with the last 4,000 characters of its output."""
+    return fill(
+        template,
+        {
+            "task_id": parts.task_id,
+            "title": parts.title or parts.task_id,
+            "task": _task(parts),
+            "acceptance": _section("Acceptance criteria", parts.acceptance),
+            "files": _section("Files of this task", _owned(parts.owned_files)),
+            "siblings": _section("Files of other tasks", _siblings(parts.sibling_files)),
+            "group": _section("What is going on around this task", parts.group_summary[:_SUMMARY_LENGTH]),
+            "skills": _section("Skills", _skills(parts.skills)),
+            "subagent": _section("Subagent", _subagent(parts.subagent)),
+            "notes": _section("Notes from other tasks", _bullets(parts.notes)),
+            "failures": _section("What failed before", _failures(parts.failures)),
+            "finish": _FINISH,
+        },
+    )
+
+
+def _section(heading: str, body: str) -> str:
+    return f"## {heading}\n\n{body.strip()}\n" if body.strip() else ""
+
+
+def _task(parts: PromptParts) -> str:
+    heading = f"## Task {parts.task_id}" + (f": {parts.title}" if parts.title else "")
+    blocks = [heading, parts.description.strip()]
+    blocks += [f"{name}: {text.strip()}" for name, text in parts.context.items()]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    # later lines of an entry are indented, so that they stay part of it
+    return "\n".join("- " + line.strip().replace("\n", "\n  ") for line in lines)
+
+
+def _owned(files: tuple[str, ...]) -> str:
+    if not files:
+        return ""
+    return f"Keep your changes to these files, and to new ones that belong to them:\n\n{_bullets(_code(files))}"
+
+
+def _siblings(files: dict[str, tuple[str, ...]]) -> str:
+    lines = [f"{', '.join(_code(names))} (task {task})" for task, names in files.items() if names]
+    if not lines:
+        return ""
+    return f"Other agents are changing these at the same time. Do not touch them:\n\n{_bullets(lines)}"
+
+
+def _skills(skills: tuple[str, ...]) -> str:
+    return f"Apply these skills first, where you have them:\n\n{_bullets(skills)}" if skills else ""
+
+
+def _subagent(name: str | None) -> str:
+    return f"Do this as the `{name}` agent, or delegate it to that subagent where you have it." if name else ""
+
+
+def _failures(failures: tuple[PreviousAttempt, ...]) -> str:
+    blocks = []
+    for one in failures[-_FAILURES_SHOWN:]:
+        blocks.append(f"Attempt {one.attempt}: {one.reason}")
+        if tail := one.output_tail.strip()[-_TAIL_LENGTH:]:
+            blocks.append(f"The end of its output:\n\n{_fenced(tail)}")
+    if blocks:
+        blocks.append("Do not repeat what failed: find out why it did.")
+    return "\n\n".join(blocks)
+
+
+def _code(names: Iterable[str]) -> list[str]:
+    return [f"`{name}`" for name in names]
+
+
+def _fenced(text: str) -> str:
+    """A code block whose fence no line of the text can close."""
+    longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
+    fence = "`" * (longest + 1)
+    return f"{fence}\n{text}\n{fence}"

@@ -1,0 +1,38 @@
+"""The agents by name; used by wiring only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from maestro.agents.base import Agent
+from maestro.agents.claude import ClaudeAgent, ClaudeOptions
+from maestro.agents.command import CommandAgent, CommandOptions
+from maestro.errors import BadInput
+
+
+def _claude(options: Mapping[str, Any]) -> Agent:
+    return ClaudeAgent(ClaudeOptions.model_validate(dict(options)))
+
+
+def _command(options: Mapping[str, Any]) -> Agent:
+    if "command" not in options:
+        raise BadInput("the agent `command` needs a command line", hint="give one with --agent-command 'CMD'")
+    return CommandAgent(CommandOptions.model_validate(dict(options)))
+
+
+AGENTS: dict[str, Callable[[Mapping[str, Any]], Agent]] = {"claude": _claude, "command": _command}
+
+
+def make_agent(name: str, options: Mapping[str, Any]) -> Agent:
+    """The agent with its options checked; BadInput for an unknown name or option."""
+    if name not in AGENTS:
+        raise BadInput(f"there is no agent named {name!r}", hint=f"known agents: {', '.join(sorted(AGENTS))}")
+    try:
+        return AGENTS[name](options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadInput(f"option {where!r} of the agent {name!r}: {first['msg'].lower()}") from error
