@@ -1,0 +1,113 @@
+"""doctor asks what a run would ask, and says all of it at once."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maestro.testing.repository import Repository
+from maestro.testing.story import STORY
+
+
+@pytest.fixture
+def ready(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    """A repository in which a run can start."""
+    repo.commit({"tasks.json": json.dumps([{"id": "a", "title": "x"}]), "Makefile": "test:\n\ttrue\n"})
+    repo.git("config", "user.name", "A User")
+    repo.git("config", "user.email", "user@example.invalid")
+    monkeypatch.setenv("MAESTRO_AGENT_COMMAND", "true")
+    monkeypatch.setenv("MAESTRO_MIN_FREE_DISK_MB", "1")
+    return repo
+
+
+def checks(said: Any, name: str) -> list[dict[str, str]]:
+    return [check for check in said.json()["checks"] if check["name"] == name]
+
+
+def test_all_is_well(cli: Any, ready: Repository) -> None:
+    said = cli("doctor")
+    assert said.code == 0, said.out
+    assert said.out.endswith("Ready.\n")
+    assert "✓ identity: commits are by A User <user@example.invalid>\n" in said.out
+    assert "; agent from MAESTRO_AGENT_COMMAND; agent_command from MAESTRO_AGENT_COMMAND" in said.out
+    assert "✓ tests: make test " in said.out
+    assert "✗" not in said.out
+    found = cli("doctor", "--json")
+    assert found.json()["healthy"] is True
+    assert {check["health"] for check in found.json()["checks"]} <= {"ok", "warning"}
+
+
+def test_outside_of_a_repository_all_else_is_still_looked_at(
+    cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = cli("doctor", "--json")
+    assert said.code == 1
+    assert [check["health"] for check in checks(said, "repository")] == ["problem"]
+    assert checks(said, "configuration")
+    assert checks(said, "gh")
+
+
+def test_what_would_be_refused_is_a_problem(cli: Any, ready: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    (ready.path / "tasks.json").write_text(json.dumps([{"id": "a", "dependencies": ["a"]}]))
+    (ready.path / "Makefile").unlink()
+    monkeypatch.setenv("MAESTRO_AGENT", "nope")
+    monkeypatch.delenv("MAESTRO_AGENT_COMMAND")
+    monkeypatch.setenv("MAESTRO_MIN_FREE_DISK_MB", str(1 << 40))
+    said = cli("doctor", "--json")
+    assert said.code == 1
+    for name in ("backlog", "agent", "tests", "workspaces"):
+        assert [check["health"] for check in checks(said, name)] == ["problem"], name
+        assert checks(said, name)[0]["hint"], name
+    assert cli("doctor").out.endswith("Not ready.\n")
+
+
+def test_odd_configuration_and_a_dirty_checkout_are_warnings(cli: Any, ready: Repository) -> None:
+    ready.write({".flow/maestro/config.toml": "max_paralel = 3\n", "README.md": "changed\n"})
+    said = cli("doctor", "--json")
+    assert said.code == 0
+    assert checks(said, "checkout")[0]["health"] == "warning"
+    assert checks(said, "configuration")[0]["detail"].endswith(
+        "config.toml:1: unknown key max_paralel, did you mean max_parallel?"
+    )
+
+
+def test_a_bad_configuration_is_a_problem_and_the_rest_is_still_looked_at(cli: Any, ready: Repository) -> None:
+    ready.write({".flow/maestro/config.toml": "attempts = 0\n"})
+    said = cli("doctor", "--json")
+    assert said.code == 1
+    assert "config.toml:1: attempts must be at least 1, not 0" in checks(said, "configuration")[0]["detail"]
+    assert checks(said, "identity")
+
+
+def test_runs_alive_and_dead(
+    cli: Any, ready: Repository, write_run: Callable[..., Path], alive: Callable[[str], None]
+) -> None:
+    write_run("r1", STORY[:5])
+    write_run("r2", STORY[:5])
+    write_run("r3", STORY, {"run_id": "r3", "status": "failed", "tasks": {}})
+    alive("r2")
+    said = cli("doctor", "--json")
+    assert [check["detail"] for check in checks(said, "runs")] == ["1 under way: r2", "ended without a result: r1"]
+
+
+def test_pull_requests_need_gh(cli: Any, ready: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAESTRO_INTEGRATION_PR_ENABLED", "true")
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for folder in os.environ["PATH"].split(os.pathsep):
+        for tool in ("git", "sh", "make", "true"):
+            source = Path(folder) / tool
+            if source.exists() and not (tools / tool).exists():
+                (tools / tool).symlink_to(source)
+    monkeypatch.setenv("PATH", str(tools))
+    said = cli("doctor", "--json")
+    assert checks(said, "gh")[0]["health"] == "problem"
+    (tools / "gh").write_text("#!/bin/sh\n")
+    (tools / "gh").chmod(0o755)
+    assert checks(cli("doctor", "--json"), "gh")[0]["health"] == "ok"
