@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,3 +74,16 @@ def test_every_key_is_shown_with_its_default(key: str) -> None:
     else:
         assert Settings.model_validate({key: value}) == Settings()
     assert len(lines[0]) <= 120
+
+
+def test_an_installed_package_holds_the_script_where_init_looks_for_it(
+    cli: Any, layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tomllib.loads((script_source().parents[3] / "pyproject.toml").read_text())
+    shipped = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"][SCRIPT]
+    installed = tmp_path / "site-packages" / shipped
+    installed.parent.mkdir(parents=True)
+    installed.write_bytes(b"# the script\n")
+    monkeypatch.setattr("maestro.cli.init.__file__", str(installed.with_name("init.py")))
+    assert cli("init").code == 0
+    assert (layout.repository / SCRIPT).read_bytes() == b"# the script\n"
