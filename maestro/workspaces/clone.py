@@ -86,13 +86,13 @@ class CloneWorkspaces(Lifecycle):
 
     def _mend(self, workspace: Workspace) -> tuple[Place | None, list[str]]:
         place = self._find(workspace)
-        if place is not None:
+        if place is not None and place.git.commit_of(workspace.base) is not None:
             return place, []
         if os.path.lexists(workspace.repo / ".git"):
             set_aside(workspace.repo / ".git", workspace.home)
         git = self._make_repository(workspace.repo, workspace.branch, workspace.base)
         git.run("reset", "-q", workspace.base)
-        remark = "its .git was destroyed, with the commits in it: only its files could be taken"
+        remark = "its .git was destroyed or replaced, with the commits in it: only its files could be taken"
         return self._find(workspace), [remark]
 
     def _bring_home(self, workspace: Workspace, place: Place, tip: str) -> None:

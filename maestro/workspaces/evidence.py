@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from maestro.errors import GitError
 from maestro.vcs.git import Git
 from maestro.vcs.parse import GITLINK, Status, parse_raw_diff, parse_refs, printable
 from maestro.workspaces.base import WorkEvidence, Workspace
@@ -48,10 +47,7 @@ def gather(place: Place, workspace: Workspace, message: str, author: Identity, r
     """Commit leftovers and find the tip of the work."""
     git, git_dir = place.git, place.git_dir
     remarks += clear_locks(place, workspace.branch)
-    try:
-        status = read_status(git, workspace.repo)
-    except GitError as error:
-        return damaged(f"its repository cannot be read: {error.output or error.message}", remarks)
+    status = read_status(git, workspace.repo)
     if (damage := unfinished(status, git_dir)) is not None:
         return damaged(damage, remarks)
     head, on_branch = status.oid, status.branch == workspace.branch

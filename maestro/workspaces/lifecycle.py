@@ -100,23 +100,22 @@ class Lifecycle(ABC):
     def collect(self, workspace: Workspace, message: str) -> WorkEvidence:
         if not workspace.repo.is_dir():
             return damaged("its folder is gone", []).evidence
-        place, remarks = self._mend(workspace)
-        if place is None:
-            return damaged("its git directory is gone", remarks).evidence
-        gathered = gather(self._bound(place, workspace), workspace, message, self.site.identity, remarks)
-        if gathered.evidence.tip is not None:
-            self._keep_beside(workspace, place, gathered.beside)
-            self._bring_home(workspace, place, gathered.evidence.tip)
+        try:
+            place, remarks = self._mend(workspace)
+            if place is None:
+                return damaged("its git directory is gone", remarks).evidence
+            gathered = gather(self._bound(place, workspace), workspace, message, self.site.identity, remarks)
+            if gathered.evidence.tip is not None:
+                self._keep_beside(workspace, place, gathered.beside)
+                self._bring_home(workspace, place, gathered.evidence.tip)
+        except GitError as error:
+            return damaged(f"its repository cannot be read: {error.output or error.message}", []).evidence
         return gathered.evidence
 
     def save(self, workspace: Workspace, run_id: str, task_name: str) -> str | None:
         git = self.site.git
-        place = self._find(workspace)
-        tips = self._tips(place) if place is not None else []
-        own = git.commit_of(f"refs/heads/{workspace.branch}")
-        parents = unlanded(git, [*tips, *([own] if own else [])], workspace.base)
-        start = tips[0] if tips else own or workspace.base
-        tree = self._uncommitted(workspace, place, start)
+        tips, tree = self._contents(workspace)
+        parents, start = unlanded(git, tips, workspace.base), tips[0] if tips else workspace.base
         if tree is not None:
             heads = [start, *(tip for tip in parents if tip != start and not git.is_ancestor(tip, start))]
             return save_commit(git, run_id, task_name, bind(git, tree, heads, task_name, self.site.identity))
@@ -136,6 +135,11 @@ class Lifecycle(ABC):
             )
         remove_tree(workspace.home)
         self._forget(workspace)
+
+    def look(self, workspace: Workspace) -> tuple[list[str], bool]:
+        """(commits the work ends in, whether there are uncommitted files); changes nothing that is seen."""
+        tips, tree = self._contents(workspace)
+        return tips, tree is not None
 
     def load(self, home: Path) -> Workspace | None:
         """The workspace in `home` as its marker tells, None where there is no marker."""
@@ -200,6 +204,14 @@ class Lifecycle(ABC):
         excludes = {"core.excludesFile": str(excludes_file(workspace.home))}
         git = place.git.at(workspace.repo, git_dir=place.git_dir, work_tree=workspace.repo, config=excludes)
         return Place(git, place.git_dir, place.refs_dir)
+
+    def _contents(self, workspace: Workspace) -> tuple[list[str], str | None]:
+        """Every tip, HEAD's first, and the tree of the files where they are not those of the first."""
+        place = self._find(workspace)
+        tips = self._tips(place) if place is not None else []
+        own = self.site.git.commit_of(f"refs/heads/{workspace.branch}")
+        tips += [own] if own is not None and own not in tips else []
+        return tips, self._uncommitted(workspace, place, tips[0] if tips else workspace.base)
 
     def _uncommitted(self, workspace: Workspace, place: Place | None, start: str) -> str | None:
         """Tree of the files as they are, None where they are just those of `start`; written into the user's objects."""

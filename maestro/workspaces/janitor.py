@@ -1,0 +1,250 @@
+"""Finding and clearing what runs leave behind; nothing goes that is not landed or saved (W-6)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Collection, Iterable, Iterator
+from enum import StrEnum
+from pathlib import Path
+
+from maestro.errors import MaestroError, WorkspaceError
+from maestro.model.record import Record
+from maestro.vcs.git import Git
+from maestro.vcs.parse import parse_refs, parse_worktrees
+from maestro.workspaces.lifecycle import Lifecycle
+from maestro.workspaces.marker import Marker, decode_path, read_marker
+from maestro.workspaces.registry import KINDS
+from maestro.workspaces.removal import REMOVING, remove_tree
+from maestro.workspaces.saving import saved_refs
+from maestro.workspaces.site import common_dir_of, survey
+
+
+class WorkspaceState(StrEnum):
+    """What may be done with a workspace."""
+
+    LIVE = "live"  # its run goes on, or a process works in it: never touched
+    LANDED = "landed"  # all of its work is on a branch of the user's
+    UNLANDED = "unlanded"  # there is work that only it holds
+    UNKNOWN = "unknown"  # its marker or its repository cannot be read
+
+
+class Found(Record):
+    """A workspace on disk."""
+
+    home: Path
+    state: WorkspaceState
+    run_id: str = ""
+    task_id: str = ""
+    task_name: str = ""
+    kind: str = ""
+    branch: str = ""
+    size_bytes: int = 0
+    reason: str = ""  # why the state is unknown
+
+
+class Cleaned(Record):
+    """What was done with one workspace, or would be."""
+
+    home: Path
+    state: WorkspaceState
+    removed: bool  # with a dry run: would be
+    size_bytes: int = 0
+    saved_ref: str | None = None
+    reason: str = ""  # why it stays
+
+
+def list_workspaces(
+    git: Git, root: Path, *, live_runs: Collection[str] = (), landed: Collection[tuple[str, str]] = ()
+) -> tuple[Found, ...]:
+    """Every workspace of this repository below `root`, straight in it or one folder (the run's) deeper.
+
+    `live_runs` are runs whose coordinator lives; `landed` names (run, task name) known to have landed in a way
+    that ancestry does not show, such as a squash.
+    """
+    busy = _working_directories()
+    common_dir = common_dir_of(git)
+    found = [_describe(git, home, common_dir, live_runs, landed, busy) for home in _homes(root)]
+    return tuple(one for one in found if one is not None)
+
+
+def clean(
+    git: Git, root: Path, found: Iterable[Found], *, dry_run: bool = False, force: bool = False
+) -> tuple[Cleaned, ...]:
+    """Remove the landed ones, with `force` the unlanded ones too; what only they hold is saved first, always."""
+    return tuple(_clean_one(git, root, one, dry_run=dry_run, force=force) for one in found)
+
+
+def sweep_rubbish(root: Path) -> int:
+    """Remove what a crash left of workspaces that were being removed, and empty folders of runs; how many."""
+    count = 0
+    for folder in (root, *_folders(root)):
+        for half in [entry for entry in _folders(folder) if entry.name.startswith(REMOVING)]:
+            remove_tree(half)
+            count += 1
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # only where it is empty
+    return count
+
+
+def branches_of(git: Git, run_id: str) -> dict[str, str]:
+    """ref → commit of the branches that the run made for its tasks."""
+    listed = git.run("for-each-ref", "--format=%(objectname) %(refname)", f"refs/heads/maestro/{run_id}/")
+    return parse_refs(listed.stdout)
+
+
+def prune_branches(git: Git, run_id: str, *, dry_run: bool = False) -> tuple[str, ...]:
+    """Delete the run's task branches whose commits are on another branch or saved; never one that is checked out.
+
+    The refs that were deleted, or with `dry_run` would be.
+    """
+    branches = branches_of(git, run_id)
+    out = {entry.branch for entry in parse_worktrees(git.run("worktree", "list", "--porcelain", "-z").stdout)}
+    free = {ref: oid for ref, oid in branches.items() if ref not in out}
+    keepers = [*_users_branches(git), *saved_refs(git, run_id)]
+    gone = [ref for ref, oid in free.items() if _is_kept(git, oid, keepers)]
+    if gone and not dry_run:
+        git.run("update-ref", "--stdin", "-z", stdin="".join(f"delete {ref}\0{free[ref]}\0" for ref in gone).encode())
+    return tuple(gone)
+
+
+def _homes(root: Path) -> Iterator[Path]:
+    for folder in (root, *_folders(root)):
+        yield from (home for home in _folders(folder) if home.name.startswith("task-"))
+
+
+def _folders(root: Path) -> list[Path]:
+    try:
+        return sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.is_symlink())
+    except OSError:
+        return []
+
+
+def _describe(
+    git: Git,
+    home: Path,
+    common_dir: Path,
+    live_runs: Collection[str],
+    landed: Collection[tuple[str, str]],
+    busy: Collection[str],
+) -> Found | None:
+    try:
+        marker = read_marker(home)
+    except WorkspaceError as error:
+        return Found(home=home, state=WorkspaceState.UNKNOWN, reason=error.message, size_bytes=_size(home))
+    if marker is None or decode_path(marker.common_dir) != common_dir:
+        return None  # not ours, or another repository's
+    state, reason = _state(git, home, marker, live_runs, landed, busy)
+    return Found(
+        home=home,
+        state=state,
+        run_id=marker.run_id,
+        task_id=marker.task_id,
+        task_name=marker.task_name,
+        kind=marker.kind,
+        branch=marker.branch,
+        size_bytes=_size(home),
+        reason=reason,
+    )
+
+
+def _state(
+    git: Git,
+    home: Path,
+    marker: Marker,
+    live_runs: Collection[str],
+    landed: Collection[tuple[str, str]],
+    busy: Collection[str],
+) -> tuple[WorkspaceState, str]:
+    inside = os.path.realpath(home)
+    if marker.run_id in live_runs or any(one == inside or one.startswith(f"{inside}/") for one in busy):
+        return WorkspaceState.LIVE, ""
+    try:
+        workspaces = _open(git, home.parent, marker.kind)
+        workspace = workspaces.load(home)
+        assert workspace is not None
+        tips, dirty = workspaces.look(workspace)
+    except MaestroError as error:
+        return WorkspaceState.UNKNOWN, error.message
+    if dirty:
+        return WorkspaceState.UNLANDED, ""
+    keepers = _users_branches(git)
+    known = (marker.run_id, marker.task_name) in landed
+    if known or all(tip == marker.base or _is_kept(git, tip, keepers) for tip in tips):
+        return WorkspaceState.LANDED, ""
+    return WorkspaceState.UNLANDED, ""
+
+
+def _clean_one(git: Git, root: Path, one: Found, *, dry_run: bool, force: bool) -> Cleaned:
+    def kept(reason: str) -> Cleaned:
+        return Cleaned(home=one.home, state=one.state, removed=False, size_bytes=one.size_bytes, reason=reason)
+
+    match one.state:
+        case WorkspaceState.LIVE:
+            return kept("it is in use")
+        case WorkspaceState.UNKNOWN:
+            return kept(one.reason)
+        case WorkspaceState.UNLANDED if not force:
+            return kept("its work has not landed: --force saves it, then removes it")
+        case _:
+            pass
+    saved = None
+    if not dry_run:
+        try:
+            workspaces = _open(git, one.home.parent if one.home.is_relative_to(root) else root, one.kind)
+            workspace = workspaces.load(one.home)
+            if workspace is None:
+                return kept("it is gone")
+            if one.state is WorkspaceState.UNLANDED or workspaces.look(workspace)[1]:
+                saved = workspaces.save(workspace, one.run_id, one.task_name)
+            workspaces.remove(workspace)
+        except MaestroError as error:
+            return kept(error.message)
+    return Cleaned(home=one.home, state=one.state, removed=True, size_bytes=one.size_bytes, saved_ref=saved)
+
+
+def _open(git: Git, root: Path, kind: str) -> Lifecycle:
+    try:
+        return KINDS[kind](survey(git, root))
+    except KeyError:
+        raise WorkspaceError(f"unknown kind of workspace {kind!r}", hint="a newer maestro made it") from None
+
+
+def _users_branches(git: Git) -> list[str]:
+    """Every branch and remote branch that is not a task's: what is on one of them has landed."""
+    listed = git.run("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/remotes", "refs/tags")
+    return [ref for ref in parse_refs(listed.stdout) if not ref.startswith("refs/heads/maestro/")]
+
+
+def _is_kept(git: Git, commit: str, refs: Iterable[str]) -> bool:
+    """Whether one of the refs contains the commit."""
+    named = list(refs)
+    if not named or git.commit_of(commit) is None:
+        return False
+    said = git.run("for-each-ref", f"--contains={commit}", "--count=1", "--format=%(refname)", *named)
+    return bool(said.stdout.strip())
+
+
+def _working_directories() -> list[str]:
+    """Where live processes stand."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                found.append(os.readlink(entry / "cwd"))  # noqa: PTH115 - the text of the link is wanted
+    return found
+
+
+def _size(folder: Path) -> int:
+    """Bytes on disk, each file counted once however many names it has."""
+    total, seen = 0, set()
+    for place, _, names in os.walk(folder):
+        for name in (*names, "."):
+            try:
+                found = os.lstat(Path(place) / name)
+            except OSError:
+                continue
+            if (found.st_dev, found.st_ino) not in seen:
+                seen.add((found.st_dev, found.st_ino))
+                total += found.st_blocks * 512
+    return total
