@@ -5,6 +5,7 @@ All calls block; the engine makes them in threads. Output is bytes, parsed by `m
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
@@ -98,7 +99,7 @@ class Git:
         env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run `git args`; GitError unless the exit code is in `ok`. `env` is added for this call."""
-        argv = ["git", *self._explicit, *_ALWAYS, *self._settings, *args]
+        argv = [_executable(self._env.get("PATH")), *self._explicit, *_ALWAYS, *self._settings, *args]
         try:
             done = subprocess.run(
                 argv,
@@ -158,6 +159,12 @@ class Git:
                 return False
             raise
         return True
+
+
+@functools.cache
+def _executable(path: str | None) -> str:
+    """Where git is, looked up once: a bare name costs a failed exec for every folder of PATH before the right one."""
+    return shutil.which("git", path=path) or "git"
 
 
 def require_version() -> tuple[int, ...]:
