@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from typing import Any
 
 import click
 
 from maestro.cli.app import App
-from maestro.cli.options import output_options
+from maestro.cli.options import output_options, run_options
 from maestro.cli.output import colour
 
 SIGNS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 
 
 @click.command()
+@run_options
 @output_options
 @click.pass_obj
-def command(app: App) -> int:
-    """Check everything that can go wrong before a run.
+def command(app: App, flags: dict[str, Any], run_id: str | None) -> int:  # noqa: ARG001 - of C-1a
+    """Check everything that can go wrong before a run; takes the flags of that run.
 
     Exit code 1 where a run would be refused or fail.
     """
     from maestro.cli.examine import Health, examine
 
-    findings = list(examine(app))
+    findings = list(examine(app, flags))
     healthy = all(finding.health is not Health.PROBLEM for finding in findings)
     if app.output.as_json:
         app.output.json({"healthy": healthy, "checks": [asdict(finding) for finding in findings]})

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from maestro.cli.app import App
 from maestro.cli.standing import finished, is_alive, newest_runs
@@ -43,14 +43,15 @@ class Patient:
     """What is known so far; a part that could not be had is None, and what needs it is not examined."""
 
     app: App
+    flags: Mapping[str, Any]
     git: Git | None = None
     loaded: Loaded | None = None
-    layout: Layout | None = field(default=None)
+    layout: Layout | None = None
 
 
-def examine(app: App) -> Iterator[Finding]:
-    """All findings, in the order in which a run would meet them."""
-    patient = Patient(app)
+def examine(app: App, flags: Mapping[str, Any]) -> Iterator[Finding]:
+    """All findings of a run with these flags, in the order in which it would meet them."""
+    patient = Patient(app, flags)
     for name, look in EXAMINATIONS.items():
         try:
             yield from look(patient)
@@ -91,7 +92,7 @@ def _configuration(patient: Patient) -> Iterator[Finding]:
     from maestro.config.load import DEFAULT
 
     repository = patient.git.directory if patient.git else None
-    patient.loaded = loaded = patient.app.load_silently(repository=repository)
+    patient.loaded = loaded = patient.app.load_silently(patient.flags, repository=repository)
     for warning in loaded.warnings:
         yield Finding("configuration", Health.WARNING, str(warning))
     chosen = [f"{key} from {origin}" for key, origin in loaded.origins.items() if origin != DEFAULT]

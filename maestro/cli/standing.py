@@ -60,6 +60,8 @@ def result_of_run(layout: Layout, run_id: str) -> dict[str, Any]:
     from maestro.model.states import RunStatus
 
     result = result_object(run, {})
+    for task in run.tasks.values():  # finer than the words of C-1a: running and submitted are told from pending
+        result["tasks"][task.id]["state"] = task.state.value
     if run.status is RunStatus.RUNNING and not alive:
         late = finished(layout, run_id)
         if late is not None:

@@ -57,7 +57,7 @@ def _show_newest(app: App) -> None:
 
 
 def _brief(result: dict[str, Any]) -> dict[str, Any]:
-    counts = Counter(str(task["status"]) for task in result["tasks"].values())
+    counts = Counter(str(task.get("state", task["status"])) for task in result["tasks"].values())
     return {
         "run_id": result["run_id"],
         "status": result["status"],
@@ -83,10 +83,14 @@ def _show_run(app: App, run_id: str) -> None:
     if result.get("integration_branch"):
         app.output.text(f"Integration branch: {result['integration_branch']}")
     rows = [
-        (task, one["status"], f"{one['attempts']} attempts", (one["commit"] or "")[:10], one["reason"])
+        (task, one.get("state", one["status"]), _times(one["attempts"]), (one["commit"] or "")[:10], one["reason"])
         for task, one in result["tasks"].items()
     ]
     app.output.text(*columns(rows))
+
+
+def _times(attempts: int) -> str:
+    return "1 attempt" if attempts == 1 else f"{attempts} attempts"
 
 
 def _show_group(app: App, group_id: str) -> None:

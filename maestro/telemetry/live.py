@@ -63,11 +63,11 @@ def render(view: RunView, height: int) -> RenderableType:
 
 
 def _heading(view: RunView) -> Text:
-    text = Text.assemble(("run ", "dim"), (view.run_id, "bold"), (f" → {view.integration_branch}  ", "dim"))
+    text = Text.assemble(("run ", "dim"), (view.run_id, "bold"), "  ", no_wrap=True, overflow="ellipsis")
     for state in TaskState:
         if view.counts[state]:
             text.append(f"{view.counts[state]} {state}  ", style=STYLES[state])
-    text.append(duration(view.seconds), style="dim")
+    text.append(f"{duration(view.seconds)}  → {view.integration_branch}", style="dim")
     return text
 
 

@@ -67,6 +67,12 @@ def test_what_would_be_refused_is_a_problem(cli: Any, ready: Repository, monkeyp
     assert cli("doctor").out.endswith("Not ready.\n")
 
 
+def test_the_flags_of_the_run_are_taken_into_account(cli: Any, ready: Repository, tmp_path: Path) -> None:
+    said = cli("doctor", "--tasks-file", str(tmp_path / "missing.json"), "--test-command", "pytest", "--json")
+    assert "missing.json" in checks(said, "backlog")[0]["detail"]
+    assert checks(said, "tests")[0]["detail"].startswith("pytest ")
+
+
 def test_odd_configuration_and_a_dirty_checkout_are_warnings(cli: Any, ready: Repository) -> None:
     ready.write({".flow/maestro/config.toml": "max_paralel = 3\n", "README.md": "changed\n"})
     said = cli("doctor", "--json")

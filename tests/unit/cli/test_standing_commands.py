@@ -67,7 +67,7 @@ def test_one_finished_run(cli: Any, write_run: Callable[..., Path]) -> None:
     assert cli("status", "--run-id", "r1").out == (
         "Run r1: failed\n"
         "Integration branch: integration/r1\n"
-        "a  landed  1 attempts  ffffffffff\n"
+        "a  landed  1 attempt   ffffffffff\n"
         "b  failed  2 attempts              conflict in m.py\n"
     )
 
@@ -82,7 +82,15 @@ def test_a_run_under_way_and_one_that_died(
     alive("r1")
     said = cli("status", "--run-id", "r1", "--json").json()
     assert (said["status"], said["alive"], said["reason"]) == ("running", True, "")
-    assert said["tasks"]["a"] == {"status": "pending", "attempts": 1, "commit": None, "reason": ""}
+    assert said["tasks"]["a"] == {
+        "status": "pending",
+        "state": "running",
+        "attempts": 1,
+        "commit": None,
+        "reason": "",
+    }
+    assert "a  running  1 attempt" in cli("status", "--run-id", "r1").out
+    assert "2 running, 1 pending" in cli("status").out
 
 
 def test_a_run_that_ended_but_wrote_no_summary_is_told_from_its_journal(

@@ -37,7 +37,7 @@ def drawn(view: RunView, height: int = 40) -> str:
 def test_while_two_run() -> None:
     text = drawn(view_after(6, 7))
     lines = text.splitlines()
-    assert lines[0] == "run r1 → integration/r1  1 pending  2 running  7s"
+    assert lines[0] == "run r1  1 pending  2 running  7s  → integration/r1"
     assert lines[2].split() == ["task", "state", "try", "time"]
     assert lines[3].split() == ["a", "running", "1/2", "5s", "First"]
     assert lines[4].split() == ["b", "running", "1/2", "5s", "Second"]
@@ -46,7 +46,7 @@ def test_while_two_run() -> None:
 
 def test_at_the_end() -> None:
     text = drawn(view_after(len(STORY), 500))
-    assert "1 landed  1 failed  1 blocked  24s" in text
+    assert "1 landed  1 failed  1 blocked  24s  → integration/r1" in text
     assert "b     failed   2/2  15s   conflict in m.py" in text
 
 
