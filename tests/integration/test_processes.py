@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -161,7 +162,7 @@ def test_the_ladder_takes_the_daemon_with_the_command(tmp_path: Path) -> None:
 
 def test_bystanders_are_never_signalled(tmp_path: Path) -> None:
     """Same command line, same process group, a marker that begins with ours: none of them is ours."""
-    mark = "attempt-1"
+    mark = f"attempt-{uuid.uuid4().hex}"
     sleeper = ["sleep", "97"]
 
     def other(**kwargs: object) -> subprocess.Popen[bytes]:

@@ -1,0 +1,275 @@
+"""A model server on loopback that speaks enough of the Anthropic Messages API for `claude`, following scripts.
+
+Use it as a context manager in tests, or `python -m maestro.testing.model_server --port 0` from a shell. See
+`maestro.testing.model_script` for the scripts. No model is behind it and nothing leaves the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import select
+import socket
+import struct
+import sys
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple, Self
+
+from maestro.testing.model_script import Position, ScriptError, Step, position, tool_calls, working_directory
+
+_ERRORS = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    529: "overloaded_error",
+}
+
+
+class Seen(NamedTuple):
+    """One request, for assertions."""
+
+    path: str
+    api_key: str
+    model: str
+    status: int  # what was answered; 0 for a broken or never answered one
+    body: dict[str, Any]
+
+
+def say_done(_prompt: str) -> Sequence[Step]:
+    """The script of a prompt that holds none."""
+    return [{"say": "done"}]
+
+
+class ModelServer:
+    """The server, from `with ModelServer() as server:` on; `server.url` is its base URL."""
+
+    def __init__(
+        self, *, port: int = 0, default: Callable[[str], Sequence[Step]] = say_done, accepted_keys: Sequence[str] = ()
+    ) -> None:
+        self.default = default
+        self.accepted_keys = frozenset(accepted_keys)  # empty: any key
+        self.closing = threading.Event()
+        self._lock = threading.Lock()
+        self._seen: list[Seen] = []
+        self._times: Counter[tuple[str, str, int, int]] = Counter()
+        self._http = _Http(("127.0.0.1", port), self)
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
+        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.closing.set()
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+    @property
+    def requests(self) -> list[Seen]:
+        """What was asked so far, in order of the answers."""
+        with self._lock:
+            return list(self._seen)
+
+    def record(self, seen: Seen) -> None:
+        """Called by the handler."""
+        with self._lock:
+            self._seen.append(seen)
+
+    def take_fault(self, where: Position, conversation: str) -> Step | None:
+        """The fault that is due before the answer, counted; sleeps are slept here."""
+        for index, step in enumerate(where.before):
+            if "sleep" in step:
+                self.closing.wait(float(step["sleep"]))
+                continue
+            key = (conversation, where.script, where.number, index)
+            with self._lock:
+                times = int(step.get("times", 1))
+                if times == 0 or self._times[key] < times:
+                    self._times[key] += 1
+                    return step
+        return None
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], model: ModelServer) -> None:
+        self.model = model
+        super().__init__(address, _Handler)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that went away is no news; anything else is."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Http
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
+        """Silent: requests are recorded instead."""
+
+    def do_HEAD(self) -> None:
+        self._send(200, {})
+
+    def do_GET(self) -> None:
+        self._send(200, {"data": [], "has_more": False})
+
+    def do_POST(self) -> None:
+        raw = self.rfile.read(int(self.headers.get("content-length") or 0))
+        try:
+            body = json.loads(raw or b"{}")
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            self._refuse({}, 400, "the body is not a JSON object")
+        elif self.path.split("?")[0].endswith("/count_tokens"):
+            self._send(200, {"input_tokens": max(1, len(raw) // 4)})
+        elif not self.path.startswith("/v1/messages"):
+            self._refuse(body, 404, f"there is nothing at {self.path}")
+        elif self.server.model.accepted_keys and self._key() not in self.server.model.accepted_keys:
+            self._refuse(body, 401, "invalid x-api-key")
+        else:
+            self._answer(body)
+
+    def _answer(self, body: dict[str, Any]) -> None:
+        model = self.server.model
+        try:
+            where = position(body, model.default)
+        except ScriptError as error:
+            self._refuse(body, 400, str(error))
+            return
+        conversation = json.dumps(body.get("metadata") or self._key(), sort_keys=True)
+        fault = model.take_fault(where, conversation)
+        answer = where.answer or {"say": "done"}
+        if fault is None:
+            self._record(body, 200)
+            message = _message(body, answer)
+            if body.get("stream"):
+                self._stream(_events(message))
+            else:
+                self._send(200, message)
+        elif "status" in fault:
+            headers = {str(name): str(value) for name, value in fault.get("headers", {}).items()}
+            if "retry_after" in fault:
+                headers["retry-after"] = str(fault["retry_after"])
+            self._refuse(body, int(fault["status"]), fault.get("message", "scripted refusal"), headers)
+        elif "drop" in fault:
+            self._record(body, 0)
+            self._stream(list(_events(_message(body, answer)))[:2], whole=False)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close_connection = True
+        else:
+            self._record(body, 0)
+            self._hang()
+
+    def _hang(self) -> None:
+        """Until the client gives up or the server closes."""
+        while not self.server.model.closing.is_set():
+            if select.select([self.connection], [], [], 0.1)[0] and not self.connection.recv(1, socket.MSG_PEEK):
+                break
+        self.close_connection = True
+
+    def _stream(self, events: Iterator[dict[str, Any]] | list[dict[str, Any]], *, whole: bool = True) -> None:
+        self._start(200, {"content-type": "text/event-stream", "transfer-encoding": "chunked"})
+        for event in events:
+            data = f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+            self.wfile.flush()
+        if whole:
+            self.wfile.write(b"0\r\n\r\n")
+
+    def _refuse(self, body: dict[str, Any], status: int, message: str, headers: dict[str, str] | None = None) -> None:
+        self._record(body, status)
+        kind = _ERRORS.get(status, "api_error")
+        self._send(status, {"type": "error", "error": {"type": kind, "message": message}}, headers)
+
+    def _send(self, status: int, content: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+        data = json.dumps(content).encode()
+        self._start(status, {"content-type": "application/json", "content-length": str(len(data)), **(headers or {})})
+        if self.command != "HEAD":
+            self.wfile.write(data)
+
+    def _start(self, status: int, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {"request-id": f"req_{uuid.uuid4().hex}", **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def _key(self) -> str:
+        bearer = self.headers.get("authorization", "").removeprefix("Bearer ")
+        return self.headers.get("x-api-key") or bearer
+
+    def _record(self, body: dict[str, Any], status: int) -> None:
+        self.server.model.record(Seen(self.path, self._key(), str(body.get("model", "")), status, body))
+
+
+def _message(request: dict[str, Any], answer: Step) -> dict[str, Any]:
+    """A whole assistant message."""
+    content: list[dict[str, Any]] = [
+        {"type": "tool_use", "id": f"toolu_{uuid.uuid4().hex[:24]}", "name": name, "input": given}
+        for name, given in tool_calls(answer, working_directory(request))
+    ]
+    if not content:
+        content = [{"type": "text", "text": str(answer.get("say", ""))}]
+    return {
+        "id": f"msg_{uuid.uuid4().hex[:24]}",
+        "type": "message",
+        "role": "assistant",
+        "model": request.get("model", "scripted"),
+        "content": content,
+        "stop_reason": "tool_use" if content[0]["type"] == "tool_use" else "end_turn",
+        "stop_sequence": None,
+        "usage": {"input_tokens": 100, "output_tokens": 20},
+    }
+
+
+def _events(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The message as server-sent events."""
+    start = {**message, "content": [], "stop_reason": None, "usage": {**message["usage"], "output_tokens": 1}}
+    yield {"type": "message_start", "message": start}
+    for index, block in enumerate(message["content"]):
+        empty: dict[str, Any]
+        delta: dict[str, Any]
+        if block["type"] == "text":
+            empty, delta = {"text": ""}, {"type": "text_delta", "text": block["text"]}
+        else:
+            empty, delta = {"input": {}}, {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
+        yield {"type": "content_block_start", "index": index, "content_block": {**block, **empty}}
+        yield {"type": "content_block_delta", "index": index, "delta": delta}
+        yield {"type": "content_block_stop", "index": index}
+    ended = {"stop_reason": message["stop_reason"], "stop_sequence": None}
+    yield {"type": "message_delta", "delta": ended, "usage": {"output_tokens": message["usage"]["output_tokens"]}}
+    yield {"type": "message_stop"}
+
+
+def main() -> None:
+    """Serve until interrupted; the first line on standard output is the URL."""
+    parser = argparse.ArgumentParser(prog="python -m maestro.testing.model_server", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")
+    options = parser.parse_args()
+    with ModelServer(port=options.port) as server:
+        sys.stdout.write(f"{server.url}\n")
+        sys.stdout.flush()
+        try:
+            while True:
+                time.sleep(3600)
+        except KeyboardInterrupt:
+            pass
+
+
+if __name__ == "__main__":
+    main()
