@@ -21,6 +21,7 @@ class Change(Record):
 
     path: str | None
     what: str
+    is_harmless: bool = False  # said, but nobody is stopped for it: a branch more, as agents make in their worktrees
 
 
 class AttemptTrace(Record):
@@ -47,6 +48,7 @@ def trace(changes: Sequence[Change], checkout: Path, attempts: Sequence[AttemptT
     output names what changed; what changed is one of its files. A command that only takes its script from the
     checkout is no evidence.
     """
+    changes = [change for change in changes if not change.is_harmless]
     if not changes:
         return None
     for look in (_by_process, _by_command, _by_output, _by_paths):
@@ -58,12 +60,13 @@ def trace(changes: Sequence[Change], checkout: Path, attempts: Sequence[AttemptT
 
 def _by_process(_changes: Sequence[Change], checkout: Path, attempt: AttemptTrace) -> str | None:
     top = os.path.realpath(checkout)
+    logs = {os.path.realpath(file.parent) for file in attempt.output_files}  # maestro opened these for it
     for process in members(attempt.marker):
         cwd = _link(f"/proc/{process.pid}/cwd")
         if cwd is not None and _inside(cwd, top):
             return f"its process {process.pid} works in {cwd}"
         for path in _written(process.pid):
-            if _inside(path, top):
+            if _inside(path, top) and os.path.dirname(path) not in logs:  # noqa: PTH120 - text of a link
                 return f"its process {process.pid} writes to {path}"
     return None
 

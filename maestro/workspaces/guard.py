@@ -10,14 +10,21 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from maestro.errors import GitError
 from maestro.vcs.git import Git
 from maestro.vcs.parse import StatusEntry, parse_refs, parse_status, printable
 from maestro.workspaces.culprit import AttemptTrace, Change, Traced, trace
+from maestro.workspaces.site import LFS_OFF
 
 __all__ = ["AttemptTrace", "Change", "CheckoutState", "FileState", "Traced", "compare", "snapshot", "trace"]
 
 OWN_BRANCHES = ("refs/heads/maestro/", "refs/heads/integration/")
 """Branches that maestro itself moves."""
+
+
+_STATUS = (
+    "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--no-renames", "--ignore-submodules=dirty"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,15 +51,10 @@ class CheckoutState:
 
 def snapshot(git: Git, own_paths: Collection[Path] = (), own_branches: Sequence[str] = OWN_BRANCHES) -> CheckoutState:
     """The checkout that `git` is at the top of; `own_paths` are files and folders that maestro or a tracker writes."""
-    said = git.run(
-        "status",
-        "--porcelain=v2",
-        "--branch",
-        "-z",
-        "--untracked-files=all",
-        "--no-renames",
-        "--ignore-submodules=dirty",
-    )
+    try:
+        said = git.run(*_STATUS)
+    except GitError:  # perhaps a filter that is not installed
+        said = git.at(git.directory, config=LFS_OFF).run(*_STATUS)
     status = parse_status(said.stdout)
     refs = parse_refs(git.run("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads").stdout)
     top = Path(os.path.realpath(git.directory))
@@ -109,7 +111,7 @@ def _branch_changes(before: CheckoutState, after: CheckoutState) -> list[Change]
         old, new = before.branches.get(ref), after.branches.get(ref)
         name = ref.removeprefix("refs/heads/")
         if old is None:
-            changes.append(Change(path=None, what=f"branch {name} appeared at {_short(new)}"))
+            changes.append(Change(path=None, what=f"branch {name} appeared at {_short(new)}", is_harmless=True))
         elif new is None:
             changes.append(Change(path=None, what=f"branch {name} was deleted, it was at {_short(old)}"))
         elif old != new:

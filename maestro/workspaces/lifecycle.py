@@ -20,7 +20,7 @@ from maestro.workspaces.removal import remove_tree
 from maestro.workspaces.saving import bind, save_commit, unlanded
 from maestro.workspaces.setup import bring_in
 from maestro.workspaces.site import Site
-from maestro.workspaces.submodules import populate
+from maestro.workspaces.submodules import keep, populate
 
 _THREADS: dict[Path, threading.Lock] = {}
 _THREADS_GUARD = threading.Lock()
@@ -108,12 +108,14 @@ class Lifecycle(ABC):
             if gathered.evidence.tip is not None:
                 self._keep_beside(workspace, place, gathered.beside)
                 self._bring_home(workspace, place, gathered.evidence.tip)
+                self._keep_submodules(workspace)
         except GitError as error:
             return damaged(f"its repository cannot be read: {error.output or error.message}", []).evidence
         return gathered.evidence
 
     def save(self, workspace: Workspace, run_id: str, task_name: str) -> str | None:
         git = self.site.git
+        self._keep_submodules(workspace)
         tips, tree = self._contents(workspace)
         parents, start = unlanded(git, tips, workspace.base), tips[0] if tips else workspace.base
         if tree is not None:
@@ -230,6 +232,11 @@ class Lifecycle(ABC):
                 nested = ()  # a broken index: all files are looked at
         tree = snapshot_tree(here, workspace.repo, start, nested)
         return None if tree == self.site.git.text("rev-parse", f"{start}^{{tree}}") else tree
+
+    def _keep_submodules(self, workspace: Workspace) -> None:
+        """What is in submodules lies in repositories of their own, which go with the workspace."""
+        if (workspace.repo / ".gitmodules").is_file():
+            keep(self.site.git, workspace.repo, self.site.common_dir, self.site.identity)
 
     def _keep_beside(self, workspace: Workspace, place: Place, beside: Sequence[str]) -> None:
         """Commits that the branch would lose when it is moved to the work."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from maestro.errors import BadInput
 from maestro.vcs.git import Git, require_version
 from maestro.vcs.parse import Status, parse_config, parse_refs, parse_status
-from maestro.workspaces.site import common_dir_of, lacks_lfs
+from maestro.workspaces.site import LFS_OFF, common_dir_of, lacks_lfs
 from maestro.workspaces.submodules import declared
 
 
 def preflight(git: Git) -> tuple[str, ...]:
     """Remarks on the repository whose checkout `git` is at the top of; BadInput where no work can start."""
     require_version()
+    listed = git.run("config", "--list", "--show-scope", "-z").stdout
+    settings = {key: value for scope, key, value in parse_config(listed) if scope != "command"}
+    git = git.at(git.directory, config=LFS_OFF if lacks_lfs(settings, git.environ) else {})
     said = git.run("status", "--porcelain=v2", "--branch", "-z", "--no-renames")
     status = parse_status(said.stdout)
     if status.oid is None:
@@ -30,20 +33,18 @@ def preflight(git: Git) -> tuple[str, ...]:
                 f"the branch {name} is in the way of maestro's branches {name}/…",
                 hint=f"rename it: git branch -m {name} {name}-old",
             )
-    return tuple(_remarks(git, status))
+    return tuple(_remarks(git, status, settings))
 
 
 _IN_THE_WAY = ("refs/heads/maestro", "refs/heads/integration")
 
 
-def _remarks(git: Git, status: Status) -> Iterator[str]:
+def _remarks(git: Git, status: Status, settings: Mapping[str, str]) -> Iterator[str]:
     if status.entries:
         count = len(status.entries)
         yield f"the checkout has {count} uncommitted change{'s' if count > 1 else ''}: they are not in the agents' work"
     if status.branch is None:
         yield "HEAD is detached"
-    listed = git.run("config", "--list", "--show-scope", "-z").stdout
-    settings = {key: value for scope, key, value in parse_config(listed) if scope != "command"}
     common_dir = common_dir_of(git)
     if (common_dir / "shallow").exists():
         yield "the repository is shallow: agents see no more history than it has"

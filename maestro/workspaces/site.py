@@ -26,6 +26,15 @@ MAESTRO = Identity("maestro", "maestro@localhost")
 """Commits what an agent left uncommitted; also the author where the user has no identity."""
 
 
+LFS_OFF = {
+    "filter.lfs.process": "",
+    "filter.lfs.smudge": "cat",
+    "filter.lfs.clean": "cat",
+    "filter.lfs.required": "false",
+}
+"""Pointers stay pointers; without git-lfs even `git status` may fail otherwise."""
+
+
 @dataclass(frozen=True)
 class Site:
     """Facts about the user's repository, read once."""
@@ -106,12 +115,7 @@ def _settings_for(settings: Mapping[str, str], environ: Mapping[str, str]) -> di
         config |= {"core.sparseCheckout": "false", "core.sparseCheckoutCone": "false", "index.sparse": "false"}
     if lacks_lfs(settings, environ):
         # a required filter that is missing would fail the checkout; pointers stay pointers, both ways
-        config |= {
-            "filter.lfs.process": "",
-            "filter.lfs.smudge": "cat",
-            "filter.lfs.clean": "cat",
-            "filter.lfs.required": "false",
-        }
+        config |= LFS_OFF
     return config
 
 

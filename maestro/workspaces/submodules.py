@@ -7,6 +7,10 @@ from pathlib import Path
 from maestro.errors import WorkspaceError
 from maestro.vcs.git import Git
 from maestro.vcs.parse import text_of
+from maestro.workspaces.leftovers import commit_tree, snapshot_tree
+from maestro.workspaces.site import Identity
+
+KEPT = "refs/maestro/saved/submodules"
 
 
 def populate(git: Git, repo: Path, common_dir: Path) -> None:
@@ -32,6 +36,35 @@ def populate(git: Git, repo: Path, common_dir: Path) -> None:
         inside = repo / path
         if (inside / ".gitmodules").is_file():
             populate(git.at(inside), inside, source)
+
+
+def keep(git: Git, repo: Path, common_dir: Path, author: Identity) -> None:
+    """Carry what is in the submodules of a workspace, commits and uncommitted files, into the user's repository.
+
+    Each is kept by a ref below refs/maestro/saved/submodules in the submodule's own repository there.
+    """
+    if not (repo / ".gitmodules").is_file():
+        return
+    for name, path in declared(git, repo).items():
+        source, inside = common_dir / "modules" / name, repo / path
+        if not (source / "HEAD").is_file() or not (inside / ".git").exists():
+            continue
+        # its own .git leads to its git directory, which lies inside the workspace's
+        here, there = git.at(inside), git.at(inside, git_dir=source, work_tree=inside)
+        head = here.commit_of("HEAD")
+        if head is None:
+            continue
+        if there.commit_of(head) is None:
+            _fetch(there, inside, head)
+        tree = snapshot_tree(there, inside, head, ())
+        if tree != there.text("rev-parse", f"{head}^{{tree}}"):
+            commit = commit_tree(there, tree, [head], "Uncommitted work in a submodule, saved by maestro\n", author)
+            there.set_ref(f"{KEPT}/{commit}", commit, None)
+        keep(here, inside, source, author)
+
+
+def _fetch(there: Git, inside: Path, commit: str) -> None:
+    there.run("fetch", "-q", "--no-tags", "--no-prune", "--no-write-fetch-head", str(inside), f"+HEAD:{KEPT}/{commit}")
 
 
 def declared(git: Git, repo: Path) -> dict[str, str]:
