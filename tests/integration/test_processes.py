@@ -151,7 +151,7 @@ def test_the_ladder_takes_the_daemon_with_the_command(tmp_path: Path) -> None:
         request = make_request(tmp_path, python(script))
         child = await LocalExecutor(QUICK).start(request)
         await appears(tmp_path / "ready")
-        assert len(members(request.env[MARKER])) == 3
+        until(lambda: len(members(request.env[MARKER])) == 3)  # wrapper, command, daemon
         await child.stop("a test")
         assert members(request.env[MARKER]) == []
         assert child.resident_bytes() == 0
