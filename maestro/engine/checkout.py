@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from pathlib import Path
 
 from maestro.clock import Clock
 from maestro.engine.recorder import Recorder
-from maestro.model.events import CheckoutChanged
+from maestro.errors import MaestroError
+from maestro.model.events import CheckoutChanged, Warned
 from maestro.vcs.git import Git
 from maestro.workspaces.culprit import AttemptTrace, trace
 from maestro.workspaces.guard import CheckoutState, compare, snapshot
@@ -27,9 +28,9 @@ class CheckoutWatch:
         recorder: Recorder,
         clock: Clock,
         attempts: Callable[[], Iterable[AttemptTrace]],
-        leak_found: Callable[[str], None],
+        leak_found: Callable[[str], Awaitable[None]],
     ) -> None:
-        """`attempts` names those running or just ended; `leak_found` is called with a sentence when one is to blame."""
+        """`attempts` names those running or just ended; `leak_found` is awaited when one is to blame."""
         self._git = git
         self._own_paths = own_paths
         self._recorder = recorder
@@ -39,10 +40,18 @@ class CheckoutWatch:
         self._state: CheckoutState | None = None
         self._next_look = 0.0
         self._lock = asyncio.Lock()
+        self._said = ""
 
     async def start(self) -> None:
         """Remember the checkout as it is."""
         self._state = await asyncio.to_thread(snapshot, self._git, self._own_paths)
+
+    async def _cannot_look(self, error: Exception) -> None:
+        """Say it, once for each reason."""
+        if self._said != (said := str(error)):
+            self._said = said
+            message = f"your checkout could not be compared with what it was: {said}"
+            await self._recorder.record(Warned(at=self._clock.now(), message=message))
 
     async def look_if_due(self) -> None:
         """Look, unless that was done a moment ago."""
@@ -57,7 +66,11 @@ class CheckoutWatch:
                 return
             started = self._clock.monotonic()
             traces = tuple(self._attempts())
-            after = await asyncio.to_thread(snapshot, self._git, self._own_paths)
+            try:
+                after = await asyncio.to_thread(snapshot, self._git, self._own_paths)
+            except (MaestroError, OSError) as error:  # the user is at work there: no reason to end the run
+                await self._cannot_look(error)
+                return
             took = self._clock.monotonic() - started
             self._next_look = self._clock.monotonic() + COST_FACTOR * took
             changes = compare(before, after)
@@ -75,4 +88,4 @@ class CheckoutWatch:
                 )
             )
             if found is not None:
-                self._leak_found(f"task {found.task} changed your checkout: {'; '.join(said)} ({found.evidence})")
+                await self._leak_found(f"task {found.task} changed your checkout: {'; '.join(said)} ({found.evidence})")

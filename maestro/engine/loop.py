@@ -27,7 +27,6 @@ from maestro.engine.messages import (
     Interrupted,
     Message,
     Nudge,
-    Stopping,
 )
 from maestro.engine.phases import GroupPhases
 from maestro.engine.settle import Settling
@@ -62,10 +61,10 @@ class Engine:
             context.recorder,
             context.clock,
             self._traces,
-            lambda reason: self.tell(Stopping(reason)),
+            self._stop_dispatch,
         )
         self._attempts: dict[str, AttemptRun] = {}
-        self._lately: dict[str, AttemptTrace] = {}
+        self._lately: list[AttemptTrace] = []  # ended since the last look at the checkout
         self._tasks: set[asyncio.Task[None]] = set()
         self._level_of = {task: n for n, level in enumerate(plan.stages) for task in level}
         self._preparing = 0
@@ -84,7 +83,8 @@ class Engine:
         """
         context = self._context
         await context.recorder.record(start, *(Warned(at=self._now(), message=remark) for remark in remarks))
-        await self._checkout.start()
+        if context.workspaces.kind != "none":  # which works in the checkout itself, as the user wished
+            await self._checkout.start()
         closing = self._spawn(self._closing.run(), "tracker")
         try:
             levels = context.plan.schedule is ScheduleKind.LEVELS
@@ -189,8 +189,6 @@ class Engine:
                 await self._settling.blocked(task, f"the tracker does not give it out: {reason}", None)
             case Delivered(verdict=verdict):
                 await self._landing_over(verdict)
-            case Stopping(reason=reason):
-                await self._stop_dispatch(reason)
             case Interrupted():
                 await self._interrupt(message)
             case Broken(error=error):
@@ -202,7 +200,8 @@ class Engine:
 
     async def _attempt_over(self, ended: Ended) -> None:
         attempt = self._forget(ended.task)
-        self._lately = {ended.task: self._trace(attempt)} if attempt else {}
+        if attempt is not None:
+            self._lately.append(self._trace(attempt))
         outcome, task = ended.outcome, ended.task
         self._settling.counted(task, outcome, ended.saved_ref)
         decision = decide(outcome, self._settling.counts(task), self._now())
@@ -304,8 +303,9 @@ class Engine:
         return self._attempts.pop(task, None)
 
     def _traces(self) -> Iterable[AttemptTrace]:
-        yield from (self._trace(attempt) for attempt in self._attempts.values())
-        yield from self._lately.values()
+        """Who may have changed the checkout since the last look: what runs, and what has ended meanwhile."""
+        lately, self._lately = self._lately, []
+        return [*map(self._trace, self._attempts.values()), *lately]
 
     def _trace(self, attempt: AttemptRun) -> AttemptTrace:
         return AttemptTrace(

@@ -31,13 +31,6 @@ class Delivered:
 
 
 @dataclass(frozen=True)
-class Stopping:
-    """Nothing new may start: an agent leaked into the user's checkout, a gate cannot judge."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
 class Interrupted:
     """The user's wish: level 1, finish what runs; level 2, stop it and save its work (E-7)."""
 
@@ -57,4 +50,4 @@ class Nudge:
     """Look again: a hold is over, a group is prepared."""
 
 
-Message = AttemptOver | ClaimRefused | Delivered | Stopping | Interrupted | Broken | Nudge
+Message = AttemptOver | ClaimRefused | Delivered | Interrupted | Broken | Nudge

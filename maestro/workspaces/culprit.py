@@ -21,6 +21,7 @@ class Change(Record):
 
     path: str | None
     what: str
+    branch: str | None = None  # short name, where it is about one
     is_harmless: bool = False  # said, but nobody is stopped for it: a branch more, as agents make in their worktrees
 
 
@@ -98,6 +99,8 @@ def _by_output(changes: Sequence[Change], checkout: Path, attempt: AttemptTrace)
 
 def _by_paths(changes: Sequence[Change], _checkout: Path, attempt: AttemptTrace) -> str | None:
     for change in changes:
+        if change.branch is not None and _moves(change.branch).search(attempt.command_line):
+            return f"its command moves the branch {change.branch}"
         if change.path is None:
             continue
         if change.path in attempt.paths:
@@ -105,6 +108,11 @@ def _by_paths(changes: Sequence[Change], _checkout: Path, attempt: AttemptTrace)
         if _relative(change.path).search(os.fsencode(attempt.command_line)):
             return f"its command names {change.path}"
     return None
+
+
+def _moves(branch: str) -> re.Pattern[str]:
+    """A git command that switches to the branch or moves it; words such as `main` alone stand in many commands."""
+    return re.compile(rf"\b(?:checkout|switch|branch|update-ref)\b[^;&|\n]*(?<![\w.-]){re.escape(branch)}(?![\w/.-])")
 
 
 def _spellings(checkout: Path) -> bytes:

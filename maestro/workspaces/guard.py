@@ -99,7 +99,7 @@ def compare(before: CheckoutState, after: CheckoutState) -> tuple[Change, ...]:
 def _head_changes(before: CheckoutState, after: CheckoutState) -> list[Change]:
     if before.branch != after.branch:
         old, new = before.branch or "a detached HEAD", after.branch or "a detached HEAD"
-        return [Change(path=None, what=f"branch switched from {old} to {new}")]
+        return [Change(path=None, what=f"branch switched from {old} to {new}", branch=after.branch)]
     if before.head != after.head and after.branch is None:
         return [Change(path=None, what=f"HEAD moved from {_short(before.head)} to {_short(after.head)}")]
     return []
@@ -111,11 +111,13 @@ def _branch_changes(before: CheckoutState, after: CheckoutState) -> list[Change]
         old, new = before.branches.get(ref), after.branches.get(ref)
         name = ref.removeprefix("refs/heads/")
         if old is None:
-            changes.append(Change(path=None, what=f"branch {name} appeared at {_short(new)}", is_harmless=True))
+            what = f"branch {name} appeared at {_short(new)}"
+            changes.append(Change(path=None, what=what, branch=name, is_harmless=True))
         elif new is None:
-            changes.append(Change(path=None, what=f"branch {name} was deleted, it was at {_short(old)}"))
+            changes.append(Change(path=None, what=f"branch {name} was deleted, it was at {_short(old)}", branch=name))
         elif old != new:
-            changes.append(Change(path=None, what=f"branch {name} moved from {_short(old)} to {_short(new)}"))
+            what = f"branch {name} moved from {_short(old)} to {_short(new)}"
+            changes.append(Change(path=None, what=what, branch=name))
     return changes
 
 
