@@ -29,7 +29,7 @@ from maestro.model.task import Task
 from maestro.planning.markers import detect_groups
 from maestro.proc.capture import capture
 from maestro.store.atomic import write_atomically
-from maestro.store.claims import claim
+from maestro.store.claims import claim, live_claims
 from maestro.store.journal import Journal
 from maestro.store.layout import Layout
 from maestro.telemetry.landings import LandingsObserver
@@ -209,17 +209,31 @@ class ParallelCoordinator:
         return read_refresh(code, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")).completed
 
     def wait_for_group_completion(self, group_id: str, timeout: float | None = None) -> GroupMetadata | None:
-        """Wait until a group has ended; its metadata, or None where the time (seconds) ran out."""
+        """Wait until a group has ended; its metadata, or None where the time (seconds) ran out.
+
+        StateError when the run that worked on the group has died: nobody will end it.
+        """
+        locks = Layout(self.open().directory).locks
         deadline = None if timeout is None else self._clock.monotonic() + timeout
+        next_question = self._clock.monotonic()
         while not (group := self.group(group_id)).is_final:
-            if deadline is not None and self._clock.monotonic() >= deadline:
+            now = self._clock.monotonic()
+            if deadline is not None and now >= deadline:
                 return None
+            if now >= next_question:
+                next_question = now + _ALIVE_SECONDS
+                alive = group.run_id in {held["run_id"] for held in live_claims(locks)}
+                if not alive and not self.group(group_id).is_final:
+                    raise StateError(f"the run {group.run_id} that worked on group {group_id} has died")
             time.sleep(_LOOK_SECONDS)
         return group
 
 
 _LOOK_SECONDS = 0.02
 """Between two looks at a small file: a waiter answers within 100 ms (E-5) and costs next to nothing."""
+
+_ALIVE_SECONDS = 0.5
+"""How often the kernel is asked whether the run still lives."""
 
 
 def _as_entry(task: Task | Mapping[str, Any], group_id: str) -> dict[str, Any]:

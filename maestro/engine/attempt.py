@@ -48,7 +48,7 @@ class AttemptRun:
         self._notes: set[asyncio.Task[None]] = set()
         self.task = brief.task.id
         self.name = context.names[self.task]
-        self.attempt_id = f"{context.run_id}/{self.name}/{number}"
+        self.attempt_id = context.marker(self.name, str(number))
         self.directory = context.layout.attempt(context.run_id, self.name, number)
         self.workspace: Workspace | None = None
         self.command_line = ""

@@ -63,7 +63,7 @@ class GateBench:
             number = next(self._numbers)
             log_dir = self._context.layout.gate(self._context.run_id, number)
             log_dir.mkdir(parents=True, exist_ok=True)
-            marker = f"{self._context.run_id}/gate/{number}"
+            marker = self._context.marker("gate", str(number))
             env = self._environment(workspace, marker)
             if not self._stopped:
                 result = await run_gate(self._gate, workspace.repo, env, log_dir, self._executor, marker)
@@ -100,7 +100,7 @@ class GateBench:
         log_dir = context.layout.gate(context.run_id, 0)
         log_dir.mkdir(parents=True, exist_ok=True)
         for number, command in enumerate(context.options.setup_commands):
-            marker = f"{context.run_id}/gate/setup-{number}"
+            marker = context.marker("gate", f"setup-{number}")
             request = ProcessRequest(
                 argv=Invocation(argv=("sh", "-c", command)).argv,
                 cwd=workspace.repo,

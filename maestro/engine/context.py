@@ -85,6 +85,7 @@ class RunContext:
     """One run's collaborators."""
 
     run_id: str
+    token: str  # random: makes the markers of this run's processes unique on the machine, whatever the run's name
     plan: Plan
     names: Mapping[str, str]  # task id → safe name
     options: Options
@@ -105,3 +106,7 @@ class RunContext:
     compose: Callable[[Brief], str]
     read_report: Callable[[Path], Report | BadReport | None]
     metrics: Callable[[], dict[str, Any]]  # of the run so far, for its last event
+
+    def marker(self, *names: str) -> str:
+        """The value of the environment variable that marks one family of processes."""
+        return "/".join((self.token, self.run_id, *names))

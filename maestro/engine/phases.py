@@ -74,7 +74,7 @@ class GroupPhases:
         if argv is None:
             return None
         folder = context.layout.run(context.run_id) / "refresh" / context.layout.group(group).name
-        marker = f"{context.run_id}/refresh/{folder.name}"
+        marker = context.marker("refresh", folder.name)
         limit = context.options.refresh_timeout_seconds
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -120,6 +120,7 @@ def build(
 
     context = RunContext(
         run_id=run_id,
+        token=secrets.token_hex(4),
         plan=backlog.plan,
         names=safe_names(backlog.plan.tasks),
         options=prepared.options,
