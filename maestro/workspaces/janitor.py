@@ -62,9 +62,8 @@ def list_workspaces(
     `live_runs` are runs whose coordinator lives; `landed` names (run, task name) known to have landed in a way
     that ancestry does not show, such as a squash.
     """
-    busy = _working_directories()
-    common_dir = common_dir_of(git)
-    found = [_describe(git, home, common_dir, live_runs, landed, busy) for home in _homes(root)]
+    look = _Look(git, live_runs, landed)
+    found = [look.describe(home) for home in _homes(root)]
     return tuple(one for one in found if one is not None)
 
 
@@ -72,7 +71,8 @@ def clean(
     git: Git, root: Path, found: Iterable[Found], *, dry_run: bool = False, force: bool = False
 ) -> tuple[Cleaned, ...]:
     """Remove the landed ones, with `force` the unlanded ones too; what only they hold is saved first, always."""
-    return tuple(_clean_one(git, root, one, dry_run=dry_run, force=force) for one in found)
+    kinds = _Kinds(git)
+    return tuple(_clean_one(kinds, root, one, dry_run=dry_run, force=force) for one in found)
 
 
 def sweep_rubbish(root: Path) -> int:
@@ -120,62 +120,78 @@ def _folders(root: Path) -> list[Path]:
         return []
 
 
-def _describe(
-    git: Git,
-    home: Path,
-    common_dir: Path,
-    live_runs: Collection[str],
-    landed: Collection[tuple[str, str]],
-    busy: Collection[str],
-) -> Found | None:
-    try:
-        marker = read_marker(home)
-    except WorkspaceError as error:
-        return Found(home=home, state=WorkspaceState.UNKNOWN, reason=error.message, size_bytes=_size(home))
-    if marker is None or decode_path(marker.common_dir) != common_dir:
-        return None  # not ours, or another repository's
-    state, reason = _state(git, home, marker, live_runs, landed, busy)
-    return Found(
-        home=home,
-        state=state,
-        run_id=marker.run_id,
-        task_id=marker.task_id,
-        task_name=marker.task_name,
-        kind=marker.kind,
-        branch=marker.branch,
-        size_bytes=_size(home),
-        reason=reason,
-    )
+class _Kinds:
+    """Opens workspaces by kind and root, each pair once."""
+
+    def __init__(self, git: Git) -> None:
+        self._git = git
+        self._opened: dict[tuple[str, Path], Lifecycle] = {}
+
+    def open(self, kind: str, root: Path) -> Lifecycle:
+        if kind not in KINDS:
+            raise WorkspaceError(f"unknown kind of workspace {kind!r}", hint="a newer maestro made it")
+        if (kind, root) not in self._opened:
+            self._opened[kind, root] = KINDS[kind](survey(self._git, root))
+        return self._opened[kind, root]
 
 
-def _state(
-    git: Git,
-    home: Path,
-    marker: Marker,
-    live_runs: Collection[str],
-    landed: Collection[tuple[str, str]],
-    busy: Collection[str],
-) -> tuple[WorkspaceState, str]:
-    inside = os.path.realpath(home)
-    if marker.run_id in live_runs or any(one == inside or one.startswith(f"{inside}/") for one in busy):
-        return WorkspaceState.LIVE, ""
-    try:
-        workspaces = _open(git, home.parent, marker.kind)
-        workspace = workspaces.load(home)
-        assert workspace is not None
-        tips, dirty = workspaces.look(workspace)
-    except MaestroError as error:
-        return WorkspaceState.UNKNOWN, error.message
-    if dirty:
+class _Look:
+    """What is asked once for all workspaces."""
+
+    def __init__(self, git: Git, live_runs: Collection[str], landed: Collection[tuple[str, str]]) -> None:
+        self._git = git
+        self._live_runs = live_runs
+        self._landed = landed
+        self._kinds = _Kinds(git)
+        self._common_dir = common_dir_of(git)
+        self._keepers = _users_branches(git)
+        self._busy = _working_directories()
+
+    def describe(self, home: Path) -> Found | None:
+        """None where it is not a workspace, or another repository's."""
+        try:
+            marker = read_marker(home)
+        except WorkspaceError as error:
+            return Found(home=home, state=WorkspaceState.UNKNOWN, reason=error.message, size_bytes=_size(home))
+        if marker is None or decode_path(marker.common_dir) != self._common_dir:
+            return None
+        state, reason = self._state(home, marker)
+        return Found(
+            home=home,
+            state=state,
+            run_id=marker.run_id,
+            task_id=marker.task_id,
+            task_name=marker.task_name,
+            kind=marker.kind,
+            branch=marker.branch,
+            size_bytes=_size(home),
+            reason=reason,
+        )
+
+    def _state(self, home: Path, marker: Marker) -> tuple[WorkspaceState, str]:
+        inside = os.path.realpath(home)
+        if marker.run_id in self._live_runs or any(one == inside or one.startswith(f"{inside}/") for one in self._busy):
+            return WorkspaceState.LIVE, ""
+        try:
+            workspaces = self._kinds.open(marker.kind, home.parent)
+            workspace = workspaces.load(home)
+            if workspace is None:
+                return WorkspaceState.UNKNOWN, "it is gone"
+            tips, dirty = workspaces.look(workspace)
+        except MaestroError as error:
+            return WorkspaceState.UNKNOWN, error.message
+        if dirty:
+            return WorkspaceState.UNLANDED, ""
+        known = (marker.run_id, marker.task_name) in self._landed
+        if known or all(tip == marker.base or _is_kept(self._git, tip, self._keepers) for tip in tips):
+            return WorkspaceState.LANDED, ""
         return WorkspaceState.UNLANDED, ""
-    keepers = _users_branches(git)
-    known = (marker.run_id, marker.task_name) in landed
-    if known or all(tip == marker.base or _is_kept(git, tip, keepers) for tip in tips):
-        return WorkspaceState.LANDED, ""
-    return WorkspaceState.UNLANDED, ""
 
 
-def _clean_one(git: Git, root: Path, one: Found, *, dry_run: bool, force: bool) -> Cleaned:
+def _clean_one(kinds: _Kinds, root: Path, one: Found, *, dry_run: bool, force: bool) -> Cleaned:
+    if not one.home.is_relative_to(root):
+        raise WorkspaceError(f"{one.home} is not below {root}")
+
     def kept(reason: str) -> Cleaned:
         return Cleaned(home=one.home, state=one.state, removed=False, size_bytes=one.size_bytes, reason=reason)
 
@@ -191,7 +207,7 @@ def _clean_one(git: Git, root: Path, one: Found, *, dry_run: bool, force: bool) 
     saved = None
     if not dry_run:
         try:
-            workspaces = _open(git, one.home.parent if one.home.is_relative_to(root) else root, one.kind)
+            workspaces = kinds.open(one.kind, one.home.parent)
             workspace = workspaces.load(one.home)
             if workspace is None:
                 return kept("it is gone")
@@ -201,13 +217,6 @@ def _clean_one(git: Git, root: Path, one: Found, *, dry_run: bool, force: bool) 
         except MaestroError as error:
             return kept(error.message)
     return Cleaned(home=one.home, state=one.state, removed=True, size_bytes=one.size_bytes, saved_ref=saved)
-
-
-def _open(git: Git, root: Path, kind: str) -> Lifecycle:
-    try:
-        return KINDS[kind](survey(git, root))
-    except KeyError:
-        raise WorkspaceError(f"unknown kind of workspace {kind!r}", hint="a newer maestro made it") from None
 
 
 def _users_branches(git: Git) -> list[str]:

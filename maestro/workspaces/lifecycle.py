@@ -16,7 +16,7 @@ from maestro.workspaces.environ import environment_of, exclude_paths, excludes_f
 from maestro.workspaces.evidence import Place, damaged, gather
 from maestro.workspaces.leftovers import is_leftover, read_status, snapshot_tree
 from maestro.workspaces.marker import Marker, decode_path, encode_path, read_marker, write_marker
-from maestro.workspaces.removal import remove_tree
+from maestro.workspaces.removal import remove_tree, reopen
 from maestro.workspaces.saving import bind, save_commit, unlanded
 from maestro.workspaces.setup import bring_in
 from maestro.workspaces.site import Site
@@ -98,6 +98,7 @@ class Lifecycle(ABC):
         return Workspace(kind=self.kind, home=home, repo=repo, base=spec.base, branch=spec.branch, env=env)
 
     def collect(self, workspace: Workspace, message: str) -> WorkEvidence:
+        reopen(workspace.home, workspace.repo)
         if not workspace.repo.is_dir():
             return damaged("its folder is gone", []).evidence
         try:
@@ -115,6 +116,7 @@ class Lifecycle(ABC):
 
     def save(self, workspace: Workspace, run_id: str, task_name: str) -> str | None:
         git = self.site.git
+        reopen(workspace.home, workspace.repo)
         self._keep_submodules(workspace)
         tips, tree = self._contents(workspace)
         parents, start = unlanded(git, tips, workspace.base), tips[0] if tips else workspace.base
@@ -129,6 +131,7 @@ class Lifecycle(ABC):
         return save_commit(git, run_id, task_name, bind(git, tree, parents, task_name, self.site.identity))
 
     def remove(self, workspace: Workspace) -> None:
+        reopen(workspace.home)
         marker = read_marker(workspace.home)
         if marker is None and workspace.home.exists() and any(workspace.home.iterdir()):
             raise WorkspaceError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import subprocess
 import uuid
 from pathlib import Path
@@ -40,6 +41,15 @@ def remove_tree(folder: Path) -> None:
 def make_writable(folder: Path) -> None:
     """Give the owner back what an agent took away; symlinks are not followed."""
     subprocess.run(["chmod", "-R", "u+rwX", "--", folder], capture_output=True, check=False)
+
+
+def reopen(*folders: Path) -> None:
+    """Let the owner into folders that an agent closed; what is in them keeps its modes."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            mode = stat.S_IMODE(folder.stat().st_mode)
+            if mode & 0o700 != 0o700:
+                folder.chmod(mode | 0o700)
 
 
 def set_aside(link: Path, home: Path) -> None:

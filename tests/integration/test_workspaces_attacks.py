@@ -327,12 +327,15 @@ def test_a_read_only_workspace(kind: str, monkeypatch: pytest.MonkeyPatch) -> No
             (repo / "d").chmod(0)
             lock_up = ["chmod", "-R", "a-w", str(repo)]
             subprocess.run(lock_up, capture_output=True)  # d itself it cannot look into
+            repo.chmod(0)
+            home.chmod(0)
             assert bench.save() is not None
             subprocess.run(lock_up, capture_output=True)  # d itself it cannot look into
             evidence = bench.collect()
             assert evidence.damage is None
             assert evidence.changed_paths == ("d/new", "secret")
             subprocess.run(["chmod", "-R", "a-w", str(home)], check=True)
+            home.chmod(0)
             bench.workspaces.remove(bench.workspace)
             assert not home.exists()
     finally:
