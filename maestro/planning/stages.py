@@ -27,6 +27,9 @@ def group_stages(graph: Graph, group: Mapping[str, str]) -> tuple[Stages, list[P
     stages: dict[str, list[str]] = {}
     for task, stage in name.items():
         stages.setdefault(stage, []).append(task)
+    at = {task: index for index, members in enumerate(stages.values()) for task in members}
+    if all(at[one] <= at[task] for task, needs in graph.items() for one in needs):
+        return tuple(map(tuple, stages.values())), []  # the usual case: nothing to move
     edges = {
         stage: list(dict.fromkeys(name[one] for task in tasks for one in graph[task] if name[one] != stage))
         for stage, tasks in stages.items()
