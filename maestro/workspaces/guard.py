@@ -74,7 +74,12 @@ def _below(path: Path, top: Path) -> str | None:
 
 
 def _is_own(path: str, own: Sequence[str]) -> bool:
-    return any(path == one or path.startswith(f"{one}/") for one in own)
+    """Also the file that stands beside one for a moment while it is replaced whole (maestro.store.atomic)."""
+    folder, _, name = path.rpartition("/")
+    replaced = (
+        (f"{folder}/{name[1:]}" if folder else name[1:]) if name.startswith(".") and name.endswith(".tmp") else ""
+    )
+    return any(path == one or path.startswith(f"{one}/") or replaced.startswith(f"{one}.") for one in own)
 
 
 def _file_state(top: Path, entry: StatusEntry) -> FileState:

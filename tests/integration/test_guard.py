@@ -146,3 +146,14 @@ def test_words_and_files_that_trace(repo: Repository, tmp_path: Path) -> None:
     assert traced(output_files=(output, tmp_path / "missing")) is None
     assert traced(command_line=f"python3 {inside}", paths=("other.txt",)) is None
     assert trace((), repo.path, [AttemptTrace(task="t", marker="m", paths=("leak.txt",))]) is None
+
+
+def test_a_file_that_is_being_replaced_whole_is_the_trackers_own(repo: Repository) -> None:
+    plan = repo.path / "plan" / "tasks.json"
+    repo.commit({"plan/tasks.json": "[]"}, "plan")
+    git = Git(repo.path)
+    before = snapshot(git, [plan])
+    (plan.parent / ".tasks.json.abc123.tmp").write_text("[1]")
+    assert compare(before, snapshot(git, [plan])) == ()
+    (plan.parent / ".other.json.abc123.tmp").write_text("[1]")
+    assert [change.path for change in compare(before, snapshot(git, [plan]))] == ["plan/.other.json.abc123.tmp"]
