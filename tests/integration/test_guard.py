@@ -151,7 +151,7 @@ def test_words_and_files_that_trace(repo: Repository, tmp_path: Path) -> None:
 def test_a_file_that_is_being_replaced_whole_is_the_trackers_own(repo: Repository) -> None:
     plan = repo.path / "plan" / "tasks.json"
     repo.commit({"plan/tasks.json": "[]"}, "plan")
-    git = Git(repo.path)
+    git = open_repository(repo.path)
     before = snapshot(git, [plan])
     (plan.parent / ".tasks.json.abc123.tmp").write_text("[1]")
     assert compare(before, snapshot(git, [plan])) == ()
