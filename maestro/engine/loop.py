@@ -83,8 +83,7 @@ class Engine:
         """
         context = self._context
         await context.recorder.record(start, *(Warned(at=self._now(), message=remark) for remark in remarks))
-        if context.workspaces.kind != "none":  # which works in the checkout itself, as the user wished
-            if context.workspaces.kind != "none":  # in place, agents are meant to change the checkout
+        if context.workspaces.kind != "none":  # in place, agents are meant to change the checkout
             await self._checkout.start()
         closing = self._spawn(self._closing.run(), "tracker")
         try:
