@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 from maestro.engine.context import RunContext
 from maestro.integration.branches import LandedOnBase, land_on_base
 from maestro.model.events import GroupMoved, RunEnded, Warned
 from maestro.model.run import Run
 from maestro.model.states import GroupStatus, RunStatus, TaskState
+from maestro.model.task import Progress
+
+SHELVED = frozenset({Progress.DEFERRED, Progress.CANCELLED})
+"""What the user put off by their own word in the tracker."""
 
 
 async def finish(context: RunContext, *, interrupted: bool, stopped: str | None) -> Run:
@@ -31,7 +36,8 @@ async def finish(context: RunContext, *, interrupted: bool, stopped: str | None)
                     errors=(why,),
                 )
             )
-    status = status_of(run, interrupted=interrupted, stopped=stopped is not None or bool(missing))
+    shelved = {task for task in context.plan.set_aside if context.plan.tasks[task].progress in SHELVED}
+    status = status_of(run, shelved, interrupted=interrupted, stopped=stopped is not None or bool(missing))
     if context.options.land_on_base and status is RunStatus.COMPLETED:
         refused = await asyncio.to_thread(_land_on_base, context, run)
         if refused is not None:
@@ -42,9 +48,12 @@ async def finish(context: RunContext, *, interrupted: bool, stopped: str | None)
     return context.recorder.run
 
 
-def status_of(run: Run, *, interrupted: bool, stopped: bool) -> RunStatus:
-    """The status of C-1a: a person is needed (stopped, blocked) unless the only trouble is failed tasks."""
-    states = {task.state for task in run.tasks.values()}
+def status_of(run: Run, shelved: Collection[str], *, interrupted: bool, stopped: bool) -> RunStatus:
+    """The status of C-1a: a person is needed (stopped, blocked) unless the only trouble is failed tasks.
+
+    `shelved` tasks do not count: the user has put them off, and nothing is amiss when they stay where they are.
+    """
+    states = {task.state for task in run.tasks.values() if task.id not in shelved}
     if interrupted:
         return RunStatus.INTERRUPTED
     if stopped:

@@ -184,3 +184,21 @@ def test_groups_are_stages_and_their_metadata_has_exactly_its_fields(repo: Repos
     status = maestro("status", "--group-id", "auth-flow", "--json", cwd=repo.path)
     assert status.code == 0, status.err
     assert repo.git("status", "--porcelain") == ""
+
+
+def test_deferred_and_cancelled_tasks_do_not_spoil_a_good_run(repo: Repository, run: Run) -> None:
+    tasks = [{"id": "a"}, {"id": "later", "status": "deferred"}, {"id": "never", "status": "cancelled"}]
+    said = run(tasks)
+    assert said.code == 0, said.err
+    assert said.statuses() == {"a": "landed", "later": "blocked", "never": "blocked"}
+    assert "deferred" in said.json["tasks"]["later"]["reason"]
+
+
+def test_a_dependency_that_the_tracker_says_is_in_progress_blocked_or_odd_is_not_satisfied(
+    repo: Repository, run: Run
+) -> None:
+    tasks = [{"id": word, "status": word} for word in ("blocked", "weird")]
+    tasks += [{"id": f"after-{word}", "dependencies": [word]} for word in ("blocked", "weird")]  # type: ignore[dict-item]
+    said = run(tasks)
+    assert said.code == 3
+    assert set(said.statuses().values()) == {"blocked"}
