@@ -58,6 +58,8 @@ class GateBench:
                 workspace = await self._at(commit)
             except (MaestroError, OSError) as error:
                 return GateUnjudged(why=NotJudged.SETUP, reason=f"the gate's workspace could not be made: {error}")
+            if self._stopped:
+                return self._stop_result()
             if isinstance(workspace, GateUnjudged):
                 return workspace
             number = next(self._numbers)
@@ -65,35 +67,42 @@ class GateBench:
             log_dir.mkdir(parents=True, exist_ok=True)
             marker = self._context.marker("gate", str(number))
             env = self._environment(workspace, marker)
-            if not self._stopped:
-                result = await run_gate(self._gate, workspace.repo, env, log_dir, self._executor, marker)
-            return GateUnjudged(why=NotJudged.STOPPED, reason=self._stopped) if self._stopped else result
+            result = await run_gate(self._gate, workspace.repo, env, log_dir, self._executor, marker)
+            return self._stop_result() if self._stopped else result
+
+    def _stop_result(self) -> GateUnjudged:
+        return GateUnjudged(why=NotJudged.STOPPED, reason=self._stopped)
 
     async def _at(self, commit: str) -> Workspace | GateUnjudged:
-        if self._workspace is None:
-            run_id = self._context.run_id
-            spec = WorkspaceSpec(
-                run_id=run_id,
-                task_id=BENCH,
-                task_name=BENCH,
-                attempt=1,
-                base=commit,
-                branch=f"maestro/{run_id}/{BENCH}",
-            )
-            workspace = await asyncio.to_thread(self._context.gate_workspaces.create, spec)
-            if (failed := await self._set_up(workspace)) is not None:
-                await asyncio.to_thread(self._context.gate_workspaces.remove, workspace)
-                return failed
-            self._workspace = workspace
-        else:
-            await asyncio.to_thread(self._move, self._workspace, commit)
+        """The bench at a commit; a bench that a test run broke is made anew."""
+        if self._stopped:
+            return self._stop_result()
+        if self._workspace is not None:
+            try:
+                await asyncio.to_thread(self._move, self._workspace, commit)
+                return self._workspace
+            except (GitError, OSError):
+                await self.close()
+        run_id = self._context.run_id
+        spec = WorkspaceSpec(
+            run_id=run_id,
+            task_id=BENCH,
+            task_name=BENCH,
+            attempt=1,
+            base=commit,
+            branch=f"maestro/{run_id}/{BENCH}",
+        )
+        self._workspace = await asyncio.to_thread(self._context.gate_workspaces.create, spec)
+        if (failed := await self._set_up(self._workspace)) is not None:
+            await self.close()
+            return failed
         return self._workspace
 
     def _move(self, workspace: Workspace, commit: str) -> None:
         """Put the bench on another commit; ignored files (dependencies, caches) stay, all else is gone."""
         git = self._context.git.at(workspace.repo)
         git.run("checkout", "-q", "--force", "--detach", commit)
-        git.run("clean", "-fdq")
+        git.run("clean", "-ffdq")
 
     async def _set_up(self, workspace: Workspace) -> GateUnjudged | None:
         context = self._context
@@ -109,6 +118,8 @@ class GateBench:
                 stderr_file=log_dir / "setup.log",
                 exit_file=log_dir / f"setup-{number}.exit",
             )
+            if self._stopped:
+                return self._stop_result()
             running = await self._executor.start(request)
             try:
                 ended = await asyncio.wait_for(running.wait(), context.options.setup_timeout_seconds)
@@ -128,11 +139,12 @@ class GateBench:
 
     async def close(self) -> None:
         """Remove the bench; nothing on it is anybody's work."""
-        if self._workspace is None:
+        workspace, self._workspace = self._workspace, None
+        if workspace is None:
             return
         try:
-            await asyncio.to_thread(self._context.gate_workspaces.remove, self._workspace)
-            branch = f"refs/heads/{self._workspace.branch}"
+            await asyncio.to_thread(self._context.gate_workspaces.remove, workspace)
+            branch = f"refs/heads/{workspace.branch}"
             await asyncio.to_thread(self._context.git.run, "update-ref", "-d", branch)
         except (GitError, MaestroError, OSError):
             return  # the janitor knows the folder by its marker file
