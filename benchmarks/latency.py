@@ -4,7 +4,7 @@
 
 - From the end of one task's agent to the start of its dependant's agent, in a chain: evidence, landing, a new
   workspace and the start lie between. The agents write both times themselves, outside their workspaces, as their
-  first and last act.
+  first and last act. The journal divides it: until landed, until the dependant is dispatched, until its agent starts.
 - `maestro --help`, and `maestro status` with many runs on disk: copies of a real one.
 """
 
@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -74,11 +75,11 @@ class Bench:
             command, cwd=self.repository, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True
         )
 
-    def run_chain(self, length: int, run_id: str) -> list[float]:
-        """Seconds between each task's end and its dependant's start."""
+    def run_chain(self, length: int, run_id: str) -> dict[str, list[float]]:
+        """Seconds between each task's end and its dependant's start, whole and in its parts."""
         agent = AGENT.replace("$TIMES", str(self.times))
         (self.root / "agent.sh").write_text(agent)
-        names = [f"link-{number}" for number in range(length)]
+        names = [f"{run_id}-{number}" for number in range(length)]
         tasks = [
             {"id": name, "title": f"Do {name}", "dependencies": names[number - 1 : number]}
             for number, name in enumerate(names)
@@ -92,11 +93,27 @@ class Bench:
         )  # fmt: skip
         if done.returncode != 0:
             sys.exit(f"latency: maestro run ended with {done.returncode}: {done.stderr.strip()[-500:]}")
-        return [self.time(after, "start") - self.time(before, "end") for before, after in pairwise(names)]
+        landed, dispatched = self.moments(run_id, "landed"), self.moments(run_id, "attempt_starting")
+        parts: dict[str, list[float]] = {name: [] for name in ("whole", "landing", "dispatch", "workspace")}
+        for before, after in pairwise(names):
+            end, start = self.time(before, "end"), self.time(after, "start")
+            parts["whole"].append(start - end)
+            parts["landing"].append(landed[before] - end)
+            parts["dispatch"].append(dispatched[after] - landed[before])
+            parts["workspace"].append(start - dispatched[after])
+        return parts
 
     def time(self, task: str, moment: str) -> float:
         """Seconds since the epoch, as an agent wrote them."""
         return float((self.times / f"{task}.{moment}").read_text())
+
+    def moments(self, run_id: str, kind: str) -> dict[str, float]:
+        """When each task had its event of a type, from the journal: seconds since the epoch."""
+        lines = Layout(self.repository).journal(run_id).read_text().splitlines()[1:]
+        events = [json.loads(line) for line in lines]
+        return {
+            event["task"]: datetime.fromisoformat(event["at"]).timestamp() for event in events if event["type"] == kind
+        }
 
     def multiply_run(self, run_id: str, count: int) -> None:
         """Copies of a run under other names, until there are `count`; attempts are left out, status reads none."""
@@ -129,7 +146,10 @@ def measure(root: Path, args: argparse.Namespace) -> list[Spread]:
     bench.run_chain(2, "small")
     bench.multiply_run("small", args.runs - 1)
     return [
-        spread(f"agent's end to dependant's start, {args.files:,} files", chain),
+        spread(f"agent's end to dependant's start, {args.files:,} files", chain["whole"]),
+        spread("  agent's end to landed", chain["landing"]),
+        spread("  landed to the dependant's dispatch", chain["dispatch"], 50.0),
+        spread("  dispatch to its agent's first act", chain["workspace"]),
         spread("maestro --help", bench.time_command("--help"), 150.0),
         spread(f"maestro status, {args.runs:,} runs", bench.time_command("status"), 200.0),
     ]
