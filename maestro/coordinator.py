@@ -26,6 +26,7 @@ from maestro.model.result import EXIT_CODES, nothing_to_do, result_object
 from maestro.model.run import Run
 from maestro.model.states import GroupPhase
 from maestro.model.task import Task
+from maestro.planning.estimate import kind_of
 from maestro.planning.markers import detect_groups
 from maestro.proc.capture import capture
 from maestro.store.atomic import write_atomically
@@ -137,7 +138,8 @@ class ParallelCoordinator:
         observers: Sequence[Observer],
     ) -> RunResult:
         layout, metrics = Layout(git.directory), Metrics()
-        landings = LandingsObserver(layout.landed, backlog.tracker.identity, run_id)
+        kinds = {task.id: kind_of(task) for task in backlog.plan.tasks.values()}
+        landings = LandingsObserver(layout.landed, backlog.tracker.identity, run_id, kinds)
         fan_out = FanOut([metrics, MetadataObserver(layout), landings, *observers])
         journal = Journal(layout.journal(run_id))
         built = build(

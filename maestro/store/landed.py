@@ -1,9 +1,15 @@
-"""Which task landed in which run, as which commit, on which branch: one line each, for later runs (P-4)."""
+"""What landed: which task in which run, as which commit, on which branch, and how long it took; one line each.
+
+Later runs look into it for dependencies that landed elsewhere (P-4) and for the time a kind of task takes (P-5).
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import statistics
+from collections.abc import Iterator
 from pathlib import Path
 
 from maestro.errors import StateError
@@ -17,7 +23,9 @@ class LandedRecord(Record):
     task: str
     run_id: str
     branch: str
-    commit: str
+    commit: str | None  # None: nothing had to change
+    kind: str = ""  # of the task, as planning names it
+    minutes: float | None = None  # of work, all attempts together
 
 
 def append(path: Path, record: LandedRecord) -> None:
@@ -36,19 +44,27 @@ def append(path: Path, record: LandedRecord) -> None:
 
 
 def read(path: Path, backlog: str) -> dict[str, LandedRecord]:
-    """The last landing of each task of a backlog; torn lines are passed over."""
+    """The last landing of each task of a backlog."""
+    return {record.task: record for record in _records(path) if record.backlog == backlog}
+
+
+def typical_minutes(path: Path) -> dict[str, float]:
+    """Median minutes of each kind of task, over all backlogs of the repository."""
+    known: dict[str, list[float]] = {}
+    for record in _records(path):
+        if record.minutes is not None:
+            known.setdefault(record.kind, []).append(record.minutes)
+    return {kind: statistics.median(minutes) for kind, minutes in known.items()}
+
+
+def _records(path: Path) -> Iterator[LandedRecord]:
+    """All that is written down; torn lines are passed over."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
-        return {}
+        return
     except OSError as error:
         raise StateError(f"{path} cannot be read: {error.strerror}") from error
-    found: dict[str, LandedRecord] = {}
     for line in lines:
-        try:
-            record = LandedRecord.model_validate_json(line)
-        except ValueError:
-            continue
-        if record.backlog == backlog:
-            found[record.task] = record
-    return found
+        with contextlib.suppress(ValueError):
+            yield LandedRecord.model_validate_json(line)

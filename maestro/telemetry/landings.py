@@ -1,34 +1,41 @@
-"""Keeps the list of landings that later runs look into (P-4)."""
+"""Keeps the list of landings that later runs look into (P-4, P-5)."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
-from maestro.model.events import Event, Landed
+from maestro.model.events import AttemptEnded, Event, Landed
 from maestro.store.landed import LandedRecord, append
 
 
 class LandingsObserver:
-    """An Observer: one line for each landed task with a commit."""
+    """An Observer: one line for each landed task."""
 
-    def __init__(self, path: Path, backlog: str, run_id: str) -> None:
+    def __init__(self, path: Path, backlog: str, run_id: str, kinds: Mapping[str, str]) -> None:
+        """`kinds`: the kind of each task, as planning names it."""
         self._path = path
         self._backlog = backlog
         self._run_id = run_id
+        self._kinds = kinds
+        self._seconds: defaultdict[str, float] = defaultdict(float)
 
     def notify(self, event: Event) -> None:
-        """Write down a landing."""
-        if isinstance(event, Landed) and event.commit is not None:
-            append(
-                self._path,
-                LandedRecord(
-                    backlog=self._backlog,
-                    task=event.task,
-                    run_id=self._run_id,
-                    branch=event.branch,
-                    commit=event.commit,
-                ),
+        """Write down a landing, with the time all attempts took together."""
+        if isinstance(event, AttemptEnded):
+            self._seconds[event.task] += event.seconds
+        elif isinstance(event, Landed):
+            record = LandedRecord(
+                backlog=self._backlog,
+                task=event.task,
+                run_id=self._run_id,
+                branch=event.branch,
+                commit=event.commit,
+                kind=self._kinds.get(event.task, ""),
+                minutes=round(self._seconds[event.task] / 60, 4),
             )
+            append(self._path, record)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -64,6 +64,7 @@ def plan_backlog(git: Git, settings: Settings, *, standard_input: str | None = N
         tasks,
         options,
         repository_files=[os.fsdecode(name) for name in files.split(b"\0") if name],
+        history_minutes=landed.typical_minutes(layout.landed),
         landed_elsewhere=_landed_elsewhere(git, tasks, before, base, base_branch),
     )
     return Backlog(tracker, opened.why, plan, base, base_branch, before)
@@ -99,7 +100,7 @@ def _landed_elsewhere(
     elsewhere = {}
     for task in tasks:
         record = before.get(task.id)
-        if task.progress is not Progress.DONE or task.id not in wanted or record is None:
+        if task.progress is not Progress.DONE or task.id not in wanted or record is None or record.commit is None:
             continue
         known = git.commit_of(record.commit) is not None
         if known and git.is_ancestor(record.commit, base):

@@ -88,7 +88,7 @@ def prepare(git: Git, settings: Settings, backlog: Backlog, run_id: str, environ
     gate_workspaces = workspaces if is_worktree else open_workspaces("worktree", git=git, root=root, setup=setup)
     return Prepared(
         agent=agent,
-        options=make_options(settings, gate, root),
+        options=make_options(settings, gate, root, backlog.tracker.kind),
         root=root,
         workspaces=workspaces,
         gate_workspaces=gate_workspaces,

@@ -13,7 +13,7 @@ from maestro.errors import BadInput
 from maestro.integration.discovery import find_test_command
 from maestro.integration.gates import Gate
 from maestro.integration.land import Strategy
-from maestro.resources.admission import admit, look
+from maestro.resources.admission import Admitted, admit, look
 from maestro.vcs.git import Git
 
 
@@ -32,18 +32,30 @@ def make_gate(git: Git, settings: Settings) -> Gate | None:
     return Gate(command=found.command, timeout_seconds=settings.test_timeout, source=f"found: {found.source}")
 
 
-def make_options(settings: Settings, gate: Gate | None, root: Path) -> Options:
+SPRINTS_AT_ONCE = 5
+"""A sprint of an epic is many agents' work by itself, so fewer of them run at once than plain tasks would (E-4)."""
+
+
+def _how_many(settings: Settings, tracker_kind: str, root: Path, floor: int) -> Admitted:
+    """How many tasks at once, and how that was decided."""
+    if settings.workspace == "none":
+        return Admitted(agents=1, reason="one at a time, in place")
+    if settings.max_parallel is not None:
+        return Admitted(agents=settings.max_parallel, reason="as you said")
+    admitted = admit(look(root), floor)
+    if tracker_kind == "epic" and admitted.agents > SPRINTS_AT_ONCE:
+        return Admitted(agents=SPRINTS_AT_ONCE, reason="the default for sprints")
+    return admitted
+
+
+def make_options(settings: Settings, gate: Gate | None, root: Path, tracker_kind: str) -> Options:
     """Limits and choices of a run, from the settings."""
     floor = settings.min_free_disk_mb << 20
-    if settings.max_parallel is not None:
-        count, reason = settings.max_parallel, "as you said"
-    else:
-        admitted = admit(look(root), floor)
-        count, reason = admitted.agents, admitted.reason
+    admitted = _how_many(settings, tracker_kind, root, floor)
     limit = settings.agent_limit(settings.agent)
     return Options(
-        max_parallel=1 if settings.workspace == "none" else count,
-        max_parallel_reason="one at a time, in place" if settings.workspace == "none" else reason,
+        max_parallel=admitted.agents,
+        max_parallel_reason=admitted.reason,
         attempts=settings.attempts,
         task_timeout_seconds=settings.task_timeout,
         silent_timeout_seconds=settings.silent_timeout,

@@ -202,3 +202,12 @@ def test_a_dependency_that_the_tracker_says_is_in_progress_blocked_or_odd_is_not
     said = run(tasks)
     assert said.code == 3
     assert set(said.statuses().values()) == {"blocked"}
+
+
+def test_the_time_a_kind_of_task_took_predicts_the_next_plan(repo: Repository, run: Run, tmp_path: Path) -> None:
+    assert run([{"id": "a"}]).code == 0
+    other = tmp_path / "other.json"
+    other.write_text('[{"id": "x"}, {"id": "y"}]')
+    said = maestro("plan", "--tasks-file", str(other), cwd=repo.path)
+    assert said.code == 0
+    assert "predicted" in said.out.lower()

@@ -143,3 +143,16 @@ def test_a_repository_without_the_summary_command_is_warned_about_and_goes_on(
     metadata = json.loads((repo.path / ".flow/maestro/parallel_groups/one/metadata.json").read_text())
     assert metadata["pre_group_refresh_completed"] is False
     assert any("was not refreshed" in warning for warning in said.json["warnings"])
+
+
+def test_a_claude_that_never_answers_is_stopped_by_its_clock_and_leaves_nothing(
+    repo: Repository, server: ModelServer, real: dict[str, Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "tasks.json"
+    path.write_text(json.dumps([{"id": "a", "description": script({"hang": True, "times": 0})}]))
+    said = maestro(
+        "run", "--tasks-file", str(path), "--agent", "claude", "--no-tests", "--attempts", "1", "--json",
+        cwd=repo.path, env={**environment(server, real), "MAESTRO_SILENT_TIMEOUT": "4"}, timeout_seconds=120,
+    )  # fmt: skip
+    assert said.code == 1, said.err
+    assert "no output for 4 s" in said.json["tasks"]["a"]["reason"]

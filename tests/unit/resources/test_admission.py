@@ -1,0 +1,34 @@
+"""How many agents at once, when the user does not say (E-4)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from maestro.resources.admission import DISK_PER_AGENT, MEMORY_PER_AGENT, MOST, Machine, admit, look
+
+PLENTY = 1 << 50
+
+
+@pytest.mark.parametrize(
+    ("machine", "agents", "words"),
+    [
+        (Machine(cores=2, memory=PLENTY, disk=PLENTY), 8, "2 core"),
+        (Machine(cores=64, memory=PLENTY, disk=PLENTY), MOST, "ceiling"),
+        (Machine(cores=64, memory=3 * MEMORY_PER_AGENT, disk=PLENTY), 3, "memory"),
+        (Machine(cores=64, memory=PLENTY, disk=5 * DISK_PER_AGENT), 4, "disk"),
+        (Machine(cores=1, memory=0, disk=0), 1, "memory"),
+    ],
+)
+def test_the_scarcest_decides_and_is_named(machine: Machine, agents: int, words: str) -> None:
+    admitted = admit(machine, floor_bytes=DISK_PER_AGENT)
+    assert admitted.agents == agents
+    assert words in admitted.reason
+
+
+def test_the_machine_is_looked_at_also_where_the_folder_is_not_made_yet(tmp_path: Path) -> None:
+    machine = look(tmp_path / "not" / "there")
+    assert machine.cores >= 1
+    assert machine.memory > 0
+    assert machine.disk > 0
