@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -32,6 +33,15 @@ _ALWAYS = (
 
 _STALE = re.compile(r"GIT_(?!(CONFIG_(GLOBAL|SYSTEM|NOSYSTEM)|SSL_\w+|SSH\w*|ASKPASS|ALLOW_PROTOCOL|TRACE\w*)$)\w+")
 """GIT_* variables of a caller's hook (GIT_DIR, GIT_INDEX_FILE …) would point every call at the wrong repository."""
+
+_HALF_MADE = re.compile(r"failed to read \S*worktrees/\S*/commondir")
+"""Git 2.39 ends so when it lists the worktrees at the moment at which somebody, perhaps the user, adds one."""
+
+_LOOKS_AGAIN = frozenset({("for-each-ref",), ("worktree", "list")})
+"""Commands that list the worktrees and change nothing, so that they can simply be asked again …"""
+
+_PAUSES_SECONDS = (0.005, 0.02, 0.1, 0.4)
+"""… after so long each time; the moment itself is well below a millisecond."""
 
 
 def clean_environment(parent: Mapping[str, str]) -> dict[str, str]:
@@ -99,9 +109,24 @@ class Git:
         env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run `git args`; GitError unless the exit code is in `ok`. `env` is added for this call."""
+        done = self._call(args, stdin, env)
+        for pause in _PAUSES_SECONDS if _is_half_made(args, done) else ():
+            time.sleep(pause)
+            done = self._call(args, stdin, env)
+            if not _is_half_made(args, done):
+                break
+        if done.returncode not in ok:
+            said = done.stderr.decode("utf-8", "replace").strip() or done.stdout.decode("utf-8", "replace").strip()
+            last = said.splitlines()[-1] if said else f"exit code {done.returncode}"
+            raise GitError(f"git {args[0]} failed: {last}", output=said, returncode=done.returncode)
+        return done
+
+    def _call(
+        self, args: Sequence[str], stdin: bytes | None, env: Mapping[str, str] | None
+    ) -> subprocess.CompletedProcess[bytes]:
         argv = [_executable(self._env.get("PATH")), *self._explicit, *_ALWAYS, *self._settings, *args]
         try:
-            done = subprocess.run(
+            return subprocess.run(
                 argv,
                 cwd=self.directory,
                 env={**self._env, **env} if env else self._env,
@@ -117,11 +142,6 @@ class Git:
             raise BadInput("git was not found on PATH", hint="install git 2.38 or newer") from error
         except subprocess.TimeoutExpired as error:
             raise GitError(f"git {args[0]} did not end within {self._timeout_seconds:g} s") from error
-        if done.returncode not in ok:
-            said = done.stderr.decode("utf-8", "replace").strip() or done.stdout.decode("utf-8", "replace").strip()
-            last = said.splitlines()[-1] if said else f"exit code {done.returncode}"
-            raise GitError(f"git {args[0]} failed: {last}", output=said, returncode=done.returncode)
-        return done
 
     def text(
         self,
@@ -159,6 +179,12 @@ class Git:
                 return False
             raise
         return True
+
+
+def _is_half_made(args: Sequence[str], done: subprocess.CompletedProcess[bytes]) -> bool:
+    if done.returncode == 0 or not _LOOKS_AGAIN & {tuple(args[:1]), tuple(args[:2])}:
+        return False
+    return _HALF_MADE.search(done.stderr.decode("utf-8", "replace")) is not None
 
 
 @functools.cache
