@@ -23,8 +23,10 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from maestro.errors import StateError
 from maestro.model.events import EVENT, Event
@@ -103,6 +105,23 @@ def _parse(line: bytes) -> Event | None:
         return None
 
 
+def _line(event: Event) -> bytes:
+    """One record. Names of files need not be UTF-8: what JSON cannot hold of them is written as \\udcNN."""
+    try:
+        return event.model_dump_json().encode() + b"\n"
+    except PydanticSerializationError:
+        return json.dumps(_shown(event.model_dump(mode="json")), ensure_ascii=False).encode() + b"\n"
+
+
+def _shown(value: Any) -> Any:
+    """The same value with every text made fit for UTF-8."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_shown(key): _shown(one) for key, one in value.items()}
+    return [_shown(one) for one in value] if isinstance(value, list) else value
+
+
 class Journal:
     """A journal open for writing by the one coordinator of its run."""
 
@@ -128,7 +147,7 @@ class Journal:
 
     async def record(self, *events: Event) -> None:
         """Append events; returns when they are on disk. StateError when the disk refuses, and then none is kept."""
-        payload = b"".join(event.model_dump_json(exclude_defaults=False).encode() + b"\n" for event in events)
+        payload = b"".join(_line(event) for event in events)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append((payload, future))
         if self._flusher is None or self._flusher.done():
