@@ -153,9 +153,11 @@ class LandingQueue:
         except Exception as error:
             if self._delivery_failed:
                 raise
-            log.exception("a landing round failed")
-            known = isinstance(error, MaestroError | OSError)
-            reason = _explained(error) if known else f"internal error: {type(error).__name__}: {error}"
+            if isinstance(error, MaestroError | OSError):
+                reason = _explained(error)
+            else:
+                log.exception("a landing round failed")
+                reason = f"internal error: {type(error).__name__}: {error}"
             await self._all_unlandable(batch, f"landing failed: {reason}")
 
     async def _round(self, batch: list[_Ticket]) -> None:
@@ -342,7 +344,7 @@ class LandingQueue:
         try:
             await self._record(Landed(at=self._clock.now(), task=task, commit=commit, branch=self._branch))
         except Exception as error:
-            log.exception("the landing of %s could not be recorded", task)
+            log.warning("the landing of %s could not be recorded: %s", task, error)
             remark = f"it landed, but that could not be recorded: {error}"
         await self._answer(ticket, LandedAs(task=task, commit=commit, tip=self._tip, remark=remark))
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from maestro.errors import MaestroError
 from maestro.model.events import Event
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,9 @@ class FanOut:
         for observer in list(self._observers):
             try:
                 call(observer)
+            except (MaestroError, OSError) as error:  # a full disk and the like: no bug, so no traceback
+                log.warning("observer %s failed and is left out: %s", type(observer).__name__, error)
+                self._observers.remove(observer)
             except Exception:
                 log.exception("observer %s failed and is left out", type(observer).__name__)
                 self._observers.remove(observer)
