@@ -75,16 +75,20 @@ class AttemptRun:
         saved = await self._put_away(outcome)
         if self._notes:
             await asyncio.gather(*self._notes)
-        await context.recorder.record(
-            AttemptEnded(
-                at=context.clock.now(),
-                task=self.task,
-                attempt=self._number,
-                attempt_id=self.attempt_id,
-                outcome=outcome,
-                seconds=round(context.clock.monotonic() - started, 3),
-            )
+        ended = AttemptEnded(
+            at=context.clock.now(),
+            task=self.task,
+            attempt=self._number,
+            attempt_id=self.attempt_id,
+            outcome=outcome,
+            seconds=round(context.clock.monotonic() - started, 3),
         )
+        try:
+            await context.recorder.record(ended)
+        except MaestroError:  # the run is at its end: nobody will land this any more
+            if self.workspace is not None:
+                await put_away(context, self.workspace, self.task)
+            raise
         account = self._brief.chosen.agent.account
         return Ended(self.task, outcome, self.workspace, self._base, saved, account)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from maestro.engine.attempt import put_away
 from maestro.engine.bench import GateBench
@@ -103,6 +104,14 @@ class LandingDesk:
         """End the gate under way; what waits comes back as not landed."""
         if self._bench is not None:
             await self._bench.stop(reason)
+
+    async def abandon(self) -> None:
+        """The run cannot go on and the queue is dead: save what was to land, and clear up."""
+        for task in list(self._workspaces):
+            with suppress(MaestroError):  # it cannot even be said that one is kept
+                await self.not_landed(task)
+        if self._bench is not None:
+            await self._bench.close()
 
     async def _close_queue(self) -> None:
         if self._queue is not None and self._running is not None:

@@ -225,7 +225,8 @@ class Engine:
                 await self._settling.cancelled(task, reason, ended.saved_ref)
             case _ as never:
                 assert_never(never)
-        await self._checkout.look_if_due()
+        if self._checkout.is_due():
+            self._spawn(self._checkout.look(), "look at the checkout")
 
     def _submission(self, ended: Ended, outcome: Succeeded, commit: str) -> Submission:
         return Submission(
@@ -297,6 +298,7 @@ class Engine:
             if not task.get_name().startswith("attempt "):
                 task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._desk.abandon()
 
     def _forget(self, task: str) -> AttemptRun | None:
         self._dispatch.running.pop(task, None)
