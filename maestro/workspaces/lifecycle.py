@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,8 @@ from maestro.workspaces.saving import bind, save_commit, unlanded
 from maestro.workspaces.setup import bring_in
 from maestro.workspaces.site import Site
 from maestro.workspaces.submodules import keep, populate
+
+_NO_ROOM_BYTES = 1 << 18
 
 _THREADS: dict[Path, threading.Lock] = {}
 _THREADS_GUARD = threading.Lock()
@@ -86,8 +89,11 @@ class Lifecycle(ABC):
                 populate(git, repo, self.site.common_dir)
             exclude_paths(home, bring_in(self.site.setup, self.site.git, self.site.top, git, repo))
         except (GitError, OSError) as error:
+            full = _is_full(self.site.root)  # before what is there is removed again
             self._undo(home, repo, spec)
             said = error.message if isinstance(error, GitError) else f"{error.filename}: {error.strerror}"
+            if full and isinstance(error, GitError):
+                said = f"no space left on device ({said})"  # git does not always say so
             hint = error.hint if isinstance(error, GitError) else "check the free space and the permissions there"
             raise WorkspaceError(
                 f"the workspace of task {spec.task_id} could not be made: {said}", hint=hint
@@ -186,6 +192,8 @@ class Lifecycle(ABC):
         """After a failure to make it: nothing stood in `home` before, so nothing is left there."""
         remove_tree(home)
         self._forget(Workspace(kind=self.kind, home=home, repo=repo, base=spec.base, branch=spec.branch, env={}))
+        # only where it holds nothing yet
+        self.site.git.run("update-ref", "-d", f"refs/heads/{spec.branch}", spec.base, ok=(0, 1, 128))
 
     def _claim_branch(self, spec: WorkspaceSpec) -> None:
         """Point the branch at the base, which it keeps from being collected as garbage; older work on it is saved."""
@@ -248,3 +256,8 @@ class Lifecycle(ABC):
             assert marker is not None
             self._bring_home(workspace, place, commit)
             save_commit(self.site.git, marker.run_id, marker.task_name, commit)
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether the disk has next to no room left."""
+    return shutil.disk_usage(folder).free < _NO_ROOM_BYTES
