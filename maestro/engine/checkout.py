@@ -53,10 +53,9 @@ class CheckoutWatch:
             message = f"your checkout could not be compared with what it was: {said}"
             await self._recorder.record(Warned(at=self._clock.now(), message=message))
 
-    async def look_if_due(self) -> None:
-        """Look, unless that was done a moment ago."""
-        if self._clock.monotonic() >= self._next_look and not self._lock.locked():
-            await self.look()
+    def is_due(self) -> bool:
+        """Whether the last look is long enough ago."""
+        return self._state is not None and not self._lock.locked() and self._clock.monotonic() >= self._next_look
 
     async def look(self) -> None:
         """Compare now; a change is said once and then taken as the new state."""

@@ -45,10 +45,43 @@ def create_branch(git: Git, branch: str, base: str) -> None:
 
 
 def checked_out_at(git: Git, branch: str) -> Path | None:
-    """The worktree that has the branch checked out; one whose directory is gone does not count."""
-    done = git.run("for-each-ref", "--format=%(worktreepath)", f"refs/heads/{branch}")
-    path = Path(os.fsdecode(done.stdout.removesuffix(b"\n")))
-    return path if done.stdout.strip() and path.is_dir() else None
+    """The worktree that has the branch checked out; one whose directory is gone does not count.
+
+    Reads the HEAD files of the worktrees itself: git's own listing fails now and then while another process adds or
+    removes a worktree (measured on 2.39: "failed to read .git/worktrees/x/commondir"), and it costs a process.
+    """
+    common = git.common_dir()
+    wanted = f"ref: refs/heads/{branch}".encode()
+    if _text_of(common / "HEAD") == wanted and (main := _main_worktree(git, common)) is not None:
+        return main
+    for admin in _listed(common / "worktrees"):
+        if _text_of(admin / "HEAD") == wanted and (gitdir := _text_of(admin / "gitdir")):
+            place = Path(os.fsdecode(gitdir)).parent
+            if place.is_dir():
+                return place
+    return None
+
+
+def _main_worktree(git: Git, common: Path) -> Path | None:
+    """Where the main worktree is; None for a bare repository."""
+    if git.text("config", "--get", "--type=bool", "core.bare", ok=(0, 1)) == "true":
+        return None
+    return common.parent if common.name == ".git" else git.directory
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _text_of(file: Path) -> bytes:
+    """Content without the newline at its end; empty where it is gone."""
+    try:
+        return file.read_bytes().removesuffix(b"\n")
+    except OSError:
+        return b""
 
 
 def advance(git: Git, branch: str, new: str, expected: str) -> bool:

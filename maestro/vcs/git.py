@@ -77,6 +77,7 @@ class Git:
             self._explicit += (f"--work-tree={work_tree}",)
         self._env = clean_environment(os.environ if env is None else env)
         self._timeout_seconds = timeout_seconds
+        self._common_dir: Path | None = None
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -157,6 +158,13 @@ class Git:
     def succeeds(self, *args: str) -> bool:
         """Whether the command says yes (0) or no (1); anything else is an error."""
         return self.run(*args, ok=(0, 1)).returncode == 0
+
+    def common_dir(self) -> Path:
+        """The git directory that all worktrees of the repository share; asked for once."""
+        if self._common_dir is None:
+            said = self.run("rev-parse", "--path-format=absolute", "--git-common-dir").stdout
+            self._common_dir = Path(os.fsdecode(said.removesuffix(b"\n")))
+        return self._common_dir
 
     def commit_of(self, revision: str) -> str | None:
         """Full commit id of a revision, None where there is none."""

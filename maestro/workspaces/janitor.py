@@ -17,7 +17,7 @@ from maestro.workspaces.marker import Marker, decode_path, read_marker
 from maestro.workspaces.registry import KINDS
 from maestro.workspaces.removal import REMOVING, remove_tree
 from maestro.workspaces.saving import saved_refs
-from maestro.workspaces.site import common_dir_of, survey
+from maestro.workspaces.site import survey
 
 
 class WorkspaceState(StrEnum):
@@ -143,7 +143,7 @@ class _Look:
         self._live_runs = live_runs
         self._landed = landed
         self._kinds = _Kinds(git)
-        self._common_dir = common_dir_of(git)
+        self._common_dir = git.common_dir()
         self._keepers = _users_branches(git)
         self._busy = _working_directories()
 

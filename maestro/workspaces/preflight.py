@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from maestro.errors import BadInput
 from maestro.vcs.git import Git, require_version
 from maestro.vcs.parse import Status, parse_config, parse_refs, parse_status
-from maestro.workspaces.site import LFS_OFF, common_dir_of, lacks_lfs
+from maestro.workspaces.site import LFS_OFF, lacks_lfs
 from maestro.workspaces.submodules import declared
 
 
@@ -45,7 +45,7 @@ def _remarks(git: Git, status: Status, settings: Mapping[str, str]) -> Iterator[
         yield f"the checkout has {count} uncommitted change{'s' if count > 1 else ''}: they are not in the agents' work"
     if status.branch is None:
         yield "HEAD is detached"
-    common_dir = common_dir_of(git)
+    common_dir = git.common_dir()
     if (common_dir / "shallow").exists():
         yield "the repository is shallow: agents see no more history than it has"
     if settings.get("core.sparsecheckout", "false").lower() == "true":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -72,7 +71,7 @@ def survey(
 ) -> Site:
     """Read the facts; `git` is at the top of the user's checkout. BadInput where the root cannot be used."""
     environ = git.environ
-    common_dir = common_dir_of(git)
+    common_dir = git.common_dir()
     top = git.directory.resolve()
     listed = git.run("config", "--list", "--show-scope", "-z").stdout
     settings = {key: value for scope, key, value in parse_config(listed) if scope != "command"}
@@ -94,12 +93,6 @@ def survey(
         client_servers=client_servers or {},
         credentials=credentials,
     )
-
-
-def common_dir_of(git: Git) -> Path:
-    """The git directory that all worktrees of the repository share."""
-    said = git.run("rev-parse", "--path-format=absolute", "--git-common-dir").stdout
-    return Path(os.fsdecode(said.removesuffix(b"\n")))
 
 
 def lacks_lfs(settings: Mapping[str, str], environ: Mapping[str, str]) -> bool:
