@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -234,6 +235,9 @@ class ParallelCoordinator:
 _LOOK_SECONDS = 0.02
 """Between two looks at a small file: a waiter answers within 100 ms (E-5) and costs next to nothing."""
 
+_SPARE_THREADS = 6
+"""For the journal, the tracker, landing, the gate, the guard and a removal, beside one for each agent."""
+
 _ALIVE_SECONDS = 0.5
 """How often the kernel is asked whether the run still lives."""
 
@@ -248,6 +252,9 @@ def _as_entry(task: Task | Mapping[str, Any], group_id: str) -> dict[str, Any]:
 
 async def _drive(engine: Engine, built: Built, journal: Journal, remarks: Sequence[str]) -> Run:
     """The run inside its event loop, with signals told to it."""
+    # as many threads as agents and a few more: else a journal write would wait behind workspaces being made
+    threads = built.context.options.max_parallel + _SPARE_THREADS
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(threads, thread_name_prefix="maestro"))
     try:
         with signals_to(engine.tell):
             return await engine.run(built.start, remarks)

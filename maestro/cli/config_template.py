@@ -46,6 +46,8 @@ CONFIG = """\
 # setup_timeout = 900
 # copy = []                           # files that git does not know, such as [".env"]
 # symlink = []                        # folders, such as ["node_modules"]
+# git_credentials = "path"            # no default: a git credential store; agents get a copy of it
+# mcp_servers = {}                    # MCP servers for the agents, by name: client-config.json
 
 # --- landing ---
 # integration_base_branch = "main"    # no default: main where there is one, else the branch checked out

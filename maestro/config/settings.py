@@ -81,6 +81,8 @@ class Settings(Record):
     setup_timeout: Seconds = 900.0
     copy_files: Texts = Field(default=(), alias="copy")  # `copy` is a method of every pydantic model
     symlink: Texts = ()
+    mcp_servers: dict[str, dict[str, Any]] = Field(default_factory=dict)  # `mcpServers` of client-config.json
+    git_credentials: Path | None = None  # a file as git's credential store keeps it; agents get a copy (0600)
 
     # landing
     integration_base_branch: Text | None = None  # None: main where there is one, else the branch checked out

@@ -82,10 +82,9 @@ def prepare(git: Git, settings: Settings, backlog: Backlog, run_id: str, environ
     if settings.land_on_base and (refused := check_land_on_base(git, backlog.base_branch)) is not None:
         raise BadInput(f"--land-on-base cannot work: {refused.reason}")
     root = (settings.workspace_root or default_root(git.directory, environ)) / run_id
-    setup = SetupSpec(copy=settings.copy_files, symlink=settings.symlink)
-    workspaces = open_workspaces(settings.workspace, git=git, root=root, setup=setup)
+    workspaces = _workspaces(settings.workspace, git, settings, root)
     is_worktree = settings.workspace == "worktree"
-    gate_workspaces = workspaces if is_worktree else open_workspaces("worktree", git=git, root=root, setup=setup)
+    gate_workspaces = workspaces if is_worktree else _workspaces("worktree", git, settings, root)
     return Prepared(
         agent=agent,
         options=make_options(settings, gate, root, backlog.tracker.kind),
@@ -93,6 +92,23 @@ def prepare(git: Git, settings: Settings, backlog: Backlog, run_id: str, environ
         workspaces=workspaces,
         gate_workspaces=gate_workspaces,
         remarks=remarks,
+    )
+
+
+def _workspaces(kind: str, git: Git, settings: Settings, root: Path) -> Workspaces:
+    credentials = None
+    if settings.git_credentials is not None:
+        try:
+            credentials = settings.git_credentials.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInput(f"git_credentials: {settings.git_credentials} cannot be read: {error}") from error
+    return open_workspaces(
+        kind,
+        git=git,
+        root=root,
+        setup=SetupSpec(copy=settings.copy_files, symlink=settings.symlink),
+        client_servers=settings.mcp_servers,
+        credentials=credentials,
     )
 
 

@@ -16,6 +16,7 @@ from maestro.config.settings import Settings
 from maestro.store.layout import Layout
 
 UNSET = {"tasks_file", "max_parallel", "group_parallel", "agent_command", "refresh_command"} | {
+    "git_credentials",
     "workspace_root",
     "integration_base_branch",
     "test_command",
