@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ class Project:
     async def arun(self, command: str | None, seconds: float = 60.0, env: dict[str, str] | None = None) -> GateResult:
         env = {**os.environ, "GOCACHE": str(self.logs / "go"), "GOFLAGS": "-vet=off", "CGO_ENABLED": "0", **(env or {})}
         gate = Gate(command=command, timeout_seconds=seconds)
-        return await run_gate(gate, self.root, env, self.logs, LocalExecutor(GRACES), "run/gate/1")
+        return await run_gate(gate, self.root, env, self.logs, LocalExecutor(GRACES), f"run/gate/{uuid.uuid4().hex}")
 
     def run(self, command: str | None, seconds: float = 60.0, env: dict[str, str] | None = None) -> GateResult:
         return asyncio.run(self.arun(command, seconds, env))
