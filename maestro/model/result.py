@@ -70,4 +70,3 @@ def nothing_to_do(run_id: str, branch: str | None, base: str, done_before: dict[
         "warnings": [],
         "metrics": {},
     }
-
