@@ -213,6 +213,7 @@ class Engine:
                 else:
                     assert ended.workspace is not None
                     await self._desk.submit(self._submission(ended, outcome, outcome.commit), ended.workspace)
+                    await self._phases.task_moved(task)
             case Hold(until=until, reason=reason):
                 await self._hold(ended, until, reason)
             case Retry(reason=reason):

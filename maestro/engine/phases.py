@@ -117,12 +117,12 @@ class GroupPhases:
         if now.status not in (GroupStatus.PENDING, GroupStatus.IN_PROGRESS):
             return None
         states = [run.tasks[member].state for member in now.tasks]
-        if all(state in FINAL for state in states):
-            await self._end(group, states)
-            return group
         at_work = any(state in (TaskState.PENDING, TaskState.RUNNING) for state in states)
         if not at_work and now.phase is GroupPhase.CONCURRENT_EXECUTION:
             await self._move(group, GroupPhase.COORDINATION, GroupStatus.IN_PROGRESS)
+        if all(state in FINAL for state in states):
+            await self._end(group, states)
+            return group
         return None
 
     async def _end(self, group: str, states: list[TaskState]) -> None:
