@@ -47,6 +47,7 @@ class Referee:
         self._clock = clock
         self._command = command
         self._known: dict[str, GateResult] = {}
+        self._confirmed: set[str] = set()  # trees that were red twice
 
     def known(self, tree: str) -> GateResult | None:
         """The result of a tree, if it was judged."""
@@ -55,6 +56,7 @@ class Referee:
     def forget(self, tree: str) -> None:
         """Judge this tree anew when it is asked for."""
         self._known.pop(tree, None)
+        self._confirmed.discard(tree)
 
     def forget_machine_trouble(self) -> None:
         """Drop results that say nothing about the tree."""
@@ -74,10 +76,11 @@ class Referee:
         which are named in a warning.
         """
         first = await self.judged(commit, tree, tasks)
-        if not _worth_repeating(first):
+        if tree in self._confirmed or not _worth_repeating(first):
             return first
         second = await self._ask(commit, tasks)
         if isinstance(first, GateRed) and not is_green(second):
+            self._confirmed.add(tree)
             return first
         self._known[tree] = second
         if isinstance(first, GateRed):
