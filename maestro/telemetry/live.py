@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 TICK_SECONDS = 1.0
 SHORTEST_SECONDS = 0.1
 
+NARROW = 60
+"""Columns of a screen below which reasons and titles are left out, so that names and states can be read."""
+
 STYLES = {
     TaskState.PENDING: "dim",
     TaskState.RUNNING: "cyan",
@@ -49,29 +52,38 @@ _ORDER = {
 """What needs eyes first, where not all tasks fit on the screen."""
 
 
-def render(view: RunView, height: int) -> RenderableType:
-    """The run as a heading, a bar and a table that fits into `height` lines."""
-    room = max(3, height - 7 - min(3, len(view.warnings)))
+def render(view: RunView, height: int, width: int) -> RenderableType:
+    """The run as a heading, a bar and a table that fits into `height` lines of `width` columns."""
+    warnings = view.warnings[-min(3, height - 10) :] if height > 10 else ()
+    room = max(3, height - 6 - len(warnings))
     shown = _fitting(view.tasks, room)
-    parts: list[RenderableType] = [_heading(view), _bar(view), _table(shown)]
+    parts: list[RenderableType] = [_heading(view), _bar(view, min(60, width)), _table(shown, width)]
     if len(shown) < len(view.tasks):
         parts.append(Text(f"… and {len(view.tasks) - len(shown)} more tasks", style="dim"))
-    parts += [Text(f"warning: {one_line(said)}", style="yellow", overflow="ellipsis") for said in view.warnings[-3:]]
+    parts += [_line(f"warning: {one_line(said)}", "yellow") for said in warnings]
     if view.stopped:
-        parts.append(Text(f"nothing new is started: {one_line(view.stopped)}", style="bold yellow"))
+        parts.append(_line(f"nothing new is started: {one_line(view.stopped)}", "bold yellow"))
     return Group(*parts)
 
 
+def _line(text: str, style: str) -> Text:
+    """One that never wraps: the picture would grow beyond the screen."""
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
+
+
 def _heading(view: RunView) -> Text:
-    text = Text.assemble(("run ", "dim"), (view.run_id, "bold"), "  ", no_wrap=True, overflow="ellipsis")
+    """The counts first: they are what is left on a narrow screen."""
+    text = Text(no_wrap=True, overflow="ellipsis")
     for state in TaskState:
         if view.counts[state]:
             text.append(f"{view.counts[state]} {state}  ", style=STYLES[state])
-    text.append(f"{duration(view.seconds)}  → {view.integration_branch}", style="dim")
+    text.append(f"{duration(view.seconds)}  ", style="dim")
+    text.append(f"run {view.run_id}", style="bold")
+    text.append(f"  → {view.integration_branch}", style="dim")
     return text
 
 
-def _bar(view: RunView, width: int = 60) -> Text:
+def _bar(view: RunView, width: int) -> Text:
     """How much has landed, and how much never will."""
     total = max(1, len(view.tasks))
     landed = width * view.counts[TaskState.LANDED] // total
@@ -87,21 +99,32 @@ def _fitting(tasks: Sequence[TaskView], room: int) -> list[TaskView]:
     return [task for task in tasks if task.id in chosen]
 
 
-def _table(tasks: Sequence[TaskView]) -> Table:
+def _table(tasks: Sequence[TaskView], width: int) -> Table:
+    """The last column gets what the others leave; where that is nothing to speak of, there is none."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("task", "state", "try", "time"):
-        table.add_column(name, header_style="dim", no_wrap=True, overflow="ellipsis", max_width=32)
-    table.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)
-    for task in tasks:
-        about = task.reason or (task.commit or "")[:10] or task.title
-        table.add_row(
-            Text(one_line(task.id)),
-            Text(task.state, style=STYLES[task.state]),
-            Text(f"{task.attempt}/{task.attempts_allowed}" if task.attempt else ""),
-            Text("" if task.seconds is None else duration(task.seconds)),
-            Text(one_line(about), style="dim"),
-        )
+    rows = [_row(task) for task in tasks]
+    table.add_column(
+        "task", header_style="dim", no_wrap=True, overflow="ellipsis", max_width=max(8, min(32, width // 3))
+    )
+    for number, name in enumerate(("state", "try", "time"), start=1):
+        widest = max([len(name), *(row[number].cell_len for row in rows)])
+        table.add_column(name, header_style="dim", no_wrap=True, min_width=widest)
+    if width >= NARROW:
+        table.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)
+    for row in rows:
+        table.add_row(*row[: len(table.columns)])
     return table
+
+
+def _row(task: TaskView) -> list[Text]:
+    about = task.reason or (task.commit or "")[:10] or task.title
+    return [
+        Text(one_line(task.id)),
+        Text(task.state, style=STYLES[task.state]),
+        Text(f"{task.attempt}/{task.attempts_allowed}" if task.attempt else ""),
+        Text("" if task.seconds is None else duration(task.seconds)),
+        Text(one_line(about), style="dim"),
+    ]
 
 
 def duration(seconds: float) -> str:
@@ -163,4 +186,4 @@ class LiveObserver:
     def _picture(self) -> RenderableType:
         if self._run is None:
             return Text("")
-        return render(view_of(self._run, self._clock.now()), self._console.height)
+        return render(view_of(self._run, self._clock.now()), self._console.height, self._console.width)

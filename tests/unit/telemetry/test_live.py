@@ -27,17 +27,17 @@ def view_after(count: int, second: float) -> RunView:
     return view_of(run, at(second))
 
 
-def drawn(view: RunView, height: int = 40) -> str:
-    console = Console(file=io.StringIO(), width=100, height=height, color_system=None)
+def drawn(view: RunView, height: int = 40, width: int = 100) -> str:
+    console = Console(file=io.StringIO(), width=width, height=height, color_system=None)
     with console.capture() as captured:
-        console.print(render(view, height))
+        console.print(render(view, height, width))
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
 def test_while_two_run() -> None:
     text = drawn(view_after(6, 7))
     lines = text.splitlines()
-    assert lines[0] == "run r1  1 pending  2 running  7s  → integration/r1"
+    assert lines[0] == "1 pending  2 running  7s  run r1  → integration/r1"
     assert lines[2].split() == ["task", "state", "try", "time"]
     assert lines[3].split() == ["a", "running", "1/2", "5s", "First"]
     assert lines[4].split() == ["b", "running", "1/2", "5s", "Second"]
@@ -46,7 +46,7 @@ def test_while_two_run() -> None:
 
 def test_at_the_end() -> None:
     text = drawn(view_after(len(STORY), 500))
-    assert "1 landed  1 failed  1 blocked  24s  → integration/r1" in text
+    assert "1 landed  1 failed  1 blocked  24s  run r1  → integration/r1" in text
     assert "b     failed   2/2  15s   conflict in m.py" in text
 
 
@@ -57,7 +57,19 @@ def test_many_tasks_fit_on_a_small_screen_and_the_running_ones_are_seen() -> Non
     text = drawn(view_of(run, at(2)), height=20)
     assert len(text.splitlines()) <= 20
     assert "t150" in text
-    assert "… and 188 more tasks" in text
+    assert "… and 187 more tasks" in text
+
+
+def test_a_narrow_screen_shows_names_and_states_and_no_line_wraps() -> None:
+    names = tuple(f"task-{number:03}" for number in range(200))
+    run = begin(started(tasks=names, groups={}, dependencies={}, titles=dict.fromkeys(names, "x" * 90), levels=()))
+    run = apply(run, starting("task-150", 1, 1))
+    run = run.evolve(warnings=("w" * 200,), stopped="s" * 200)
+    lines = drawn(view_of(run, at(2)), height=10, width=40).splitlines()
+    assert lines[0].startswith("199 pending  1 running  2s  run r1")
+    assert ["task-150", "running", "1/2", "1s"] in [line.split() for line in lines]
+    assert "task-000  pending" in lines
+    assert len(lines) <= 9
 
 
 def test_what_agents_say_is_no_markup_and_moves_no_cursor() -> None:
