@@ -108,12 +108,18 @@ def _backlog(patient: Patient) -> Iterator[Finding]:
         yield Finding("backlog", Health.OK, "from standard input")
         return
     backlog = plan_backlog(patient.git, patient.loaded.settings)
+    health = Health.OK if backlog.plan.is_all_done else Health.PROBLEM
+    hint = "" if backlog.plan.is_all_done else "`maestro plan` shows the whole backlog"
     for problem in backlog.plan.problems:
-        yield Finding("backlog", Health.PROBLEM, problem.message, "`maestro plan` shows the whole backlog")
+        yield Finding("backlog", health, problem.message, hint)
     if not backlog.plan.problems:
         plan = backlog.plan
-        text = f"{plan.total_tasks} tasks, {len(plan.levels)} levels; {backlog.why}"
+        text = f"{_counted(plan.total_tasks, 'task')}, {_counted(len(plan.levels), 'level')}; {backlog.why}"
         yield Finding("backlog", Health.OK, f"{text}; starting from {backlog.base_branch} {backlog.base[:10]}")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _agent(patient: Patient) -> Iterator[Finding]:

@@ -6,7 +6,11 @@ from collections import Counter
 from typing import Any
 
 from maestro.cli.app import App
+from maestro.cli.output import sentence
 from maestro.telemetry.oneline import one_line
+
+MOST = 20
+"""Tasks named for each way of not landing; in a large run that stopped, the rest would hide what matters."""
 
 _NOT_LANDED = ("failed", "blocked", "cancelled", "pending")
 
@@ -22,15 +26,22 @@ def say_outcome(app: App, result: dict[str, Any]) -> None:
         f"{counts['landed']} of {len(tasks)} tasks landed on {result['integration_branch'] or 'no branch'}."
     )
     for word in _NOT_LANDED:
-        for name, task in tasks.items():
-            if task["status"] == word:
-                reason = f": {one_line(task['reason'])}" if task["reason"] else ""
-                saved = f" (its work is saved as {task['saved_ref']})" if "saved_ref" in task else ""
-                app.output.text(f"  {word} {one_line(name)}{reason}{saved}")
+        unlanded = [(name, task) for name, task in tasks.items() if task["status"] == word]
+        app.output.text(*(_line(word, name, task) for name, task in unlanded[:MOST]))
+        if len(unlanded) > MOST:
+            more = f"  {word} {len(unlanded) - MOST} more"
+            app.output.text(f"{more}: `maestro status --run-id {result['run_id']}` lists them")
     for name, entry in tasks.items():
         if "tracker_error" in entry:
             app.output.warn(f"the tracker was not told about {name}: {one_line(entry['tracker_error'])}")
     if result["reason"]:
-        app.output.text(f"The run ended early: {one_line(result['reason'])}.")
+        early = "" if result["status"] == "completed" else "The run ended early: "
+        app.output.text(sentence(early + one_line(result["reason"])))
     if counts["landed"] and result["integration_branch"]:
         app.output.note(f"Look at it with: git log --oneline --graph {result['integration_branch']}")
+
+
+def _line(word: str, name: str, task: dict[str, Any]) -> str:
+    reason = f": {one_line(task['reason'])}" if task["reason"] else ""
+    saved = f" (its work is saved as {task['saved_ref']})" if "saved_ref" in task else ""
+    return f"  {word} {one_line(name)}{reason}{saved}"

@@ -84,11 +84,9 @@ def drawn(dot: str, path: str | None) -> bytes:
 
 
 def _verdict(app: App, plan: Plan) -> int:
-    from maestro.model.plan import ProblemKind
-
     problems = plan.problems
-    if not problems or (plan.done_before and all(one.kind is ProblemKind.EMPTY for one in problems)):
-        return 0  # a backlog that is all done is no mistake
+    if not problems or plan.is_all_done:
+        return 0
     more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
     app.output.complain(problems[0].message + more)
     return BadInput.exit_code

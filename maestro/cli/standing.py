@@ -24,7 +24,7 @@ def newest_runs(layout: Layout) -> list[str]:
     try:
         with os.scandir(layout.runs) as entries:
             runs = [(entry.stat().st_mtime_ns, entry.name) for entry in entries if entry.is_dir()]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     return [name for _, name in sorted(runs, reverse=True)]
 
@@ -98,7 +98,7 @@ def all_groups(layout: Layout) -> Iterator[dict[str, Any]]:
     """Every metadata.json, by the name of its folder; one that cannot be read raises StateError."""
     try:
         names = sorted(os.listdir(layout.groups))  # noqa: PTH208 - a name is all that is needed
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     for name in names:
         found = read_object(layout.groups / name / "metadata.json")

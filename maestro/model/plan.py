@@ -92,3 +92,9 @@ class Plan(Record):
     def total_tasks(self) -> int:
         """Tasks this run would take up, blocked ones included."""
         return len(self.tasks)
+
+    @property
+    def is_all_done(self) -> bool:
+        """Nothing to do because all of it is done: no mistake, although there is a problem of the kind EMPTY."""
+        kinds = {problem.kind for problem in self.problems}
+        return bool(self.done_before) and kinds == {ProblemKind.EMPTY}

@@ -33,7 +33,10 @@ def render_text(plan: Plan) -> str:
         lines.append(f"Predicted time, in parallel: {duration(plan.predicted_parallel_minutes)}")
     if plan.done_before:
         lines.append(f"Done before: {len(plan.done_before)}")
-    lines += _section("Problems", (problem.message for problem in plan.problems), len(plan.problems))
+    if plan.is_all_done:
+        lines += ["", *(shown(problem.message) for problem in plan.problems)]
+    else:
+        lines += _section("Problems", (problem.message for problem in plan.problems), len(plan.problems))
     lines += _section("Levels", _levels(plan), len(plan.levels))
     lines += _section(
         "Groups", (f"{shown(group)}: {_joined(tasks)}" for group, tasks in plan.groups.items()), len(plan.groups)

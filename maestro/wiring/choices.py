@@ -27,7 +27,8 @@ def make_gate(git: Git, settings: Settings) -> Gate | None:
     if found is None:
         raise BadInput(
             "no test command was found in this repository",
-            hint="say how its tests are run with --test-command CMD, or land unchecked with --no-tests",
+            hint="say how its tests are run with --test-command CMD (or MAESTRO_TEST_COMMAND), "
+            "or land unchecked with --no-tests (or MAESTRO_NO_TESTS=1)",
         )
     return Gate(command=found.command, timeout_seconds=settings.test_timeout, source=f"found: {found.source}")
 

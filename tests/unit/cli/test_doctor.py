@@ -67,6 +67,15 @@ def test_what_would_be_refused_is_a_problem(cli: Any, ready: Repository, monkeyp
     assert cli("doctor").out.endswith("Not ready.\n")
 
 
+def test_a_backlog_that_is_all_done_is_no_problem(cli: Any, ready: Repository) -> None:
+    (ready.path / "tasks.json").write_text(json.dumps([{"id": "a", "status": "done"}]))
+    said = cli("doctor")
+    assert said.code == 0
+    assert "✓ backlog: nothing to do: every task of the backlog is done\n✓" in said.out
+    (ready.path / "tasks.json").write_text("[]")
+    assert cli("doctor").code == 1, "an empty backlog is a mistake"
+
+
 def test_the_flags_of_the_run_are_taken_into_account(cli: Any, ready: Repository, tmp_path: Path) -> None:
     said = cli("doctor", "--tasks-file", str(tmp_path / "missing.json"), "--test-command", "pytest", "--json")
     assert "missing.json" in checks(said, "backlog")[0]["detail"]

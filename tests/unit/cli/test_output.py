@@ -71,3 +71,4 @@ def test_colour_only_on_a_terminal_that_wants_it(monkeypatch: pytest.MonkeyPatch
 def test_columns_are_plain_lines() -> None:
     assert columns([("a", "long one", "x"), ("bb\n", "\x1b[2J", "")]) == ["a   long one  x", "bb  [2J"]
     assert columns([]) == []
+    assert columns([("L" * 200, "x"), ("b", "y")])[1] == "b" + " " * 41 + "y", "one long name stretches no other row"

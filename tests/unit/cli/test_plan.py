@@ -240,3 +240,11 @@ def one_sentence(said: Any, part: str) -> None:
     assert first[-1] in ".?!"
     assert part in first
     assert [line.split()[0] for line in rest] in ([], ["Hint:"])
+
+
+def test_a_backlog_that_is_all_done_is_said_without_a_word_of_problems(cli: Any, backlog: Path) -> None:
+    write(backlog, {"id": "a", "status": "done"})
+    said = cli("plan")
+    assert said.code == 0
+    assert said.out.endswith("Done before: 1\n\nnothing to do: every task of the backlog is done\n")
+    assert "Problems" not in said.out

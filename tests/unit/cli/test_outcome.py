@@ -1,0 +1,47 @@
+"""The last words of a run, for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from maestro.cli.app import App
+from maestro.cli.outcome import MOST, say_outcome
+from maestro.cli.output import Output
+
+
+def result(**given: Any) -> dict[str, Any]:
+    return {"run_id": "r1", "status": "completed", "reason": "", "integration_branch": "integration/r1", **given}
+
+
+def task(status: str, reason: str = "") -> dict[str, Any]:
+    return {"status": status, "attempts": 1, "commit": None, "reason": reason}
+
+
+def said(capsys: pytest.CaptureFixture[str], value: dict[str, Any]) -> list[str]:
+    say_outcome(App(Output()), value)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_what_did_not_land_is_named_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    tasks = {"a": task("landed"), "b": task("failed", "red\x1b[2J"), "c": task("blocked", "b failed")}
+    tasks["b"]["saved_ref"] = "refs/maestro/saved/r1/b"
+    assert said(capsys, result(status="failed", tasks=tasks)) == [
+        "1 of 3 tasks landed on integration/r1.",
+        "  failed b: red [2J (its work is saved as refs/maestro/saved/r1/b)",
+        "  blocked c: b failed",
+    ]
+
+
+def test_a_large_run_that_stopped_does_not_flood_the_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    tasks = {f"t{number:03}": task("pending") for number in range(200)}
+    lines = said(capsys, result(status="blocked", reason="your checkout changed", tasks=tasks))
+    assert len(lines) == MOST + 3
+    assert lines[-2] == f"  pending {200 - MOST} more: `maestro status --run-id r1` lists them"
+    assert lines[-1] == "The run ended early: your checkout changed."
+
+
+def test_a_run_with_nothing_to_do_did_not_end_early(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = said(capsys, result(reason="everything was done before this run", tasks={"a": task("landed")}))
+    assert lines[-1] == "Everything was done before this run."
