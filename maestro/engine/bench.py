@@ -14,10 +14,7 @@ from maestro.executors.base import Executor, Running
 from maestro.integration.gates import Gate, run_gate
 from maestro.model.gate import GateResult, GateUnjudged, NotJudged
 from maestro.proc.request import MARKER, ProcessRequest
-from maestro.workspaces.base import Workspace, WorkspaceSpec
-
-BENCH = "gate__bench"
-"""Name of the workspace; holds `__`, which no task's own name does."""
+from maestro.workspaces.base import GATE_BENCH, Workspace, WorkspaceSpec
 
 
 class _Remembering:
@@ -86,11 +83,11 @@ class GateBench:
         run_id = self._context.run_id
         spec = WorkspaceSpec(
             run_id=run_id,
-            task_id=BENCH,
-            task_name=BENCH,
+            task_id=GATE_BENCH,
+            task_name=GATE_BENCH,
             attempt=1,
             base=commit,
-            branch=f"maestro/{run_id}/{BENCH}",
+            branch=f"maestro/{run_id}/{GATE_BENCH}",
         )
         self._workspace = await asyncio.to_thread(self._context.gate_workspaces.create, spec)
         if (failed := await self._set_up(self._workspace)) is not None:

@@ -7,6 +7,10 @@ from typing import Protocol
 
 from maestro.model.record import Record
 
+GATE_BENCH = "gate__bench"
+"""Task name of the workspace in which a run's gates run: nothing on it is anybody's work. No task's own safe name
+holds `__`."""
+
 
 class WorkspaceSpec(Record):
     """What to make."""

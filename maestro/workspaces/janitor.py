@@ -12,6 +12,7 @@ from maestro.errors import MaestroError, WorkspaceError
 from maestro.model.record import Record
 from maestro.vcs.git import Git
 from maestro.vcs.parse import parse_refs, parse_worktrees
+from maestro.workspaces.base import GATE_BENCH
 from maestro.workspaces.lifecycle import Lifecycle
 from maestro.workspaces.marker import Marker, decode_path, read_marker
 from maestro.workspaces.registry import KINDS
@@ -102,7 +103,7 @@ def prune_branches(git: Git, run_id: str, *, dry_run: bool = False) -> tuple[str
     out = {entry.branch for entry in parse_worktrees(git.run("worktree", "list", "--porcelain", "-z").stdout)}
     free = {ref: oid for ref, oid in branches.items() if ref not in out}
     keepers = [*_users_branches(git), *saved_refs(git, run_id)]
-    gone = [ref for ref, oid in free.items() if _is_kept(git, oid, keepers)]
+    gone = [ref for ref, oid in free.items() if ref.endswith(f"/{GATE_BENCH}") or _is_kept(git, oid, keepers)]
     if gone and not dry_run:
         git.run("update-ref", "--stdin", "-z", stdin="".join(f"delete {ref}\0{free[ref]}\0" for ref in gone).encode())
     return tuple(gone)
@@ -172,6 +173,8 @@ class _Look:
         inside = os.path.realpath(home)
         if marker.run_id in self._live_runs or any(one == inside or one.startswith(f"{inside}/") for one in self._busy):
             return WorkspaceState.LIVE, ""
+        if marker.task_name == GATE_BENCH:
+            return WorkspaceState.LANDED, ""  # what is tried there is in the workspaces of its tasks
         try:
             workspaces = self._kinds.open(marker.kind, home.parent)
             workspace = workspaces.load(home)
