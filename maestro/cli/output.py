@@ -83,7 +83,11 @@ def colour(text: str, name: str, stream: TextIO) -> str:
 
 
 def prepare_streams() -> None:
-    """Names with bytes that are no text are shown escaped instead of ending in a traceback."""
+    """Names with bytes that are no text are shown escaped instead of ending in a traceback; a stream that was
+    closed before the start (`2>&-`) swallows what it gets."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for as long as the process lives
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

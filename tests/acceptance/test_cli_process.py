@@ -42,6 +42,15 @@ def test_a_full_disk_behind_standard_output_is_said(repo: Repository, argv: tupl
     assert b"no space left on device" in done.stderr.splitlines()[0].lower()
 
 
+@pytest.mark.parametrize("stream", ["1", "2"])
+def test_a_stream_that_is_closed_from_the_start(repo: Repository, stream: str) -> None:
+    argv = "run --agent-command 'echo x > x.txt' --no-tests --tasks-file tasks.json"
+    (repo.path / "tasks.json").write_text('[{"id": "a"}]')
+    closed = f"exec {' '.join(MAESTRO)} {argv} {stream}>&-"
+    done = subprocess.run(["sh", "-c", closed], cwd=repo.path, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, b"bug" in done.stderr) == (0, False), done.stderr
+
+
 def test_an_encoding_that_cannot_hold_the_names(tmp_path: Path) -> None:
     repo = make_repository(tmp_path / "größe")
     env = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
