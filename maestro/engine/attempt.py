@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,6 +22,8 @@ from maestro.model.outcome import Cancelled, Clock3, Failed, FailureKind, Outcom
 from maestro.model.report import BadReport, Report
 from maestro.proc.request import MARKER, ProcessRequest
 from maestro.workspaces.base import WorkEvidence, Workspace, WorkspaceSpec
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class AttemptRun:
         self._stop = asyncio.Event()
         self._stop_reason = ""
         self._notes: set[asyncio.Task[None]] = set()
+        self._left_by_setup: Running | None = None
         self.task = brief.task.id
         self.name = context.names[self.task]
         self.attempt_id = context.marker(self.name, str(number))
@@ -118,6 +122,12 @@ class AttemptRun:
             return Failed(failure=FailureKind.WORKSPACE, reason=error.message)
         except OSError as error:
             return Failed(failure=FailureKind.WORKSPACE, reason=f"{error.filename or 'the system'}: {error.strerror}")
+        except Exception as error:  # a bug met by one task is no reason to lose the work of the others
+            log.exception("attempt %s failed", self.attempt_id)
+            return Failed(failure=FailureKind.AGENT_ERROR, reason=f"internal error: {type(error).__name__}: {error}")
+        finally:
+            if self._left_by_setup is not None:
+                await self._left_by_setup.sweep()
 
     async def _set_up(self, workspace: Workspace) -> Outcome | None:
         """The user's setup commands, one after the other (W-4)."""
@@ -129,7 +139,7 @@ class AttemptRun:
             request = self._request(
                 Invocation(argv=("sh", "-c", command)), workspace, log, log, self.directory / f"setup-{number}.exit"
             )
-            running = await self._context.executor.start(request)
+            running = self._left_by_setup = await self._context.executor.start(request)
             ended = await Watch(
                 running, None, log, Clocks(None, limit, None), self._context.clock.monotonic, lambda _: None
             ).until_end(self._stop)
