@@ -16,11 +16,10 @@ SHELVED = frozenset({Progress.DEFERRED, Progress.CANCELLED})
 """What the user put off by their own word in the tracker."""
 
 
-async def finish(context: RunContext, *, interrupted: bool, stopped: str | None) -> Run:
-    """Check every landed commit against the branch, land on the base where wished, and record the end."""
+async def finish(context: RunContext, *, interrupted: bool, stopped: str | None, missing: Collection[str]) -> Run:
+    """Land on the base where wished, and record the end. `missing`: landed tasks that the branch has lost."""
     run = context.recorder.run
-    reason = stopped or ""
-    missing = await asyncio.to_thread(missing_from_branch, context, run)
+    reason = stopped or (f"{run.branch} has lost {len(missing)} landed commit(s)" if missing else "")
     for task in missing:
         message = f"the commit of {task} is no longer on {run.branch}: somebody moved the branch"
         await context.recorder.record(Warned(at=context.clock.now(), message=message, task=task))

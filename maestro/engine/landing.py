@@ -118,11 +118,15 @@ class LandingDesk:
             await self._queue.close()
             await self._running
 
-    async def close(self) -> None:
-        """Finish what is queued, then clean up: the bench, workspaces, and the branches of what has landed."""
-        await self._close_queue()
+    async def workspaces_gone(self) -> None:
+        """Until the workspaces of what has landed so far are removed."""
         if self._removals:
             await asyncio.gather(*self._removals)
+
+    async def close(self) -> None:
+        """Finish what is queued, then clean up: workspaces and the bench."""
+        await self._close_queue()
+        await self.workspaces_gone()
         if self._bench is not None:
             await self._bench.close()
 

@@ -16,7 +16,7 @@ from maestro.engine.checkout import CheckoutWatch
 from maestro.engine.closing import Closing
 from maestro.engine.context import Brief, RunContext
 from maestro.engine.dispatch import Dispatch
-from maestro.engine.finish import finish
+from maestro.engine.finish import finish, missing_from_branch
 from maestro.engine.holds import Holds
 from maestro.engine.landing import LandingDesk
 from maestro.engine.messages import (
@@ -67,7 +67,8 @@ class Engine:
         self._lately: list[AttemptTrace] = []  # ended since the last look at the checkout
         self._tasks: set[asyncio.Task[None]] = set()
         self._level_of = {task: n for n, level in enumerate(plan.stages) for task in level}
-        self._preparing = 0
+        self._preparing: set[asyncio.Task[None]] = set()  # pre-execution phases under way
+        self._said_low = False  # that the disk is
         self._stopped: str | None = None  # why nothing new starts
         self._halted: str | None = None  # why what runs is stopped
         self._interrupted = False
@@ -103,11 +104,14 @@ class Engine:
         await closing
         await self._checkout.look()
         await self._drain()
-        await self._desk.drop_branches(self._settling.landed)
-        return await finish(context, interrupted=self._interrupted, stopped=self._stopped)
+        missing = await asyncio.to_thread(missing_from_branch, context, context.recorder.run)
+        if not missing:  # else the tasks' own branches may be all that keeps their work
+            await self._desk.drop_branches(self._settling.landed)
+        return await finish(context, interrupted=self._interrupted, stopped=self._stopped, missing=missing)
 
     async def _loop(self) -> None:
         while True:
+            await self._drain()  # an interrupt that came meanwhile is heard before anything is started
             if self._stopped is None:
                 await self._fill()
             if not self._attempts and not self._desk.waiting and not self._preparing:
@@ -121,27 +125,44 @@ class Engine:
             await self._context.recorder.record(Warned(at=self._now(), message=left))
 
     async def _drain(self) -> None:
-        """What came in while nothing was awaited any more."""
+        """What came in while the loop was not listening."""
         while not self._inbox.empty():
             await self._handle(self._inbox.get_nowait())
 
     async def _fill(self) -> None:
         """Start as many as capacity allows."""
         while (task := self._dispatch.next_start()) is not None:
-            if (low := self._dispatch.low_disk()) is not None:
-                if not self._attempts:
-                    await self._stop_dispatch(low)
+            if not await self._disk_has_room():
                 return
             if not self._phases.is_ready(task):
-                self._preparing += 1
                 self._phases.begin(task)
-                self._spawn(self._prepare(task), f"prepare the group of {task}")
+                preparation = self._spawn(self._phases.prepare(task), f"prepare the group of {task}")
+                self._preparing.add(preparation)
+                preparation.add_done_callback(self._prepared)
                 continue
             level = self._level_of.get(task)
             if self._desk.level is not None and level is not None and level > self._desk.level:
                 await self._desk.open(level)
                 self._watch_background()
             self._start(task)
+
+    async def _disk_has_room(self) -> bool:
+        """Whether a workspace may be made; where nothing under way will free any space, the run stops (W-6)."""
+        if self._dispatch.low_disk() is None:
+            return True
+        await self._desk.workspaces_gone()
+        if (low := self._dispatch.low_disk()) is None:
+            return True
+        if not self._attempts and not self._desk.waiting and not self._preparing:
+            await self._stop_dispatch(low)
+        elif not self._said_low:
+            self._said_low = True
+            await self._settling.warn(f"{low}: no workspace is made until some space is free")
+        return False
+
+    def _prepared(self, preparation: asyncio.Task[None]) -> None:
+        self._preparing.discard(preparation)
+        self.tell(Nudge())
 
     def _start(self, task: str) -> None:
         self._dispatcher.start(task)
@@ -170,13 +191,6 @@ class Engine:
             return
         self.tell(AttemptOver(await attempt.run()))
 
-    async def _prepare(self, task: str) -> None:
-        try:
-            await self._phases.prepare(task)
-        finally:
-            self._preparing -= 1
-            self.tell(Nudge())
-
     async def _delivered(self, verdict: LandingVerdict) -> None:
         self.tell(Delivered(verdict))
 
@@ -186,7 +200,7 @@ class Engine:
                 await self._attempt_over(ended)
             case ClaimRefused(task=task, reason=reason):
                 self._forget(task)
-                await self._settling.blocked(task, f"the tracker does not give it out: {reason}", None)
+                await self._settling.refused(task, f"the tracker does not give it out: {reason}")
             case Delivered(verdict=verdict):
                 await self._landing_over(verdict)
             case Interrupted():
@@ -286,6 +300,8 @@ class Engine:
             asyncio.get_running_loop().call_later(grace, self.tell, second)
         elif self._halted is None:
             self._halted = message.reason
+            for preparation in self._preparing:
+                preparation.cancel()
             for attempt in self._attempts.values():
                 attempt.stop(message.reason)
             await self._desk.stop(message.reason)

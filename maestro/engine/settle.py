@@ -109,6 +109,11 @@ class Settling:
         await self.cannot_start(task, reason, saved_ref)
         await self._over(task, reason, saved_ref)
 
+    async def refused(self, task: str, reason: str) -> None:
+        """The tracker does not give it out. It is not told to open it again: somebody else may have it."""
+        await self.cannot_start(task, reason)
+        await self._block_dependants(task)
+
     async def cannot_start(self, task: str, reason: str, saved_ref: str | None = None) -> None:
         """Something it needs did not land. The tracker is not told: its own state of the task is still true."""
         await self._context.recorder.record(
@@ -128,6 +133,9 @@ class Settling:
         # open again, not blocked: once a person has looked, the next run shall take it up without being told
         self._closing.write(task, Progress.OPEN, self.note(reason, saved_ref=saved_ref))
         await self._phases.task_moved(task)
+        await self._block_dependants(task)
+
+    async def _block_dependants(self, task: str) -> None:
         for blocked in self._dispatcher.failed(task):
             await self.cannot_start(blocked.task, blocked.reason)
 

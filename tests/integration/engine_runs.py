@@ -38,7 +38,7 @@ class Seen:
     """An Observer that keeps everything, and calls back."""
 
     events: list[Event] = field(default_factory=list)
-    react: Callable[[Event], None] = lambda event: None
+    react: Callable[[Event], object] = bool
 
     def notify(self, event: Event) -> None:
         self.events.append(event)
