@@ -107,9 +107,10 @@ def _checked(given: Given) -> Any:
     try:
         checked = Settings.model_validate({given.key: given.value})
     except ValidationError as error:
-        name = "" if given.where == given.written else f" {given.written}"
+        name = given.written if given.where == given.written else f"{given.where}: {given.written}"
         raise BadInput(
-            f"{given.where}:{name} must be {_expected(error)}, not {given.value!r:.80}", hint="see `maestro doctor`"
+            f"{name} must be {_expected(error)}, not {given.value!r:.80}",
+            hint="`maestro init` writes a file with every key explained",
         ) from error
     value = getattr(checked, KEYS[given.key])
     if isinstance(value, Path) and value != Path("-"):

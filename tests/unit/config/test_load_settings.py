@@ -156,9 +156,9 @@ def test_a_wrong_value_is_refused_with_file_line_and_what_was_expected(
 
 
 def test_a_wrong_variable_and_a_wrong_flag_are_named(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="MAESTRO_ATTEMPTS: must be a whole number, not 'x'"):
+    with pytest.raises(BadInput, match="MAESTRO_ATTEMPTS must be a whole number, not 'x'"):
         load(tmp_path, {"MAESTRO_ATTEMPTS": "x"})
-    with pytest.raises(BadInput, match="--attempts: must be at least 1, not 0"):
+    with pytest.raises(BadInput, match="--attempts must be at least 1, not 0"):
         load(tmp_path, attempts=0)
 
 
