@@ -10,7 +10,7 @@ import click
 
 from maestro.cli.app import App
 from maestro.cli.columns import columns
-from maestro.cli.options import output_options
+from maestro.cli.options import complete_folder, output_options
 from maestro.cli.standing import finished, is_alive
 from maestro.store.layout import Layout
 
@@ -25,7 +25,9 @@ MEGABYTE = 1 << 20
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("--force", is_flag=True, help="Remove unlanded ones too; their work is saved first.")
 @click.option("--run-id", metavar="ID", help="Only those of this run.")
-@click.option("--workspace-root", metavar="DIR", help="The folder that holds the workspaces.")
+@click.option(
+    "--workspace-root", metavar="DIR", help="The folder that holds the workspaces.", shell_complete=complete_folder
+)
 @output_options
 @click.pass_obj
 def command(app: App, dry_run: bool, force: bool, run_id: str | None, workspace_root: str | None) -> int:

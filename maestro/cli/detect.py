@@ -8,11 +8,11 @@ import click
 
 from maestro.cli.app import App
 from maestro.cli.columns import columns
-from maestro.cli.options import TRACKERS, output_options
+from maestro.cli.options import TRACKERS, complete_file, output_options
 
 
 @click.command()
-@click.option("--tasks-file", metavar="FILE", help="The backlog; - is standard input.")
+@click.option("--tasks-file", metavar="FILE", help="The backlog; - is standard input.", shell_complete=complete_file)
 @click.option("--tracker", type=click.Choice(TRACKERS), help="Where the backlog is kept (default: auto).")
 @output_options
 @click.pass_obj

@@ -11,7 +11,7 @@ from maestro import __version__
 from maestro.cli.app import App
 from maestro.cli.boundary import guarded
 from maestro.cli.lazy import LazyGroup
-from maestro.cli.options import output_options
+from maestro.cli.options import complete_file, complete_folder, output_options
 
 COMMANDS = {
     "plan": "Show what would run when, and at the same time as what; changes nothing.",
@@ -38,8 +38,20 @@ COMMANDS = {
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="maestro", message="%(prog)s %(version)s")
-@click.option("-C", "directory", metavar="DIR", default=".", help="Work as if started in DIR.")
-@click.option("--config", metavar="FILE", help="Use FILE instead of .flow/maestro/config.toml.")
+@click.option(
+    "-C",
+    "directory",
+    metavar="DIR",
+    default=".",
+    help="Work as if started in DIR.",
+    shell_complete=complete_folder,
+)
+@click.option(
+    "--config",
+    metavar="FILE",
+    help="Use FILE instead of .flow/maestro/config.toml.",
+    shell_complete=complete_file,
+)
 @output_options
 @click.pass_obj
 def maestro(app: App, directory: str, config: str | None) -> None:

@@ -16,11 +16,33 @@ TRACKERS = ("auto", "beads", "taskmaster", "markdown", "epic", "taskfile", "todo
 SCHEDULES = ("auto", "stages", "levels", "dataflow")
 WORKSPACES = ("worktree", "clone", "copy", "none")
 
+
+def complete_file(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:  # noqa: ARG001
+    """Let the shell complete names of files."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
+def complete_folder(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:  # noqa: ARG001
+    """Let the shell complete names of folders."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="dir")]
+
+
 _AT_LEAST_ONE = click.IntRange(min=1)
 _SECONDS = click.FloatRange(min=0, min_open=True)
 
 PLAN_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("--tasks-file", {"metavar": "FILE", "help": "The backlog as JSON, JSONL, YAML or markdown; - is standard input."}),
+    (
+        "--tasks-file",
+        {
+            "metavar": "FILE",
+            "help": "The backlog as JSON, JSONL, YAML or markdown; - is standard input.",
+            "shell_complete": complete_file,
+        },
+    ),
     ("--tracker", {"type": click.Choice(TRACKERS), "help": "Where the backlog is kept (default: auto)."}),
     ("--group-id", {"multiple": True, "metavar": "X", "help": "Only this group; may be given several times."}),
     ("--schedule", {"type": click.Choice(SCHEDULES), "help": "When a task may start (default: auto)."}),
@@ -41,7 +63,10 @@ RUN_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--integration-base-branch", {"metavar": "B", "help": "The branch to start from (default: main)."}),
     ("--land-on-base", {"is_flag": True, "help": "At the end, move that branch to the result."}),
     ("--workspace", {"type": click.Choice(WORKSPACES), "help": "Where an attempt works (default: worktree)."}),
-    ("--workspace-root", {"metavar": "DIR", "help": "The folder that holds the workspaces."}),
+    (
+        "--workspace-root",
+        {"metavar": "DIR", "help": "The folder that holds the workspaces.", "shell_complete": complete_folder},
+    ),
     ("--write-back", {"is_flag": True, "help": "Keep progress in the task file itself."}),
 )
 """The flags of C-1a, each with a key and a variable of the same name."""

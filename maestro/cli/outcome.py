@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from maestro.cli.app import App
@@ -21,10 +20,12 @@ def say_outcome(app: App, result: dict[str, Any]) -> None:
         app.output.json(result)
         return
     tasks: dict[str, dict[str, Any]] = result["tasks"]
-    counts = Counter(task["status"] for task in tasks.values())
-    app.output.text(
-        f"{counts['landed']} of {len(tasks)} tasks landed on {result['integration_branch'] or 'no branch'}."
-    )
+    before = sum(was_done_before(task) for task in tasks.values())
+    landed = sum(task["status"] == "landed" for task in tasks.values()) - before
+    if before < len(tasks) or not tasks:
+        where = result["integration_branch"] or "no branch"
+        too = f"; {before} {'was' if before == 1 else 'were'} done before" if before else ""
+        app.output.text(f"{landed} of {len(tasks) - before} tasks landed on {where}{too}.")
     for word in _NOT_LANDED:
         unlanded = [(name, task) for name, task in tasks.items() if task["status"] == word]
         app.output.text(*(_line(word, name, task) for name, task in unlanded[:MOST]))
@@ -37,8 +38,13 @@ def say_outcome(app: App, result: dict[str, Any]) -> None:
     if result["reason"]:
         early = "" if result["status"] == "completed" else "The run ended early: "
         app.output.text(sentence(early + one_line(result["reason"])))
-    if counts["landed"] and result["integration_branch"]:
+    if (landed or before == len(tasks)) and result["integration_branch"]:
         app.output.note(f"Look at it with: git log --oneline --graph {result['integration_branch']}")
+
+
+def was_done_before(task: dict[str, Any]) -> bool:
+    """Landed by an earlier run or closed by hand: its work need not be on the branch of this run."""
+    return bool(task["status"] == "landed") and not task["attempts"]
 
 
 def _line(word: str, name: str, task: dict[str, Any]) -> str:

@@ -84,11 +84,11 @@ def _heading(view: RunView) -> Text:
 
 
 def _bar(view: RunView, width: int) -> Text:
-    """How much has landed, and how much never will."""
+    """How much has landed, and how much never will; told apart without colours too."""
     total = max(1, len(view.tasks))
     landed = width * view.counts[TaskState.LANDED] // total
     lost = width * sum(view.counts[state] for state in FINAL - {TaskState.LANDED}) // total
-    return Text.assemble(("━" * landed, "green"), ("━" * lost, "red"), ("─" * (width - landed - lost), "dim"))
+    return Text.assemble(("━" * landed, "green"), ("╍" * lost, "red"), ("─" * (width - landed - lost), "dim"))
 
 
 def _fitting(tasks: Sequence[TaskView], room: int) -> list[TaskView]:

@@ -25,8 +25,19 @@ def test_bash_reads_the_script(cli: Any) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_commands_are_completed() -> None:
-    env = {**os.environ, "_MAESTRO_COMPLETE": "bash_complete", "COMP_WORDS": "maestro st", "COMP_CWORD": "1"}
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ("maestro st", "plain,status\n"),
+        ("maestro run --tracker task", "plain,taskmaster\nplain,taskfile\n"),
+        ("maestro run --tasks-file ba", "file,ba\n"),
+        ("maestro clean --workspace-root wo", "dir,wo\n"),
+        ("maestro -C wo", "dir,wo\n"),
+    ],
+)
+def test_words_are_completed(words: str, answer: str) -> None:
+    cursor = str(len(words.split()) - 1)
+    env = {**os.environ, "_MAESTRO_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": cursor}
     code = "from maestro.cli.main import main; main()"
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
-    assert done.stdout == "plain,status\n"
+    assert done.stdout == answer

@@ -43,5 +43,17 @@ def test_a_large_run_that_stopped_does_not_flood_the_screen(capsys: pytest.Captu
 
 
 def test_a_run_with_nothing_to_do_did_not_end_early(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = said(capsys, result(reason="everything was done before this run", tasks={"a": task("landed")}))
-    assert lines[-1] == "Everything was done before this run."
+    done = {"a": {**task("landed"), "attempts": 0}}
+    assert said(capsys, result(reason="everything was done before this run", tasks=done)) == [
+        "Everything was done before this run."
+    ]
+
+
+def test_what_was_done_before_is_not_said_to_be_on_the_branch(capsys: pytest.CaptureFixture[str]) -> None:
+    done = {**task("landed"), "attempts": 0}
+    tasks = {"a": done, "b": task("landed"), "c": task("failed", "red")}
+    assert said(capsys, result(tasks=tasks))[0] == "1 of 2 tasks landed on integration/r1; 1 was done before."
+    say_outcome(App(Output()), result(tasks={"a": done, "c": task("failed", "red")}))
+    captured = capsys.readouterr()
+    assert captured.out.startswith("0 of 1 tasks landed on integration/r1; 1 was done before.\n")
+    assert captured.err == "", "there is nothing to look at on the branch"
