@@ -37,6 +37,9 @@ class Recorder:
             else:
                 run = apply(run, event)
         self._run = run
-        await self._journal.record(*events)
-        for event in events:
-            self._observers.notify(event)
+
+        def tell() -> None:
+            for event in events:
+                self._observers.notify(event)
+
+        await self._journal.record(*events, durable=tell)

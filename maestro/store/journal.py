@@ -21,7 +21,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,9 @@ class Journal:
         self.torn_bytes = 0
         self._queue: list[tuple[bytes, asyncio.Future[None]]] = []
         self._flusher: asyncio.Task[None] | None = None
+        self._failure: StateError | None = None
+        # a thread of its own: agents' workspaces being made keep those of the event loop busy for seconds
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists() and path.stat().st_size:
@@ -145,10 +149,16 @@ class Journal:
         except OSError as error:
             raise StateError(f"the journal {path} cannot be written: {error.strerror}") from error
 
-    async def record(self, *events: Event) -> None:
-        """Append events; returns when they are on disk. StateError when the disk refuses, and then none is kept."""
+    async def record(self, *events: Event, durable: Callable[[], None] | None = None) -> None:
+        """Append events; returns when they are on disk. StateError when the disk refuses: then none of them is kept,
+        and none after them, since a journal with a gap could not be folded.
+
+        `durable` is called once they are on disk, in the order of the journal, even where the caller was cancelled.
+        """
         payload = b"".join(_line(event) for event in events)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if durable is not None:
+            future.add_done_callback(lambda done: None if done.exception() else durable())
         self._queue.append((payload, future))
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._flush(), name="journal")
@@ -157,21 +167,20 @@ class Journal:
     async def _flush(self) -> None:
         while self._queue:
             batch, self._queue = self._queue, []
-            try:
-                await asyncio.to_thread(self._write, b"".join(payload for payload, _ in batch))
-            except OSError as error:
-                for _, future in batch:
-                    if not future.cancelled():
-                        future.set_exception(
-                            StateError(
-                                f"the journal {self.path} cannot be written: {error.strerror}",
-                                hint="free some space; nothing is started that is not written down first",
-                            )
-                        )
-            else:
-                for _, future in batch:
-                    if not future.cancelled():
-                        future.set_result(None)
+            if self._failure is None:
+                whole = b"".join(payload for payload, _ in batch)
+                try:
+                    await asyncio.get_running_loop().run_in_executor(self._thread, self._write, whole)
+                except OSError as error:
+                    self._failure = StateError(
+                        f"the journal {self.path} cannot be written: {error.strerror}",
+                        hint="free some space; nothing is started that is not written down first",
+                    )
+            for _, future in batch:
+                if self._failure is None:
+                    future.set_result(None)
+                else:
+                    future.set_exception(self._failure)
 
     def _write(self, payload: bytes) -> None:
         """Write at the known end and sync; a half-written batch is cut off again, so that no reader meets it."""
@@ -189,4 +198,5 @@ class Journal:
         """Wait for what is under way, then close."""
         if self._flusher is not None:
             await self._flusher
+        self._thread.shutdown()
         os.close(self._fd)

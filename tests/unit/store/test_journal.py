@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 import subprocess
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -134,10 +137,66 @@ def test_a_full_disk_refuses_the_record_and_keeps_what_was_there(tmp_path: Path)
             with pytest.raises(StateError, match="cannot be written"):
                 await journal.record(event("y" * 100_000))
             filler.unlink()
-            await journal.record(event("after"))
             await journal.close()
 
         asyncio.run(go())
+        write(path, "after")
         assert messages(path) == ["before", "after"]
     finally:
         subprocess.run(["umount", str(mount)], check=True)
+
+
+def test_records_do_not_wait_for_the_threads_of_the_event_loop(tmp_path: Path) -> None:
+    async def go() -> None:
+        journal, free = Journal(tmp_path / "journal.jsonl"), threading.Event()
+        busy = [asyncio.create_task(asyncio.to_thread(free.wait, 10)) for _ in range(64)]
+        try:
+            await asyncio.wait_for(journal.record(event("a")), 5)
+        finally:
+            free.set()
+            await asyncio.gather(*busy)
+            await journal.close()
+
+    asyncio.run(go())
+
+
+def test_what_became_durable_is_told_in_order_even_where_nobody_waits_any_more(tmp_path: Path) -> None:
+    told: list[int] = []
+
+    async def go() -> None:
+        journal = Journal(tmp_path / "journal.jsonl")
+        tasks = [
+            asyncio.create_task(journal.record(event(str(number)), durable=lambda number=number: told.append(number)))
+            for number in range(9)
+        ]
+        await asyncio.sleep(0)
+        for task in tasks[::2]:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await journal.close()
+
+    asyncio.run(go())
+    assert told == list(range(9))
+    assert messages(tmp_path / "journal.jsonl") == [str(number) for number in range(9)]
+
+
+def test_nothing_is_recorded_after_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    async def go() -> None:
+        journal = Journal(tmp_path / "journal.jsonl")
+        await journal.record(event("before"))
+        with monkeypatch.context() as full:
+            full.setattr(os, "fdatasync", refuse)
+            with pytest.raises(StateError, match="No space left"):
+                await journal.record(event("lost"), durable=lambda: told.append("lost"))
+        with pytest.raises(StateError, match="No space left"):
+            await journal.record(event("after"), durable=lambda: told.append("after"))
+        await journal.close()
+
+    def refuse(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    asyncio.run(go())
+    assert told == []
+    assert messages(tmp_path / "journal.jsonl") == ["before"]
