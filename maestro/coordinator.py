@@ -42,6 +42,7 @@ from maestro.vcs.git import Git, open_repository, require_version
 from maestro.wiring.backlog import Backlog, plan_backlog
 from maestro.wiring.build import Built, Prepared, build, check_run_id, new_run_id, prepare, prepare_state
 from maestro.wiring.choices import agent_env_names, refresh_argv
+from maestro.wiring.takeover import take_over
 
 __all__ = ["GroupMetadata", "GroupPhase", "ParallelCoordinator", "RunResult", "TaskMetadata", "TaskStatus"]
 
@@ -100,6 +101,8 @@ class ParallelCoordinator:
         run_id = run_id or new_run_id(self._clock)
         check_run_id(layout, run_id)
         backlog = plan_backlog(git, settings, standard_input=standard_input)
+        if take_over(git, layout, backlog.tracker):
+            backlog = plan_backlog(git, settings, standard_input=standard_input)
         if (done := self._refuse_or_done(run_id, backlog)) is not None:
             return done
         prepared = prepare(git, settings, backlog, run_id, self._environ)

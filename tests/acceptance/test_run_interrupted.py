@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -229,3 +230,44 @@ def test_an_orphaned_agent_is_still_stoppable_by_its_marker(repo: Repository, st
         os.kill(pid, signal.SIGKILL)
     cleaned = maestro("clean", "--force", "--json", cwd=repo.path)
     assert cleaned.code == 0, cleaned.err
+
+
+def died_after(repo: Repository, run_id: str, event: str) -> None:
+    """Put the state back to where the coordinator died right after it wrote the first such event."""
+    state = repo.path / ".flow" / "maestro"
+    journal = state / "runs" / run_id / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    place = next(number for number, line in enumerate(lines) if json.loads(line).get("type") == event)
+    journal.write_bytes(b"".join(lines[: place + 1]))
+    (state / "runs" / run_id / "summary.json").unlink()
+    for file in (state / "progress").glob("*.json*"):
+        file.unlink()
+
+
+@pytest.mark.parametrize("event", ["landing", "landed"])
+def test_what_a_dead_run_had_landed_is_not_done_again(repo: Repository, run: Run, event: str) -> None:
+    assert run([{"id": "a"}], "--run-id", "first").code == 0
+    died_after(repo, "first", event)
+    said = run([{"id": "a"}], agent="exit 1")
+    assert said.code == 0, said.err
+    assert said.json["tasks"]["a"]["status"] == "landed"
+    assert said.json["tasks"]["a"]["attempts"] == 0
+    assert said.json["integration_branch"] == "integration/first"
+
+
+def test_what_a_dead_run_was_about_to_land_is_done_again(repo: Repository, run: Run) -> None:
+    assert run([{"id": "a"}], "--run-id", "first").code == 0
+    died_after(repo, "first", "landing")
+    repo.git("update-ref", "refs/heads/integration/first", "main")
+    said = run([{"id": "a"}])
+    assert said.json["tasks"]["a"]["attempts"] == 1
+    assert said.code == 0
+
+
+def test_a_task_opened_again_by_the_user_is_done_again(repo: Repository, run: Run) -> None:
+    assert run([{"id": "a"}], "--run-id", "first").code == 0
+    died_after(repo, "first", "landed")
+    assert run([{"id": "a"}]).json["tasks"]["a"]["attempts"] == 0
+    for file in (repo.path / ".flow" / "maestro" / "progress").glob("taskfile*.json"):
+        file.unlink()
+    assert run([{"id": "a"}]).json["tasks"]["a"]["attempts"] == 1
