@@ -10,6 +10,7 @@ from pathlib import Path
 
 from maestro.errors import MaestroError, WorkspaceError
 from maestro.model.record import Record
+from maestro.store.filelocks import locked
 from maestro.vcs.git import Git
 from maestro.vcs.parse import parse_refs, parse_worktrees
 from maestro.workspaces.base import GATE_BENCH
@@ -18,7 +19,7 @@ from maestro.workspaces.marker import Marker, decode_path, read_marker
 from maestro.workspaces.registry import KINDS
 from maestro.workspaces.removal import REMOVING, remove_tree
 from maestro.workspaces.saving import saved_refs
-from maestro.workspaces.site import survey
+from maestro.workspaces.site import LOCK, survey
 
 
 class WorkspaceState(StrEnum):
@@ -100,6 +101,8 @@ def prune_branches(git: Git, run_id: str, *, dry_run: bool = False) -> tuple[str
     The refs that were deleted, or with `dry_run` would be.
     """
     branches = branches_of(git, run_id)
+    if not dry_run:
+        _forget_removed(git, run_id)
     out = {entry.branch for entry in parse_worktrees(git.run("worktree", "list", "--porcelain", "-z").stdout)}
     free = {ref: oid for ref, oid in branches.items() if ref not in out}
     keepers = [*_users_branches(git), *saved_refs(git, run_id)]
@@ -107,6 +110,17 @@ def prune_branches(git: Git, run_id: str, *, dry_run: bool = False) -> tuple[str
     if gone and not dry_run:
         git.run("update-ref", "--stdin", "-z", stdin="".join(f"delete {ref}\0{free[ref]}\0" for ref in gone).encode())
     return tuple(gone)
+
+
+def _forget_removed(git: Git, run_id: str) -> None:
+    """Worktrees of the run that a crash left listed while their files were being removed. Where the whole folder of
+    the run is missing, its disk may only not be there today: then nothing is forgotten."""
+    with locked(git.common_dir() / LOCK):
+        for entry in parse_worktrees(git.run("worktree", "list", "--porcelain", "-z").stdout):
+            path = Path(entry.path)
+            is_of_run = (entry.branch or "").startswith(f"refs/heads/maestro/{run_id}/")
+            if is_of_run and not path.parent.exists() and path.parent.parent.is_dir():
+                git.run("worktree", "remove", "--force", entry.path)
 
 
 def _homes(root: Path) -> Iterator[Path]:

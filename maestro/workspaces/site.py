@@ -12,6 +12,9 @@ from maestro.vcs.parse import parse_config
 from maestro.workspaces.roots import check_root, folder_name
 from maestro.workspaces.setup import SetupSpec
 
+LOCK = Path("maestro") / "worktrees.lock"
+"""In the git directory that all worktrees share."""
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -54,11 +57,12 @@ class Site:
     setup: SetupSpec
     client_servers: Mapping[str, object] = field(default_factory=dict)
     credentials: str | None = None
+    parked: int = 0  # at most so many used workspaces are kept to be handed out again
 
     @property
     def lock(self) -> Path:
         """Held by whoever changes the list of worktrees (E-8)."""
-        return self.common_dir / "maestro" / "worktrees.lock"
+        return self.common_dir / LOCK
 
 
 def survey(
@@ -68,6 +72,7 @@ def survey(
     setup: SetupSpec | None = None,
     client_servers: Mapping[str, object] | None = None,
     credentials: str | None = None,
+    parked: int = 0,
 ) -> Site:
     """Read the facts; `git` is at the top of the user's checkout. BadInput where the root cannot be used."""
     environ = git.environ
@@ -92,6 +97,7 @@ def survey(
         setup=setup or SetupSpec(),
         client_servers=client_servers or {},
         credentials=credentials,
+        parked=parked,
     )
 
 

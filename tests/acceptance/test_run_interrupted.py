@@ -271,3 +271,23 @@ def test_a_task_opened_again_by_the_user_is_done_again(repo: Repository, run: Ru
     for file in (repo.path / ".flow" / "maestro" / "progress").glob("taskfile*.json"):
         file.unlink()
     assert run([{"id": "a"}]).json["tasks"]["a"]["attempts"] == 1
+
+
+def test_clean_forgets_a_worktree_that_was_half_removed(repo: Repository, start: Start, tmp_path: Path) -> None:
+    here, go = tmp_path / "here", tmp_path / "go"
+    started = start([{"id": "a"}], "--run-id", "first", agent=waits(here, go))
+    started.until(here)
+    started.process.kill()
+    started.process.communicate()
+    go.touch()
+    place = Path(repo.git("worktree", "list").splitlines()[1].split()[0])
+    exit_file = repo.path / ".flow/maestro/runs/first/attempts/a/1/exit"
+    deadline = time.monotonic() + 20
+    while not exit_file.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    place.parent.rename(place.parent.with_name(".removing-task-a-0"))  # as removal begins
+    cleaned = maestro("clean", "--json", cwd=repo.path)
+    assert cleaned.code == 0, cleaned.err
+    assert repo.git("for-each-ref", "refs/heads/maestro") == ""
+    assert not list(place.parents[1].glob(".removing*"))
