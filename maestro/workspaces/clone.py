@@ -11,11 +11,12 @@ import os
 import shutil
 from pathlib import Path
 
+from maestro.errors import GitError
 from maestro.vcs.git import Git
 from maestro.vcs.parse import parse_refs
 from maestro.workspaces.base import Workspace, WorkspaceSpec
 from maestro.workspaces.evidence import Place
-from maestro.workspaces.lifecycle import Lifecycle
+from maestro.workspaces.lifecycle import Lifecycle, repository_lock
 from maestro.workspaces.removal import set_aside
 from maestro.workspaces.roots import on_one_disk
 from maestro.workspaces.site import Site
@@ -98,7 +99,16 @@ class CloneWorkspaces(Lifecycle):
     def _bring_home(self, workspace: Workspace, place: Place, tip: str) -> None:
         ref = f"refs/heads/{workspace.branch}"
         place.git.run("update-ref", ref, tip)
-        self.site.git.run(*FETCH, str(place.git_dir), f"+{ref}:{ref}")
+        self._fetch(str(place.git_dir), f"+{ref}:{ref}")
+
+    def _fetch(self, *args: str) -> None:
+        """Fetch into the user's repository. Git checks what it got against the HEAD of every worktree, and one that is
+        just being added points at nothing for a moment: then once more, while none can be."""
+        try:
+            self.site.git.run(*FETCH, *args)
+        except GitError:
+            with repository_lock(self.site):
+                self.site.git.run(*FETCH, *args)
 
     def _tips(self, place: Place) -> list[str]:
         """Branches and stashes of the clone go with it: all are fetched, under names that exist only meanwhile."""
@@ -109,7 +119,7 @@ class CloneWorkspaces(Lifecycle):
             refspecs.append(f"+HEAD:{incoming}/HEAD")
         if place.git.commit_of("refs/stash") is not None:
             refspecs.append(f"+refs/stash:{incoming}/stash")
-        git.run(*FETCH, str(place.git_dir), *refspecs)
+        self._fetch(str(place.git_dir), *refspecs)
         refs = parse_refs(git.run("for-each-ref", "--format=%(objectname) %(refname)", f"{incoming}/").stdout)
         git.run("update-ref", "--stdin", "-z", stdin="".join(f"delete {ref}\0\0" for ref in refs).encode())
         return [*([head] if head else []), *(tip for tip in refs.values() if tip != head)]
