@@ -115,10 +115,14 @@ class Engine:
             if self._stopped is None:
                 await self._fill()
             if not self._attempts and not self._desk.waiting and not self._preparing:
-                wait = None if self._stopped is not None else self._holds.next_end(self._now())
-                if wait is None or not self._dispatcher.ready(1):
+                if self._stopped is not None or not self._dispatcher.ready(1):
                     break
-                self._nudge_in(wait)
+                if (wait := self._holds.next_end(self._now())) is not None:
+                    self._nudge_in(wait)
+                elif self._dispatch.next_start() is None:
+                    break
+                else:
+                    continue  # a hold ended just now
             await self._handle(await self._inbox.get())
         if self._stopped is None and self._dispatcher.waiting():
             left = f"{self._dispatcher.waiting()} task(s) were neither started nor blocked: this is a bug in maestro"
@@ -140,11 +144,14 @@ class Engine:
                 self._preparing.add(preparation)
                 preparation.add_done_callback(self._prepared)
                 continue
-            level = self._level_of.get(task)
-            if self._desk.level is not None and level is not None and level > self._desk.level:
-                await self._desk.open(level)
-                self._watch_background()
+            await self._open_level_of(task)
             self._start(task)
+
+    async def _open_level_of(self, task: str) -> None:
+        """Each level has a branch, also one of which nothing can run (M-2)."""
+        while self._desk.level is not None and self._desk.level < self._level_of.get(task, 0):
+            await self._desk.open(self._desk.level + 1)
+            self._watch_background()
 
     async def _disk_has_room(self) -> bool:
         """Whether a workspace may be made; where nothing under way will free any space, the run stops (W-6)."""

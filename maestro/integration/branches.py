@@ -24,15 +24,21 @@ class Refused(Record):
     reason: str
 
 
-def create_branch(git: Git, branch: str, base: str) -> None:
-    """Make a branch at a commit; BadInput when it cannot be, since a branch of another run is never taken over."""
+def check_branch(git: Git, branch: str) -> None:
+    """BadInput for a branch that cannot be made: a branch of another run is never taken over."""
     ref = f"refs/heads/{branch}"
     if not git.succeeds("check-ref-format", ref):
         raise BadInput(f"{branch!r} is not a name git accepts for a branch", hint="choose another --run-id")
-    if git.set_ref(ref, base, None):
-        return
     if git.commit_of(ref) is not None:
         raise BadInput(f"the branch {branch} exists already", hint="choose another --run-id, or delete the branch")
+
+
+def create_branch(git: Git, branch: str, base: str) -> None:
+    """Make a branch at a commit; BadInput when it cannot be."""
+    ref = f"refs/heads/{branch}"
+    check_branch(git, branch)
+    if git.set_ref(ref, base, None):
+        return
     for parent in Path(branch).parents:
         if str(parent) != "." and git.commit_of(f"refs/heads/{parent}") is not None:
             raise BadInput(

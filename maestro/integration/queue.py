@@ -342,7 +342,9 @@ class LandingQueue:
         """It has landed, whatever happens to the record of it."""
         task = ticket.submission.task
         try:
-            await self._record(Landed(at=self._clock.now(), task=task, commit=commit, branch=self._branch))
+            await self._record(
+                Landed(at=self._clock.now(), task=task, commit=commit, branch=self._branch, remark=remark)
+            )
         except Exception as error:
             log.warning("the landing of %s could not be recorded: %s", task, error)
             remark = f"it landed, but that could not be recorded: {error}"

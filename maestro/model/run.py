@@ -184,7 +184,7 @@ def _task_event(run: Run, event: TaskRequeued | Landed | TaskFailed | TaskBlocke
         case TaskRequeued():
             return _with_task(run, moved(task, TaskState.PENDING, reason=event.reason))
         case Landed():
-            landed = moved(task, TaskState.LANDED, commit=event.commit, ended_at=event.at, reason="")
+            landed = moved(task, TaskState.LANDED, commit=event.commit, ended_at=event.at, reason=event.remark)
             tip = event.commit or run.tip
             return _with_task(run, landed).model_copy(update={"tip": tip, "branch": event.branch})
         case TaskFailed():

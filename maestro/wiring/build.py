@@ -14,14 +14,13 @@ from maestro.agents.report import read_report
 from maestro.clock import Clock
 from maestro.config.settings import Settings
 from maestro.engine.context import Chosen, Options, RunContext
-from maestro.engine.landing import integration_branch
+from maestro.engine.landing import integration_branches
 from maestro.engine.recorder import Recorder
 from maestro.errors import BadInput, StateError
 from maestro.executors.local import LocalExecutor
-from maestro.integration.branches import check_land_on_base
+from maestro.integration.branches import check_branch, check_land_on_base
 from maestro.model.events import RunStarted
 from maestro.model.ids import is_plain, safe_names
-from maestro.model.plan import ScheduleKind
 from maestro.model.task import Task
 from maestro.planning.choose_agent import DEFAULT_TABLE, choose_subagent
 from maestro.proc.family import start_time
@@ -81,6 +80,8 @@ def prepare(git: Git, settings: Settings, backlog: Backlog, run_id: str, environ
     gate = make_gate(git, settings)
     if settings.land_on_base and (refused := check_land_on_base(git, backlog.base_branch)) is not None:
         raise BadInput(f"--land-on-base cannot work: {refused.reason}")
+    for branch in integration_branches(run_id, backlog.plan):
+        check_branch(git, branch)
     root = (settings.workspace_root or default_root(git.directory, environ)) / run_id
     workspaces = _workspaces(settings.workspace, git, settings, root)
     is_worktree = settings.workspace == "worktree"
@@ -163,7 +164,6 @@ def build(
 
 def _run_started(context: RunContext, backlog: Backlog) -> RunStarted:
     plan = context.plan
-    first_level = 0 if plan.schedule is ScheduleKind.LEVELS else None
     return RunStarted(
         at=context.clock.now(),
         run_id=context.run_id,
@@ -171,7 +171,7 @@ def _run_started(context: RunContext, backlog: Backlog) -> RunStarted:
         repository=str(context.git.directory),
         base=backlog.base,
         base_branch=backlog.base_branch,
-        integration_branch=integration_branch(context.run_id, first_level),
+        integration_branch=integration_branches(context.run_id, plan)[0],
         tracker=backlog.tracker.identity,
         schedule=plan.schedule,
         max_parallel=context.options.max_parallel,
