@@ -72,6 +72,7 @@ class Engine:
         self._stopped: str | None = None  # why nothing new starts
         self._halted: str | None = None  # why what runs is stopped
         self._interrupted = False
+        self._looking = False  # at the checkout, after an attempt
 
     def tell(self, message: Message) -> None:
         """Put a message to the loop; from the event loop's own thread."""
@@ -112,9 +113,9 @@ class Engine:
     async def _loop(self) -> None:
         while True:
             await self._drain()  # an interrupt that came meanwhile is heard before anything is started
-            if self._stopped is None:
+            if self._stopped is None and not self._looking:
                 await self._fill()
-            if not self._attempts and not self._desk.waiting and not self._preparing:
+            if not self._attempts and not self._desk.waiting and not self._preparing and not self._looking:
                 if self._stopped is not None or not self._dispatcher.ready(1):
                     break
                 if (wait := self._holds.next_end(self._now())) is not None:
@@ -198,6 +199,14 @@ class Engine:
             return
         self.tell(AttemptOver(await attempt.run()))
 
+    async def _look(self) -> None:
+        """Look at the checkout while landing goes on; nothing starts before it is known to be as it was."""
+        try:
+            await self._checkout.look()
+        finally:
+            self._looking = False
+            self.tell(Nudge())
+
     async def _delivered(self, verdict: LandingVerdict) -> None:
         self.tell(Delivered(verdict))
 
@@ -248,7 +257,8 @@ class Engine:
             case _ as never:
                 assert_never(never)
         if self._checkout.is_due():
-            self._spawn(self._checkout.look(), "look at the checkout")
+            self._looking = True
+            self._spawn(self._look(), "look at the checkout")
 
     def _submission(self, ended: Ended, outcome: Succeeded, commit: str) -> Submission:
         return Submission(
