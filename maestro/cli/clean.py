@@ -102,7 +102,7 @@ def _forget_dead_claims(layout: Layout) -> None:
 def _failed(one: Cleaned, *, force: bool) -> bool:
     from maestro.workspaces.janitor import WorkspaceState
 
-    wanted = {WorkspaceState.LANDED} | ({WorkspaceState.UNLANDED} if force else set())
+    wanted = {WorkspaceState.LANDED, WorkspaceState.PARKED} | ({WorkspaceState.UNLANDED} if force else set())
     return one.state in wanted and not one.removed
 
 
@@ -130,4 +130,10 @@ def _tell(app: App, found: list[Found], cleaned: tuple[Cleaned, ...], branches: 
     app.output.text(*columns(rows))
     freed = sum(done.size_bytes for done in cleaned if done.removed) // MEGABYTE
     count = sum(done.removed for done in cleaned)
-    app.output.text(f"{count} workspaces ({freed} MB) and {len(branches)} branches {removed}.")
+    app.output.text(
+        f"{_counted(count, 'workspace', 's')} ({freed} MB) and {_counted(len(branches), 'branch', 'es')} {removed}."
+    )
+
+
+def _counted(number: int, what: str, plural: str) -> str:
+    return f"{number} {what}{'' if number == 1 else plural}"

@@ -87,6 +87,7 @@ def _verdict(app: App, plan: Plan) -> int:
     problems = plan.problems
     if not problems or plan.is_all_done:
         return 0
-    more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
+    others = len(problems) - 1
+    more = f" (and {others} more problem{'s' if others > 1 else ''})" if others else ""
     app.output.complain(problems[0].message + more)
     return BadInput.exit_code

@@ -75,9 +75,9 @@ def _of_run(event: Event) -> str | None:
         case e.GroupMoved():
             return f"group {event.group}: {event.phase}, {event.status}"
         case e.GateStarted():
-            return f"testing {', '.join(event.tasks)}: {event.command}"
+            return f"testing {_tried(event.tasks)}: {event.command}"
         case e.GateEnded():
-            return f"tested {', '.join(event.tasks)}: {gate_words(event.result)}"
+            return f"tested {_tried(event.tasks)}: {gate_words(event.result)}"
         case e.CheckoutChanged():
             who = f", by task {event.task}" if event.task else ""
             return f"your checkout changed{who}: {'; '.join(event.changes)}"
@@ -87,6 +87,10 @@ def _of_run(event: Event) -> str | None:
             return f"run ended: {event.status}" + (f": {event.reason}" if event.reason else "")
         case _:
             return None
+
+
+def _tried(tasks: tuple[str, ...]) -> str:
+    return ", ".join(tasks) or "the branch as it stands"
 
 
 def gate_words(result: GateResult) -> str:

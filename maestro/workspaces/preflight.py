@@ -42,7 +42,8 @@ _IN_THE_WAY = ("refs/heads/maestro", "refs/heads/integration")
 def _remarks(git: Git, status: Status, settings: Mapping[str, str]) -> Iterator[str]:
     if status.entries:
         count = len(status.entries)
-        yield f"the checkout has {count} uncommitted change{'s' if count > 1 else ''}: they are not in the agents' work"
+        changes = "1 uncommitted change: it is" if count == 1 else f"{count} uncommitted changes: they are"
+        yield f"the checkout has {changes} not in the agents' work"
     if status.branch is None:
         yield "HEAD is detached"
     common_dir = git.common_dir()

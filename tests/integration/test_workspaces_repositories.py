@@ -202,7 +202,7 @@ def test_preflight_says_what_surprises(repo: Repository) -> None:
     repo.git("checkout", "-q", "--detach")
     repo.write({"new": "n"})
     remarks = preflight(open_repository(repo.path))
-    assert remarks == ("the checkout has 1 uncommitted change: they are not in the agents' work", "HEAD is detached")
+    assert remarks == ("the checkout has 1 uncommitted change: it is not in the agents' work", "HEAD is detached")
 
 
 def test_a_branch_in_use_elsewhere_is_said(repo: Repository, tmp_path: Path) -> None:

@@ -53,6 +53,11 @@ def test_nothing_there(cli: Any, root: Path) -> None:
     assert not root.exists()
 
 
+def test_one_of_each_is_counted_as_one(cli: Any, make: Make) -> None:
+    make("r1", "gone")
+    assert cli("clean").out.splitlines()[-1] == "1 workspace (0 MB) and 1 branch removed."
+
+
 def test_landed_goes_and_unlanded_stays(cli: Any, make: Make, repo: Repository) -> None:
     kept, gone, merged = make("r1", "kept", "work"), make("r1", "gone"), make("r1", "merged", "work")
     repo.git("merge", "-q", "maestro/r1/merged")

@@ -6,9 +6,9 @@ import io
 
 import pytest
 
-from maestro.model.events import CheckoutChanged, DispatchStopped, TrackerWritten, Warned
+from maestro.model.events import CheckoutChanged, DispatchStopped, GateStarted, TrackerWritten, Warned
 from maestro.model.gate import GatePassed, GateResult, GateSkipped, GateUnjudged, NotJudged, TestTotals
-from maestro.telemetry.plain import PlainObserver, gate_words
+from maestro.telemetry.plain import PlainObserver, gate_words, line_of
 from maestro.testing.story import STORY, at
 
 EXPECTED = """\
@@ -74,3 +74,9 @@ def test_events_that_are_rare_but_matter() -> None:
 )
 def test_words_of_gates(result: GateResult, words: str) -> None:
     assert gate_words(result) == words
+
+
+def test_the_branch_itself_is_tested_too() -> None:
+    assert line_of(GateStarted(at=at(1), commit="f" * 40, tasks=(), command="make test")) == (
+        "testing the branch as it stands: make test"
+    )
