@@ -31,7 +31,7 @@ from maestro.planning.estimate import kind_of
 from maestro.planning.markers import detect_groups
 from maestro.proc.capture import capture
 from maestro.store.atomic import write_atomically
-from maestro.store.claims import claim, live_claims
+from maestro.store.claims import claim, live_runs
 from maestro.store.journal import Journal
 from maestro.store.layout import Layout
 from maestro.telemetry.landings import LandingsObserver
@@ -100,6 +100,7 @@ class ParallelCoordinator:
         layout = Layout(git.directory)
         run_id = run_id or new_run_id(self._clock)
         check_run_id(layout, run_id)
+        under_way = live_runs(layout.locks)
         backlog = plan_backlog(git, settings, standard_input=standard_input)
         if take_over(git, layout, backlog.tracker):
             backlog = plan_backlog(git, settings, standard_input=standard_input)
@@ -116,9 +117,12 @@ class ParallelCoordinator:
             groups=backlog.plan.groups,
         )
         try:
-            return self._run_claimed(git, settings, backlog, prepared, run_id, observers)
+            if under_way <= live_runs(layout.locks):
+                return self._run_claimed(git, settings, backlog, prepared, run_id, observers)
         finally:
             held.release()
+        # a run has ended since the backlog was read: what it landed must not be dispatched again
+        return self.run(settings, run_id=run_id, observers=observers, standard_input=standard_input)
 
     def _refuse_or_done(self, run_id: str, backlog: Backlog) -> RunResult | None:
         """BadInput for an impossible plan; a result at once where everything was done before."""
@@ -162,7 +166,10 @@ class ParallelCoordinator:
         finally:
             fan_out.close()
         result = result_object(run, backlog.done_before)
-        write_atomically(layout.summary(run_id), (json.dumps(result, indent=2) + "\n").encode())
+        try:
+            write_atomically(layout.summary(run_id), (json.dumps(result, indent=2) + "\n").encode())
+        except StateError as error:  # the run is over, and its result is true all the same
+            result["warnings"].append(error.message)
         return RunResult(result, EXIT_CODES[run.status])
 
     def execute_parallel_group(
@@ -228,8 +235,7 @@ class ParallelCoordinator:
                 return None
             if now >= next_question:
                 next_question = now + _ALIVE_SECONDS
-                alive = group.run_id in {held["run_id"] for held in live_claims(locks)}
-                if not alive and not self.group(group_id).is_final:
+                if group.run_id not in live_runs(locks) and not self.group(group_id).is_final:
                     raise StateError(f"the run {group.run_id} that worked on group {group_id} has died")
             time.sleep(_LOOK_SECONDS)
         return group

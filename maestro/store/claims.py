@@ -81,6 +81,11 @@ def _refuse_shared(
         raise Busy(f"task {shared[0]}{more} is held by {who}", hint=hint)
 
 
+def live_runs(locks: Path) -> frozenset[str]:
+    """Runs whose coordinator is alive."""
+    return frozenset(str(held["run_id"]) for held in live_claims(locks))
+
+
 def live_claims(locks: Path) -> list[dict[str, Any]]:
     """Claims of runs whose coordinator is alive, as the kernel says; files of dead runs are left for the janitor."""
     found = []
