@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 TICK_SECONDS = 1.0
 SHORTEST_SECONDS = 0.1
 
-NARROW = 60
-"""Columns of a screen below which reasons and titles are left out, so that names and states can be read."""
+GAP = 2
+"""Blanks between columns."""
+
+SHORTEST_WORDS = 12
+"""Columns below which reasons and titles are left out, so that names and states can be read."""
 
 STYLES = {
     TaskState.PENDING: "dim",
@@ -101,16 +104,16 @@ def _fitting(tasks: Sequence[TaskView], room: int) -> list[TaskView]:
 
 def _table(tasks: Sequence[TaskView], width: int) -> Table:
     """The last column gets what the others leave; where that is nothing to speak of, there is none."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
     rows = [_row(task) for task in tasks]
-    table.add_column(
-        "task", header_style="dim", no_wrap=True, overflow="ellipsis", max_width=max(8, min(32, width // 3))
-    )
-    for number, name in enumerate(("state", "try", "time"), start=1):
-        widest = max([len(name), *(row[number].cell_len for row in rows)])
-        table.add_column(name, header_style="dim", no_wrap=True, min_width=widest)
-    if width >= NARROW:
-        table.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)
+    names = ("task", "state", "try", "time")
+    widths = [max([len(name), *(row[at].cell_len for row in rows)]) for at, name in enumerate(names)]
+    widths[0] = min(widths[0], max(8, min(32, width // 3)))
+    for name, wide in zip(names, widths, strict=True):
+        table.add_column(name, header_style="dim", no_wrap=True, overflow="ellipsis", width=wide)
+    left = width - sum(widths) - GAP * len(widths)
+    if left >= SHORTEST_WORDS:
+        table.add_column("", no_wrap=True, overflow="ellipsis", max_width=left)
     for row in rows:
         table.add_row(*row[: len(table.columns)])
     return table

@@ -72,6 +72,22 @@ def test_a_narrow_screen_shows_names_and_states_and_no_line_wraps() -> None:
     assert len(lines) <= 9
 
 
+@pytest.mark.parametrize("width", [40, 50, 60, 70, 100, 200])
+def test_every_task_has_its_state_attempt_and_time_on_any_screen(width: int) -> None:
+    names = ("esc\x1b[31m", "日本語タスク" * 10, "L" * 200, "d")
+    run = begin(started(tasks=names, groups={}, dependencies={}, titles=dict.fromkeys(names, "x" * 90), levels=()))
+    for second, name in enumerate(names, start=1):
+        run = apply(run, starting(name, 1, second))
+    lines = drawn(view_of(run, at(9)), width=width).splitlines()
+    assert [" ".join(line[line.index("running") :].split()[:3]) for line in lines[3:]] == [
+        "running 1/2 8s",
+        "running 1/2 7s",
+        "running 1/2 6s",
+        "running 1/2 5s",
+    ]
+    assert all(("xxx" in line) is (width >= 50) for line in lines[3:])
+
+
 def test_what_agents_say_is_no_markup_and_moves_no_cursor() -> None:
     run = begin(started(tasks=("[red]a",), groups={}, dependencies={}, titles={"[red]a": "\x1b[2J[bold]x"}, levels=()))
     text = drawn(view_of(run, at(1)))
