@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from maestro.agents.base import Agent
 from maestro.agents.report import read_report
 from maestro.clock import Clock
 from maestro.config.settings import Settings
-from maestro.engine.context import Chosen, Options, RunContext
+from maestro.engine.context import Brief, Chosen, Options, RunContext
 from maestro.engine.landing import integration_branches
 from maestro.engine.recorder import Recorder
 from maestro.errors import BadInput, StateError
@@ -70,6 +70,7 @@ class Prepared:
     root: Path
     workspaces: Workspaces
     gate_workspaces: Workspaces
+    compose: Callable[[Brief], str]
     remarks: tuple[str, ...]
 
 
@@ -78,6 +79,7 @@ def prepare(git: Git, settings: Settings, backlog: Backlog, run_id: str, environ
     remarks = preflight(git)
     agent = open_agent(settings, environ)
     gate = make_gate(git, settings)
+    compose = composer(backlog.plan.tasks.values(), Layout(git.directory).root / "prompts")
     if settings.land_on_base and (refused := check_land_on_base(git, backlog.base_branch)) is not None:
         raise BadInput(f"--land-on-base cannot work: {refused.reason}")
     for branch in integration_branches(run_id, backlog.plan):
@@ -92,6 +94,7 @@ def prepare(git: Git, settings: Settings, backlog: Backlog, run_id: str, environ
         root=root,
         workspaces=workspaces,
         gate_workspaces=gate_workspaces,
+        compose=compose,
         remarks=remarks,
     )
 
@@ -155,7 +158,7 @@ def build(
         environ=environ,
         env_allow=settings.env_allow,
         choose=choose,
-        compose=composer(layout.root / "prompts"),
+        compose=prepared.compose,
         read_report=read_report,
         metrics=metrics.values,
     )

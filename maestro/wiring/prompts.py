@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from maestro.agents.prompts.compose import PreviousAttempt, PromptParts, compose
-from maestro.agents.prompts.templates import load_template
+from maestro.agents.prompts.templates import Template, load_template
 from maestro.engine.context import Brief, Failure
+from maestro.errors import BadInput
+from maestro.model.task import Task
 
 
-def composer(overrides: Path) -> Callable[[Brief], str]:
-    """A function from brief to prompt; `overrides` is the folder of the user's own templates, if it exists."""
+def composer(tasks: Iterable[Task], overrides: Path) -> Callable[[Brief], str]:
+    """A function from brief to prompt for these tasks; `overrides` is the folder of the user's own templates.
+
+    BadInput names a task whose role has no template, before anything is started.
+    """
+    templates: dict[str | None, Template] = {}
+    for task in tasks:
+        if task.role not in templates:
+            try:
+                templates[task.role] = load_template(task.role, overrides)
+            except BadInput as error:
+                raise BadInput(f"task {task.id}: {error.message}", hint=error.hint) from error
 
     def composed(brief: Brief) -> str:
         task = brief.task
@@ -29,7 +41,7 @@ def composer(overrides: Path) -> Callable[[Brief], str]:
             context={name: _text(value) for name, value in task.context.items()},
             failures=tuple(map(_previous, brief.failures)),
         )
-        return compose(parts, load_template(task.role, overrides))
+        return compose(parts, templates[task.role])
 
     return composed
 

@@ -116,6 +116,13 @@ def test_no_test_command_is_refused_at_the_start(repo: Repository, tmp_path: Pat
     assert "--no-tests" in said.json["error"]["hint"]
 
 
+def test_a_role_without_a_template_is_refused_before_anything_starts(repo: Repository, run: Run) -> None:
+    check_refused(run([{"id": "a"}, {"id": "b", "role": "juggler"}]), "b", "juggler")
+    (repo.path / ".flow/maestro/prompts").mkdir(parents=True)
+    (repo.path / ".flow/maestro/prompts/juggler.md").write_text("Juggle:\n{{task}}\n{{finish}}")
+    assert run([{"id": "a"}, {"id": "b", "role": "juggler"}]).code == 0
+
+
 def test_an_unknown_base_branch(run: Run) -> None:
     check_refused(run([{"id": "a"}], "--integration-base-branch", "nope"), "nope")
 
