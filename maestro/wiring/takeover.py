@@ -1,8 +1,8 @@
-"""Tells the tracker what a run that died had landed but not yet told: landed work is never dispatched again (E-6).
+"""Tells the tracker what an earlier run landed without telling it: landed work is never dispatched again (E-6).
 
-A run moves the branch first, then writes that down, then tells the tracker; it may die in between. Its journal says
-before the move what is to land (`landing`), so the branch itself can be asked. Each dead run is looked at once: a
-task that the user opens again afterwards stays open.
+A run moves the branch first, then writes that down, then tells the tracker; it may die in between, or the tracker
+may refuse. Its journal says before the move what is to land (`landing`), so the branch itself can be asked. Each
+such run is looked at once: a task that the user opens again afterwards stays open.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from maestro.trackers.base import Note, Tracker
 from maestro.vcs.git import Git
 
 TAKEN_OVER = "taken-over.json"
-"""In the folder of a dead run: the tasks that the tracker was told about afterwards."""
+"""In the folder of such a run: the tasks that the tracker was told about afterwards."""
 
 
 def take_over(git: Git, layout: Layout, tracker: Tracker) -> tuple[str, ...]:
-    """Close what dead runs over this backlog had landed; the tasks. TrackerError where the tracker refuses a write."""
+    """Close what runs over this backlog landed untold; the tasks. TrackerError where the tracker refuses a write."""
     told: list[str] = []
-    for run_id in _dead_runs(layout, tracker.identity):
+    for run_id in _runs_to_look_at(layout, tracker.identity):
         try:
             found = _landed_untold(git, read_journal(layout.journal(run_id)).events)
         except StateError:
@@ -60,19 +60,27 @@ def _tell(layout: Layout, tracker: Tracker, run_id: str, landing: Landed) -> Non
         landed.append(layout.landed, record)
 
 
-def _dead_runs(layout: Layout, backlog: str) -> Iterator[str]:
-    """Runs over the backlog that have no coordinator and came to no end, oldest first."""
+def _runs_to_look_at(layout: Layout, backlog: str) -> Iterator[str]:
+    """Runs over the backlog that died, or ended with a tracker that refused to be told; by name."""
     try:
         names = sorted(entry.name for entry in os.scandir(layout.runs) if entry.is_dir())
     except FileNotFoundError:
         return
     for run_id in names:
-        ended = layout.summary(run_id).exists() or (layout.run(run_id) / TAKEN_OVER).exists()
-        if not ended and _backlog_of(layout.journal(run_id)) == backlog:
+        done = (layout.run(run_id) / TAKEN_OVER).exists() or _told_all(layout.summary(run_id))
+        if not done and _backlog_of(layout.journal(run_id)) == backlog:
             # a run claims before it writes its journal, and writes its summary before it lets go
             alive = is_held(layout.locks / "live" / f"{run_id}.json")
-            if not alive and not layout.summary(run_id).exists():
+            if not alive and not _told_all(layout.summary(run_id)):
                 yield run_id
+
+
+def _told_all(summary: Path) -> bool:
+    """Whether the run ended and the tracker took all it was told; only the few that did not are parsed further."""
+    try:
+        return b'"tracker_error"' not in summary.read_bytes()
+    except OSError:
+        return False
 
 
 def _backlog_of(journal: Path) -> str | None:

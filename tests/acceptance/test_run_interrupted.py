@@ -255,6 +255,26 @@ def test_what_a_dead_run_had_landed_is_not_done_again(repo: Repository, run: Run
     assert said.json["integration_branch"] == "integration/first"
 
 
+def test_what_landed_while_the_tracker_refused_is_not_done_again(
+    repo: Repository, run: Run, start: Start, tmp_path: Path
+) -> None:
+    here, go = tmp_path / "here", tmp_path / "go"
+    progress = repo.path / ".flow" / "maestro" / "progress"
+    started = start([{"id": "a"}], agent=waits(here, go) + WRITES_ONE_FILE)
+    started.until(here)
+    (kept,) = progress.glob("taskfile*.json")
+    kept.unlink()
+    kept.mkdir()  # nothing can be written in its place
+    go.touch()
+    said = started.end()
+    assert said.statuses() == {"a": "landed"}
+    assert "tracker_error" in said.json["tasks"]["a"], said.json
+    kept.rmdir()
+    again = run([{"id": "a"}], agent="exit 1")
+    assert again.code == 0, again.err
+    assert again.json["tasks"]["a"]["attempts"] == 0
+
+
 def test_what_a_dead_run_was_about_to_land_is_done_again(repo: Repository, run: Run) -> None:
     assert run([{"id": "a"}], "--run-id", "first").code == 0
     died_after(repo, "first", "landing")
