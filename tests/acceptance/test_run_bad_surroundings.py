@@ -325,8 +325,10 @@ def test_a_full_state_disk_stops_the_run_and_saves_the_work(
     subprocess.run(["mount", "--bind", small_disk, state], check=True)
     try:
         here, go = tmp_path / "here", tmp_path / "go"
+        # more than what may be left of the journal's last block
+        report = 'printf \'{"status": "done", "summary": "%08000d"}\' 1 > "$MAESTRO_REPORT_FILE"; '
         agent = (
-            f'{WRITES_ONE_FILE}; touch "{here}-$MAESTRO_TASK_ID"; until [ -e "{go}" ]; do sleep 0.02; done; '
+            f'{WRITES_ONE_FILE}; {report} touch "{here}-$MAESTRO_TASK_ID"; until [ -e "{go}" ]; do sleep 0.02; done; '
             'if [ "$MAESTRO_TASK_ID" = b ]; then sleep 60; fi'
         )
         started = start(

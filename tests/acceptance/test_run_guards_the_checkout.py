@@ -49,7 +49,7 @@ def test_what_runs_beside_a_leak_finishes_and_lands(repo: Repository, run: Run, 
         f'if [ "$MAESTRO_TASK_ID" = leaky ]; then echo x > "{repo.path}/leak.txt"; touch "{leaked}"; '
         f'else until [ -e "{leaked}" ]; do sleep 0.05; done; sleep 0.5; fi; {WRITES_ONE_FILE}'
     )
-    tasks = [{"id": "leaky"}, {"id": "beside"}, {"id": "later"}]
+    tasks = [{"id": "leaky"}, {"id": "beside"}, {"id": "later", "dependencies": ["beside"]}]
     said = run(tasks, "--max-parallel", "2", agent=agent)
     assert said.code == 3, said.err
     assert said.statuses() == {"leaky": "landed", "beside": "landed", "later": "pending"}
