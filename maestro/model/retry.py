@@ -96,7 +96,7 @@ def decide(outcome: Outcome, counts: Counts, now: datetime) -> Decision:
         case AgentBlocked():
             return AskPerson(reason=f"the agent is blocked: {outcome.reason}")
         case LimitHit():
-            pause = min(HOLD_BASE_SECONDS * 2 ** min(counts.holds, 10), HOLD_MAX_SECONDS)
+            pause = min(HOLD_BASE_SECONDS * 2 ** min(max(counts.holds - 1, 0), 10), HOLD_MAX_SECONDS)
             until = outcome.reset_at or now + timedelta(seconds=pause)
             return Hold(until=max(until, now), reason=outcome.reason)
         case Failed() if outcome.failure in HOPELESS:

@@ -59,7 +59,7 @@ def test_a_named_reset_time_is_kept_and_never_lies_in_the_past() -> None:
     assert decide(past, FIRST_OF_TWO, NOW) == Hold(until=NOW, reason="x")
 
 
-@pytest.mark.parametrize(("holds", "seconds"), [(0, 60), (1, 120), (3, 480), (6, 3600), (500, 3600)])
+@pytest.mark.parametrize(("holds", "seconds"), [(0, 60), (1, 60), (2, 120), (4, 480), (7, 3600), (500, 3600)])
 def test_without_a_reset_time_the_pause_grows_to_an_hour(holds: int, seconds: int) -> None:
     decision = decide(LimitHit(reason="x"), Counts(attempts=0, allowed=2, holds=holds), NOW)
     assert decision == Hold(until=NOW + timedelta(seconds=seconds), reason="x")
