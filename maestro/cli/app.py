@@ -22,17 +22,19 @@ class App:
         self.output = output
         self.environ = dict(os.environ if environ is None else environ)
         self.config_file: Path | None = None
-        self._directory = Path.cwd()
+        self._directory: Path | None = None
         self._repository: Path | None = None
 
     @property
     def directory(self) -> Path:
-        """Where the command works: the current directory, or that of -C."""
+        """Where the command works: the current directory, or that of -C; BadInput where that is gone."""
+        if self._directory is None:
+            self._directory = _current_directory()
         return self._directory
 
     @directory.setter
     def directory(self, value: Path) -> None:
-        self._directory = (Path.cwd() / value.expanduser()).absolute()
+        self._directory = _absolute(value)
 
     def repository(self) -> Path:
         """Top of the repository that holds the directory; BadInput outside of one."""
@@ -40,7 +42,7 @@ class App:
             from maestro.vcs.git import open_repository
 
             self._check_directory()
-            self._repository = open_repository(self._directory, self.environ).directory
+            self._repository = open_repository(self.directory, self.environ).directory
         return self._repository
 
     def repository_if_any(self) -> Path | None:
@@ -72,9 +74,21 @@ class App:
 
         config_file = None
         if self.config_file is not None:
-            config_file = Path.cwd() / self.config_file.expanduser()
-        return load_settings(repository, config_file, self.environ, flags or {}, self._directory)
+            config_file = _absolute(self.config_file)
+        return load_settings(repository, config_file, self.environ, flags or {}, self.directory)
 
     def _check_directory(self) -> None:
-        if not self._directory.is_dir():
-            raise BadInput(f"{self._directory} is not a directory", hint="give -C a directory that exists")
+        if not self.directory.is_dir():
+            raise BadInput(f"{self.directory} is not a directory", hint="give -C a directory that exists")
+
+
+def _absolute(path: Path) -> Path:
+    path = path.expanduser()
+    return path if path.is_absolute() else _current_directory() / path
+
+
+def _current_directory() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise BadInput("the current directory does not exist any more", hint="cd to one that does") from error

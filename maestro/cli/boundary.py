@@ -89,7 +89,7 @@ def _bug(app: App, error: Exception) -> tuple[str, str]:
     try:
         log = _crash_log(app)
         log.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="backslashreplace")
-    except OSError:
+    except (OSError, MaestroError):
         return f"maestro met a bug of its own ({what})", "please report it with the command line you used"
     return f"maestro met a bug of its own ({what}); the traceback is in {log}", "please report it with that file"
 

@@ -227,5 +227,7 @@ def open_repository(directory: Path, env: Mapping[str, str] | None = None) -> Gi
                 f"{directory} belongs to another user, so git refuses to use it",
                 hint=f"git config --global --add safe.directory {directory}",
             )
+        if "must be run in a work tree" in said:
+            raise BadInput(f"{directory} holds no files of its repository", hint="run maestro in a checkout of it")
         raise BadInput(f"{directory} is not inside a git repository", hint="run maestro in a checkout, or use -C DIR")
     return git.at(Path(os.fsdecode(done.stdout.rstrip(b"\n"))))

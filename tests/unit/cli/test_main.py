@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from maestro.cli.main import COMMANDS, maestro
 from maestro.cli.options import RUN_OPTIONS, SCHEDULES, TRACKERS, WORKSPACES
 from maestro.config.load import KEYS
 from maestro.config.settings import Settings
+from maestro.testing.repository import Repository
 
 
 def test_help_names_every_command(cli: Any) -> None:
@@ -74,6 +76,26 @@ def test_a_directory_that_is_none(cli: Any) -> None:
     said = cli("-C", "nowhere", "status")
     assert said.code == 2
     assert said.err.endswith("nowhere is not a directory.\nHint: Give -C a directory that exists.\n")
+
+
+def test_a_current_directory_that_is_gone(
+    cli: Any, repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    said = cli("status", "--json")
+    assert said.code == 2
+    assert said.json()["error"]["message"] == "The current directory does not exist any more."
+    assert cli("--help").code == 0
+    assert cli("-C", str(repo.path), "status").out == "No run yet.\n"
+
+
+def test_a_place_of_a_repository_without_files(cli: Any, repo: Repository) -> None:
+    said = cli("-C", str(repo.path / ".git"), "plan", "--json")
+    assert said.code == 2
+    assert said.json()["error"]["message"].endswith(".git holds no files of its repository.")
 
 
 def test_a_configuration_file_that_is_none(cli: Any) -> None:
