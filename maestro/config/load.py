@@ -107,16 +107,23 @@ def _checked(given: Given) -> Any:
     try:
         checked = Settings.model_validate({given.key: given.value})
     except ValidationError as error:
-        name = given.written if given.where == given.written else f"{given.where}: {given.written}"
+        is_flag = given.written.startswith("--")
         raise BadInput(
-            f"{name} must be {_expected(error)}, not {given.value!r:.80}",
-            hint="`maestro init` writes a file with every key explained",
+            f"{_subject(given)} must be {_expected(error)}, not {given.value!r:.80}",
+            hint=f"see {given.written} in the --help"
+            if is_flag
+            else "`maestro init` writes a file with every key explained",
         ) from error
     value = getattr(checked, KEYS[given.key])
     if isinstance(value, Path) and value != Path("-"):
         value = value.expanduser()
         return value if given.base is None else given.base / value
     return value
+
+
+def _subject(given: Given) -> str:
+    """The key or flag, with its place where that says more."""
+    return given.written if given.where == given.written else f"{given.where}: {given.written}"
 
 
 def _expected(error: ValidationError) -> str:
@@ -162,7 +169,7 @@ def _drop_weaker(chosen: dict[str, tuple[int, Given, Any]]) -> None:
             del chosen[one]
         elif (one == "test_command" and right[2]) or (one == "agent_command" and right[2] != "command"):
             raise BadInput(
-                f"{left[1].where} and {right[1].where}: {left[1].written} and {right[1].written} exclude each other",
+                f"{_subject(left[1])} and {_subject(right[1])} exclude each other",
                 hint="give one of them",
             )
 

@@ -71,14 +71,14 @@ def _refuse_shared(
     other: dict[str, Any], run_id: str, backlog: str, tasks: Collection[str], groups: Collection[str]
 ) -> None:
     who = f"run {other['run_id']} (process {other['pid']}, since {other['since']})"
-    hint = "wait for it with `maestro wait`, or run other tasks"
+    hint = f"wait for it with `maestro wait --run-id {other['run_id']}`, or run other tasks"
     if other["run_id"] == run_id:
         raise Busy(f"{who} is already under way", hint="choose another --run-id")
     if shared := sorted(set(groups) & set(other["groups"])):
         raise Busy(f"group {shared[0]} is held by {who}", hint=hint)
     if other["backlog"] == backlog and (shared := sorted(set(tasks) & set(other["tasks"]))):
-        more = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
-        raise Busy(f"task {shared[0]}{more} is held by {who}", hint=hint)
+        what = f"task {shared[0]} is" if len(shared) == 1 else f"task {shared[0]} and {len(shared) - 1} more are"
+        raise Busy(f"{what} held by {who}", hint=hint)
 
 
 def live_runs(locks: Path) -> frozenset[str]:

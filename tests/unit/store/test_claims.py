@@ -31,6 +31,9 @@ def test_a_task_held_by_another_run_is_refused_with_who_and_since_when(tmp_path:
     first = hold(tmp_path, "one", ["a", "b"], [])
     with pytest.raises(Busy, match=rf"task b is held by run one \(process {os.getpid()}, since 2026"):
         hold(tmp_path, "two", ["b", "c"], [])
+    with pytest.raises(Busy, match="task a and 1 more are held by run one") as refused:
+        hold(tmp_path, "two", ["b", "a"], [])
+    assert "`maestro wait --run-id one`" in refused.value.hint
     first.release()
     hold(tmp_path, "two", ["b", "c"], []).release()
 
