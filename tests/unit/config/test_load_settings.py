@@ -242,9 +242,9 @@ def test_a_flag_puts_out_the_weaker_opposite(tmp_path: Path) -> None:
 
 
 def test_two_that_exclude_each_other_in_one_source_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="^--test-command and --no-tests exclude each other$"):
+    with pytest.raises(BadInput, match=r"^--test-command and --no-tests exclude each other$"):
         load(tmp_path, test_command="make", no_tests=True)
-    with pytest.raises(BadInput, match="^MAESTRO_AGENT_COMMAND and MAESTRO_AGENT exclude each other$"):
+    with pytest.raises(BadInput, match=r"^MAESTRO_AGENT_COMMAND and MAESTRO_AGENT exclude each other$"):
         load(tmp_path, {"MAESTRO_AGENT": "claude", "MAESTRO_AGENT_COMMAND": "x"})
 
 
