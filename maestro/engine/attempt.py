@@ -253,7 +253,12 @@ class AttemptRun:
         event = AttemptNoted(at=self._context.clock.now(), task=self.task, attempt_id=self.attempt_id, note=note[:500])
         recording = asyncio.ensure_future(self._context.recorder.record(event))
         self._notes.add(recording)
-        recording.add_done_callback(self._notes.discard)
+        recording.add_done_callback(self._noted)
+
+    def _noted(self, recording: asyncio.Task[None]) -> None:
+        """A note that could not be written stays, for the end of the attempt to raise its error."""
+        if not recording.cancelled() and recording.exception() is None:
+            self._notes.discard(recording)
 
     async def _end_processes(self, running: Running, ended: Exited | RanOut | StopAsked) -> None:
         """No process of the attempt is left after this."""

@@ -90,7 +90,12 @@ class GateBench:
             branch=f"maestro/{run_id}/{GATE_BENCH}",
         )
         self._workspace = await asyncio.to_thread(self._context.gate_workspaces.create, spec)
-        if (failed := await self._set_up(self._workspace)) is not None:
+        try:
+            failed = await self._set_up(self._workspace)
+        except (MaestroError, OSError):
+            await self.close()  # or the next commit would be judged without what the set-up brings
+            raise
+        if failed is not None:
             await self.close()
             return failed
         return self._workspace

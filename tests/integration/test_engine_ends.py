@@ -11,9 +11,12 @@ import pytest
 from maestro.agents.base import Verdict
 from maestro.agents.command import CommandAgent, CommandOptions
 from maestro.engine.messages import Interrupted
+from maestro.errors import WorkspaceError
+from maestro.executors.base import Executor, Running
 from maestro.model.events import Event, GroupMoved, Landed, RunStarted
 from maestro.model.task import Progress, Task
 from maestro.proc.family import identify
+from maestro.proc.request import MARKER, ProcessRequest
 from maestro.testing.repository import Repository
 from tests.integration.engine_runs import WRITES, EngineRun, states
 
@@ -154,3 +157,25 @@ def test_a_bug_met_by_one_task_does_not_end_the_others(
     assert "internal error: ValueError: cannot make sense of 0" in ended.tasks["a"].reason
     assert repo.files(ended.tasks["a"].saved_ref or "") == ["README.md", "out-a.txt"]
     assert "Traceback" in caplog.text
+
+
+class Hiccup:
+    """An executor that cannot start the first set-up of the gate's workspace."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._due = True
+
+    async def start(self, request: ProcessRequest) -> Running:
+        if self._due and "/gate/setup" in request.env[MARKER]:
+            self._due = False
+            raise WorkspaceError("no process can be started at the moment")
+        return await self._executor.start(request)
+
+
+def test_a_gate_whose_setup_could_not_start_is_set_up_anew(repo: Repository, tmp_path: Path) -> None:
+    run = EngineRun(
+        repo, [Task(id="a")], tmp_path / "ws", setup=["touch ../ready"], test_command="[ -e ../ready ]", attempts=1
+    )
+    run.replace(executor=Hiccup(run.context.executor))
+    assert states(run.go()) == {"a": "landed"}
