@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from maestro.engine.context import Chosen, Options, RunContext
@@ -37,7 +38,7 @@ class Dispatch:
         now = self._context.clock.now()
         agents = Counter(chosen.agent.name for chosen in self.running.values())
         groups = Counter(self._phases.group_of(task) for task in self.running)
-        for task in self._dispatcher.ready(self._window()):
+        for task in self._ready():
             chosen, group = self.chosen(task), self._phases.group_of(task)
             if self._holds.is_held(chosen.agent.account, now):
                 continue
@@ -45,11 +46,12 @@ class Dispatch:
                 return task
         return None
 
-    def _window(self) -> int | None:
-        """How many ready tasks to look at: one is enough unless something may stand in its way."""
-        options = self._context.options
-        free_way = not (options.agent_limits or options.group_parallel or self._context.plan.groups)
-        return 1 if free_way and self._holds.next_end(self._context.clock.now()) is None else None
+    def _ready(self) -> Iterator[str]:
+        """Ready tasks in order; asked for in growing portions, since mostly the first one may start."""
+        seen, limit = 0, 1
+        while len(tasks := self._dispatcher.ready(limit)) > seen:
+            yield from tasks[seen:]
+            seen, limit = len(tasks), limit * 8
 
     def low_disk(self) -> str | None:
         """A sentence when there is less free disk than the floor; no workspace is made then."""
