@@ -120,6 +120,7 @@ class LandingDesk:
                 await self.not_landed(task)
         if self._bench is not None:
             await self._bench.close()
+        await self.workspaces_gone()
 
     async def _close_queue(self) -> None:
         if self._queue is not None and self._running is not None:
@@ -127,9 +128,12 @@ class LandingDesk:
             await self._running
 
     async def workspaces_gone(self) -> None:
-        """Until the workspaces of what has landed so far are removed."""
+        """Until the workspaces of what has landed so far are removed; none is kept to be used again any more."""
         if self._removals:
             await asyncio.gather(*self._removals)
+        for workspaces in {self._context.workspaces, self._context.gate_workspaces}:
+            with suppress(MaestroError, OSError):  # what waited is empty; `maestro clean` knows the folders
+                await asyncio.to_thread(workspaces.close)
 
     async def close(self) -> None:
         """Finish what is queued, then clean up: workspaces and the bench."""

@@ -37,6 +37,9 @@ from maestro.workspaces.registry import open_workspaces
 from maestro.workspaces.roots import default_root
 from maestro.workspaces.setup import SetupSpec
 
+PARKED_WORKSPACES = 8
+"""So many used workspaces wait, emptied, to be handed out again: about what is under way at once on most machines."""
+
 
 def new_run_id(clock: Clock) -> str:
     """Date, time and four random hex digits: sorts by start, and two started in one second differ."""
@@ -113,6 +116,7 @@ def _workspaces(kind: str, git: Git, settings: Settings, root: Path) -> Workspac
         setup=SetupSpec(copy=settings.copy_files, symlink=settings.symlink),
         client_servers=settings.mcp_servers,
         credentials=credentials,
+        parked=PARKED_WORKSPACES,
     )
 
 

@@ -75,5 +75,9 @@ class Workspaces(Protocol):
         ...
 
     def remove(self, workspace: Workspace) -> None:
-        """Remove it; what is not landed must have been saved."""
+        """Remove it, or empty it to be handed out again; what is not landed must have been saved."""
+        ...
+
+    def close(self) -> None:
+        """Remove what is kept to be handed out again; from now on `remove` removes. May be called again."""
         ...

@@ -16,6 +16,8 @@ from maestro.vcs.parse import parse_refs, parse_worktrees
 from maestro.workspaces.base import GATE_BENCH
 from maestro.workspaces.lifecycle import Lifecycle
 from maestro.workspaces.marker import Marker, decode_path, read_marker
+from maestro.workspaces.parking import PARKED
+from maestro.workspaces.processes import working_directories
 from maestro.workspaces.registry import KINDS
 from maestro.workspaces.removal import REMOVING, remove_tree
 from maestro.workspaces.saving import saved_refs
@@ -27,6 +29,7 @@ class WorkspaceState(StrEnum):
 
     LIVE = "live"  # its run goes on, or a process works in it: never touched
     LANDED = "landed"  # all of its work is on a branch of the user's
+    PARKED = "parked"  # empty: it waited for a run that is gone
     UNLANDED = "unlanded"  # there is work that only it holds
     UNKNOWN = "unknown"  # its marker or its repository cannot be read
 
@@ -72,7 +75,7 @@ def list_workspaces(
 def clean(
     git: Git, root: Path, found: Iterable[Found], *, dry_run: bool = False, force: bool = False
 ) -> tuple[Cleaned, ...]:
-    """Remove the landed ones, with `force` the unlanded ones too; what only they hold is saved first, always."""
+    """Remove the landed and parked ones, with `force` the unlanded ones too; what only they hold is saved first."""
     kinds = _Kinds(git)
     return tuple(_clean_one(kinds, root, one, dry_run=dry_run, force=force) for one in found)
 
@@ -125,7 +128,7 @@ def _forget_removed(git: Git, run_id: str) -> None:
 
 def _homes(root: Path) -> Iterator[Path]:
     for folder in (root, *_folders(root)):
-        yield from (home for home in _folders(folder) if home.name.startswith("task-"))
+        yield from (home for home in _folders(folder) if home.name.startswith(("task-", PARKED)))
 
 
 def _folders(root: Path) -> list[Path]:
@@ -160,7 +163,7 @@ class _Look:
         self._kinds = _Kinds(git)
         self._common_dir = git.common_dir()
         self._keepers = _users_branches(git)
-        self._busy = _working_directories()
+        self._busy = working_directories()
 
     def describe(self, home: Path) -> Found | None:
         """None where it is not a workspace, or another repository's."""
@@ -187,6 +190,8 @@ class _Look:
         inside = os.path.realpath(home)
         if marker.run_id in self._live_runs or any(one == inside or one.startswith(f"{inside}/") for one in self._busy):
             return WorkspaceState.LIVE, ""
+        if marker.parked:
+            return WorkspaceState.PARKED, ""
         if marker.task_name == GATE_BENCH:
             return WorkspaceState.LANDED, ""  # what is tried there is in the workspaces of its tasks
         try:
@@ -228,7 +233,8 @@ def _clean_one(kinds: _Kinds, root: Path, one: Found, *, dry_run: bool, force: b
             workspace = workspaces.load(one.home)
             if workspace is None:
                 return kept("it is gone")
-            if one.state is WorkspaceState.UNLANDED or workspaces.look(workspace)[1]:
+            is_empty = one.state is WorkspaceState.PARKED
+            if one.state is WorkspaceState.UNLANDED or (not is_empty and workspaces.look(workspace)[1]):
                 saved = workspaces.save(workspace, one.run_id, one.task_name)
             workspaces.remove(workspace)
         except MaestroError as error:
@@ -249,16 +255,6 @@ def _is_kept(git: Git, commit: str, refs: Iterable[str]) -> bool:
         return False
     said = git.run("for-each-ref", f"--contains={commit}", "--count=1", "--format=%(refname)", *named)
     return bool(said.stdout.strip())
-
-
-def _working_directories() -> list[str]:
-    """Where live processes stand."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                found.append(os.readlink(entry / "cwd"))  # noqa: PTH115 - the text of the link is wanted
-    return found
 
 
 def _size(folder: Path) -> int:

@@ -147,6 +147,9 @@ class Lifecycle(ABC):
         remove_tree(workspace.home)
         self._forget(workspace)
 
+    def close(self) -> None:  # noqa: B027 - not every kind has something to do
+        """Nothing is kept but by a kind that says so."""
+
     def look(self, workspace: Workspace) -> tuple[list[str], bool]:
         """(commits the work ends in, whether there are uncommitted files); changes nothing that is seen."""
         tips, tree = self._contents(workspace)

@@ -26,6 +26,7 @@ class Marker(Record):
     branch: str
     common_dir: str  # git directory of the user's repository
     repo: str  # absolute path of the workspace's repository
+    parked: bool = False  # nobody's work is in it any more: kept to be handed out again
     user_branch: str | None = None  # kind `none`: what HEAD pointed at before
     user_commit: str | None = None
 

@@ -31,14 +31,16 @@ def open_workspaces(
     setup: SetupSpec | None = None,
     client_servers: Mapping[str, object] | None = None,
     credentials: str | None = None,
+    parked: int = 0,
 ) -> Lifecycle:
     """Workspaces of one kind below `root`, for the repository whose checkout `git` is at the top of.
 
     `client_servers` is the `mcpServers` of client-config.json, `credentials` the text of .git-credentials.
+    At most `parked` removed ones are kept, emptied, to be handed out again until `close` (only the kind worktree).
     BadInput for an unknown kind and for a root that cannot be used.
     """
     try:
         make = KINDS[kind]
     except KeyError:
         raise BadInput(f"unknown kind of workspace {kind!r}", hint=f"one of {', '.join(KINDS)}") from None
-    return make(survey(git, root, setup=setup, client_servers=client_servers, credentials=credentials))
+    return make(survey(git, root, setup=setup, client_servers=client_servers, credentials=credentials, parked=parked))

@@ -14,12 +14,14 @@ from maestro.errors import WorkspaceError
 REMOVING = ".removing-"
 """Prefix of a folder on its way out: what a crash leaves is rubbish, never taken for a workspace."""
 
+_FEW = 16
+
 
 def remove_tree(folder: Path) -> None:
     """Remove the folder and all in it; a missing one is fine. WorkspaceError where the system refuses.
 
-    It is renamed first, so that nobody ever meets half of it. `rm` does the work: it is faster than this process
-    and leaves the interpreter to others meanwhile.
+    It is renamed first, so that nobody ever meets half of it. Where there is much, `rm` does the work: it is faster
+    than this process and leaves the interpreter to others meanwhile.
     """
     if not os.path.lexists(folder):
         return
@@ -28,6 +30,8 @@ def remove_tree(folder: Path) -> None:
         folder.rename(aside)
     except OSError as error:
         raise WorkspaceError(f"{folder} cannot be removed: {error.strerror}") from error
+    if _removed_few(aside):
+        return
     said = _rm(aside)
     if said and os.path.lexists(aside):
         make_writable(aside)
@@ -58,6 +62,24 @@ def set_aside(link: Path, home: Path) -> None:
     while os.path.lexists(home / f"replaced-git-{number}"):
         number += 1
     link.rename(home / f"replaced-git-{number}")
+
+
+def _removed_few(folder: Path) -> bool:
+    """Whether the folder held so little that a process for it would cost more, and is gone."""
+    try:
+        with os.scandir(folder) as found:
+            entries = list(found)
+        if len(entries) > _FEW:
+            return False
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                Path(entry).rmdir()  # an empty one; any other is left to `rm`
+            else:
+                Path(entry).unlink()
+        folder.rmdir()
+    except OSError:
+        return False
+    return True
 
 
 def _rm(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -20,8 +21,9 @@ from maestro.workspaces.lifecycle import Lifecycle
 from maestro.workspaces.registry import open_workspaces
 from maestro.workspaces.setup import SetupSpec
 
-KINDS = ("worktree", "clone", "copy", "none")
-OWN_FILES = ("worktree", "clone", "copy")
+RECYCLED = "recycled worktree"  # one that another task worked in before
+KINDS = ("worktree", RECYCLED, "clone", "copy", "none")
+OWN_FILES = ("worktree", RECYCLED, "clone", "copy")
 
 Opener = Callable[..., Lifecycle]
 
@@ -29,9 +31,26 @@ Opener = Callable[..., Lifecycle]
 @pytest.fixture
 def opener(repo: Repository, tmp_path: Path) -> Opener:
     def open_kind(kind: str, **options: object) -> Lifecycle:
-        return open_workspaces(kind, git=open_repository(repo.path), root=tmp_path / "root", **options)  # type: ignore[arg-type]
+        return open_one(kind, repo, tmp_path / "root", **options)
 
     return open_kind
+
+
+def open_one(kind: str, repo: Repository, root: Path, **options: object) -> Lifecycle:
+    """Workspaces of the kind; for RECYCLED the first that is made was in use before."""
+    git = open_repository(repo.path)
+    if kind != RECYCLED:
+        return open_workspaces(kind, git=git, root=root, **options)  # type: ignore[arg-type]
+    workspaces = open_workspaces("worktree", git=git, root=root, parked=2, **options)  # type: ignore[arg-type]
+    with contextlib.suppress(WorkspaceError):  # a setup that cannot work
+        workspace = workspaces.create(spec_for(repo.head, "before"))
+        as_agent(workspace, "echo b > before; git add before; git commit -qm before; echo i > litter")
+        workspaces.save(workspace, "r0", "before")
+        workspaces.remove(workspace)
+        assert list(root.glob(".parked-*"))
+        repo.git("update-ref", "-d", "refs/heads/maestro/r1/before")
+        repo.git("update-ref", "-d", "refs/maestro/saved/r0/before")
+    return workspaces
 
 
 def spec_for(base: str, task: str = "t1", attempt: int = 1) -> WorkspaceSpec:
@@ -58,7 +77,7 @@ def test_commits_of_an_agent_come_home(kind: str, opener: Opener, repo: Reposito
     base = repo.head
     workspaces = opener(kind)
     workspace = workspaces.create(spec_for(base))
-    assert workspace.kind == kind
+    assert workspace.kind == ("worktree" if kind == RECYCLED else kind)
     assert as_agent(workspace, "git rev-parse HEAD") == base
     assert as_agent(workspace, "git symbolic-ref --short HEAD") == "maestro/r1/t1"
     as_agent(
@@ -136,6 +155,7 @@ def test_save_keeps_commits_and_files_and_remove_leaves_nothing(kind: str, opene
     assert workspaces.save(workspace, "r1", "t1") == f"{ref}-2"
     assert repo.show(ref, "two") == "two"
     workspaces.remove(workspace)
+    workspaces.close()
     assert not workspace.home.exists()
     assert repo.git("fsck", "--no-progress", "--no-dangling") == ""
     assert repo.show(ref, "one") == "one"
@@ -218,6 +238,7 @@ def test_a_failed_create_leaves_nothing(kind: str, opener: Opener, repo: Reposit
     workspaces = opener(kind)
     with pytest.raises(WorkspaceError):
         workspaces.create(spec_for("0" * 39 + "1"))
+    workspaces.close()
     assert names_in(tmp_path / "root") == set()
     assert len(repo.git("worktree", "list").splitlines()) == 1
 
@@ -262,7 +283,7 @@ def test_odd_names_survive(kind: str, tmp_path: Path) -> None:
     (project.path / "new\nline").write_text("n")
     Path(os.fsdecode(os.fsencode(project.path) + b"/latin\xe9")).write_text("l")
     base = project.commit({"ünï cödé": "u", 'quo"te': "q", "-dash": "d"})
-    workspaces = open_workspaces(kind, git=open_repository(project.path), root=tmp_path / "ro ot")
+    workspaces = open_one(kind, project, tmp_path / "ro ot")
     workspace = workspaces.create(spec_for(base))
     assert names_in(workspace.repo) >= {"new\nline", "latin\udce9", "ünï cödé"}
     Path(os.fsdecode(os.fsencode(workspace.repo) + b"/more\xe9")).write_text("l")

@@ -1,0 +1,74 @@
+"""Paths in a git index, read without a process (gitformat-index(5), version 2).
+
+After the header (signature, version, number of entries; 12 bytes) each entry has 40 bytes of stat data (first the
+second of its ctime, at 24 the mode), then the object id, 2 bytes of flags, and the path, filled up with 1 to 8 NULs to
+a multiple of 8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ATTRIBUTES = b".gitattributes"
+
+_HEADER, _STAT, _FLAGS = 12, 40, 2
+_MODE = 26  # of its four bytes the first two are nought; the next one begins with the type
+_TYPES = (0x80, 0xA0)  # a file, a symbolic link; not a sparse directory (0x40), not a submodule (0xE0)
+
+
+@dataclass(frozen=True)
+class IndexPaths:
+    """What is tracked; paths are as git has them."""
+
+    files: frozenset[bytes]
+    folders: frozenset[bytes]
+    attributes: frozenset[tuple[bytes, bytes]]  # (path, object id) of the attribute files
+    young: Mapping[bytes, bool]  # files, no links, from the second in which the index was written; whether executable
+
+
+def read_index(path: Path, id_size: int) -> IndexPaths | None:
+    """None for an index that holds anything but plain files and symbolic links, or is of another version.
+
+    `id_size`: bytes of an object id (20 or 32). OSError where it cannot be read.
+    """
+    raw = path.read_bytes()
+    written = int(path.stat().st_mtime).to_bytes(8, "big")[4:]
+    if raw[:8] != b"DIRC\0\0\0\2":
+        return None
+    fixed = _STAT + id_size + _FLAGS
+    files: list[bytes] = []
+    attributes = []
+    young = {}
+    position = _HEADER
+    for _ in range(int.from_bytes(raw[8:12], "big")):
+        end = raw.index(b"\0", position + fixed)
+        name = raw[position + fixed : end]
+        if raw[position + _MODE] & 0xF0 not in _TYPES:
+            return None
+        if name.endswith(ATTRIBUTES):
+            attributes.append((name, raw[position + _STAT : position + _STAT + id_size]))
+        if raw[position : position + 4] >= written and raw[position + _MODE] & 0xF0 == _TYPES[0]:
+            young[name] = bool(raw[position + _MODE + 1] & 0o100)
+        files.append(name)
+        position += (end - position + 8) & ~7
+    return IndexPaths(frozenset(files), frozenset(_folders(files)), frozenset(attributes), young)
+
+
+def read_attributes(path: Path, id_size: int) -> frozenset[tuple[bytes, bytes]] | None:
+    """Only the attribute files; cheap where there are none."""
+    if ATTRIBUTES not in path.read_bytes():
+        return frozenset()
+    index = read_index(path, id_size)
+    return None if index is None else index.attributes
+
+
+def _folders(files: list[bytes]) -> set[bytes]:
+    found: set[bytes] = set()
+    for name in files:
+        folder = name.rpartition(b"/")[0]
+        while folder and folder not in found:
+            found.add(folder)
+            folder = folder.rpartition(b"/")[0]
+    return found

@@ -1,0 +1,84 @@
+"""Used worktrees that wait, emptied, to be handed out again: how many, and what is known of each."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from maestro.workspaces.index import IndexPaths
+
+PARKED = ".parked-"
+"""Prefix of the folder that a waiting worktree stands in, at the place of its `task-<name>`."""
+
+
+@dataclass(frozen=True)
+class Pristine:
+    """A worktree as it was handed out."""
+
+    admin: Path  # its git directory
+    link: bytes  # what its `.git` says
+    base: str
+    folder_mode: int  # of each of its folders
+    settings: tuple[bytes | None, ...]  # what can make a checkout of the same commit differ
+
+
+@dataclass(frozen=True)
+class Parked:
+    """One that waits: HEAD detached at the base, the index as it was then, no file that is not in it."""
+
+    home: Path
+    repo: Path
+    pristine: Pristine
+    tracked: IndexPaths
+
+
+class Parking:
+    """At most so many places; may be used from several threads at once."""
+
+    def __init__(self, places: int) -> None:
+        self._places = places
+        self._taken = 0  # by those that wait, and those that are on their way in
+        self._waiting: list[Parked] = []
+        self._guard = threading.Lock()
+
+    def reserve(self) -> bool:
+        """Whether there is a place; `add` or `give_back` must follow."""
+        with self._guard:
+            if self._taken >= self._places:
+                return False
+            self._taken += 1
+            return True
+
+    def give_back(self) -> None:
+        """The reserved place is not needed."""
+        with self._guard:
+            self._taken -= 1
+
+    def add(self, parked: Parked) -> bool:
+        """Put one on the reserved place; False where the parking was closed meanwhile."""
+        with self._guard:
+            if not self._places:
+                return False
+            self._waiting.append(parked)
+            return True
+
+    def take(self) -> Parked | None:
+        """The one that came last: its base differs least from the next."""
+        with self._guard:
+            if not self._waiting:
+                return None
+            self._taken -= 1
+            return self._waiting.pop()
+
+    def close(self) -> list[Parked]:
+        """All that wait; no more are let in."""
+        with self._guard:
+            waiting, self._waiting, self._places = self._waiting, [], 0
+            return waiting
+
+
+def new_place(root: Path) -> Path:
+    """A folder that does not exist yet."""
+    return root / f"{PARKED}{uuid.uuid4().hex[:12]}"
