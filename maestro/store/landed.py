@@ -31,12 +31,14 @@ class LandedRecord(Record):
 def append(path: Path, record: LandedRecord) -> None:
     """Add a landing. One write at the end of the file, so that several runs may do it at once, and not synced: the
     journals are the truth, this list only saves reading all of them. StateError names the path."""
-    line = json.dumps(record.model_dump(), ensure_ascii=False).encode() + b"\n"
+    line = json.dumps(record.model_dump()).encode() + b"\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
-            os.write(fd, line)
+            size = os.fstat(fd).st_size
+            torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"  # by a run that was killed, or a full disk
+            os.write(fd, b"\n" + line if torn else line)
         finally:
             os.close(fd)
     except OSError as error:
@@ -60,7 +62,7 @@ def typical_minutes(path: Path) -> dict[str, float]:
 def _records(path: Path) -> Iterator[LandedRecord]:
     """All that is written down; torn lines are passed over."""
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:
         return
     except OSError as error:

@@ -40,3 +40,19 @@ def test_the_typical_time_of_a_kind_is_the_median_over_all_backlogs(tmp_path: Pa
         append(path, record("a", backlog=backlog, kind="docs", minutes=minutes))
     append(path, record("a", kind="task"))
     assert typical_minutes(path) == {"docs": 2.0}
+
+
+def test_a_line_that_was_torn_at_its_end_does_not_swallow_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "landed.jsonl"
+    append(path, record("a"))
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:20])
+    append(path, record("z"))
+    assert set(read(path, "b")) == {"a", "z"}
+
+
+def test_names_may_hold_anything_that_ends_a_line_elsewhere(tmp_path: Path) -> None:
+    path = tmp_path / "landed.jsonl"
+    for task in ("one\u2028two", "one\x85two", "\udcff", "last"):
+        append(path, record(task))
+    assert {"one\u2028two", "one\x85two", "last"} <= set(read(path, "b"))
