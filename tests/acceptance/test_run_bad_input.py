@@ -205,7 +205,7 @@ def test_two_runs_at_once_share_nothing_or_are_refused(repo: Repository, tmp_pat
             "run", "--tasks-file", str(path), "--agent-command", "true", "--no-tests", "--json", cwd=repo.path
         )
         assert same.code == 3
-        assert "is held by run" in same.json["error"]["message"]
+        assert "held by run" in same.json["error"]["message"]
         other = tmp_path / "other.json"
         other.write_text(json.dumps([{"id": "x"}]))
         apart = maestro(

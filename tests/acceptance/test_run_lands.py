@@ -116,7 +116,12 @@ def test_no_change_needs_a_reason_and_then_counts_as_landed(repo: Repository, ru
     report = json.dumps({"status": "no_change", "summary": "it is there already"})
     said = run([{"id": "a"}], agent=f"printf '%s' '{report}' > \"$MAESTRO_REPORT_FILE\"")
     assert said.code == 0, said.err
-    assert said.json["tasks"]["a"] == {"status": "landed", "attempts": 1, "commit": None, "reason": ""}
+    assert said.json["tasks"]["a"] == {
+        "status": "landed",
+        "attempts": 1,
+        "commit": None,
+        "reason": "it is there already",
+    }
 
 
 def test_exit_zero_without_a_commit_is_a_failure(repo: Repository, run: Run) -> None:
