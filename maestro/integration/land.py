@@ -62,7 +62,7 @@ def stack(
         case Strategy.MERGE:
             return _merge(git, tip, tree, work, env)
         case Strategy.SQUASH:
-            return _squash(git, tip, tree, work, env)
+            return _merge(git, tip, tree, work, env, squashed=True)
         case Strategy.REBASE:
             return _rebase(git, tip, tree, work, env)
         case _:
@@ -91,24 +91,20 @@ def merge(git: Git, ours: str, theirs: str) -> Merged | Conflict:
     raise GitError(f"git merge-tree failed: {said}", output=said, returncode=done.returncode)
 
 
-def _merge(git: Git, tip: str, tip_tree: str, work: Work, env: Mapping[str, str]) -> Stacked | Conflict | Empty:
+def _merge(
+    git: Git, tip: str, tip_tree: str, work: Work, env: Mapping[str, str], *, squashed: bool = False
+) -> Stacked | Conflict | Empty:
+    """One commit with the merged tree; squashed, it has the tip as its only parent and the author of the work."""
     merged = merge(git, tip, work.commit)
     if isinstance(merged, Conflict):
         return merged
     if merged.tree == tip_tree:
         return Empty(task=work.task, tip=tip, tree=tip_tree)
-    commit = _commit(git, merged.tree, (tip, work.commit), landing_message(work), env)
-    return Stacked(task=work.task, commit=commit, tree=merged.tree, onto=tip, work=work.commit)
-
-
-def _squash(git: Git, tip: str, tip_tree: str, work: Work, env: Mapping[str, str]) -> Stacked | Conflict | Empty:
-    merged = merge(git, tip, work.commit)
-    if isinstance(merged, Conflict):
-        return merged
-    if merged.tree == tip_tree:
-        return Empty(task=work.task, tip=tip, tree=tip_tree)
-    last = _commits(git, "--no-walk", work.commit)[-1]
-    commit = _commit(git, merged.tree, (tip,), landing_message(work), {**env, **last.author()})
+    parents: tuple[str, ...] = (tip, work.commit)
+    author = env
+    if squashed:
+        parents, author = (tip,), {**env, **_commits(git, "--no-walk", work.commit)[-1].author()}
+    commit = _commit(git, merged.tree, parents, landing_message(work), author)
     return Stacked(task=work.task, commit=commit, tree=merged.tree, onto=tip, work=work.commit)
 
 
@@ -119,7 +115,7 @@ def _rebase(git: Git, tip: str, tip_tree: str, work: Work, env: Mapping[str, str
     """
     commits = _commits(git, "--reverse", "--topo-order", f"{work.base}..{work.commit}")
     if any(len(commit.parents) != 1 for commit in commits):
-        return _squash(git, tip, tip_tree, work, env)
+        return _merge(git, tip, tip_tree, work, env, squashed=True)
     top, tree = tip, tip_tree
     for commit in commits:
         picked = _pick(git, top, tree, commit)
