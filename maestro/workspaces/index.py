@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-ATTRIBUTES = b".gitattributes"
+Attributes = frozenset[tuple[bytes, bytes]]
+"""(path, object id) of every attribute file."""
 
+_ATTRIBUTES = b".gitattributes"
 _HEADER, _STAT, _FLAGS = 12, 40, 2
 _MODE = 26  # of its four bytes the first two are nought; the next one begins with the type
 _TYPES = (0x80, 0xA0)  # a file, a symbolic link; not a sparse directory (0x40), not a submodule (0xE0)
@@ -24,7 +26,7 @@ class IndexPaths:
 
     files: frozenset[bytes]
     folders: frozenset[bytes]
-    attributes: frozenset[tuple[bytes, bytes]]  # (path, object id) of the attribute files
+    attributes: Attributes
     young: Mapping[bytes, bool]  # files, no links, from the second in which the index was written; whether executable
 
 
@@ -47,7 +49,7 @@ def read_index(path: Path, id_size: int) -> IndexPaths | None:
         name = raw[position + fixed : end]
         if raw[position + _MODE] & 0xF0 not in _TYPES:
             return None
-        if name.endswith(ATTRIBUTES):
+        if name.endswith(_ATTRIBUTES):
             attributes.append((name, raw[position + _STAT : position + _STAT + id_size]))
         if raw[position : position + 4] >= written and raw[position + _MODE] & 0xF0 == _TYPES[0]:
             young[name] = bool(raw[position + _MODE + 1] & 0o100)
@@ -56,9 +58,9 @@ def read_index(path: Path, id_size: int) -> IndexPaths | None:
     return IndexPaths(frozenset(files), frozenset(_folders(files)), frozenset(attributes), young)
 
 
-def read_attributes(path: Path, id_size: int) -> frozenset[tuple[bytes, bytes]] | None:
+def read_attributes(path: Path, id_size: int) -> Attributes | None:
     """Only the attribute files; cheap where there are none."""
-    if ATTRIBUTES not in path.read_bytes():
+    if _ATTRIBUTES not in path.read_bytes():
         return frozenset()
     index = read_index(path, id_size)
     return None if index is None else index.attributes

@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from maestro.workspaces.index import IndexPaths
+from maestro.workspaces.index import Attributes
 
 PARKED = ".parked-"
 """Prefix of the folder that a waiting worktree stands in, at the place of its `task-<name>`."""
@@ -31,7 +31,7 @@ class Parked:
     home: Path
     repo: Path
     pristine: Pristine
-    tracked: IndexPaths
+    attributes: Attributes  # of the base
 
 
 class Parking:

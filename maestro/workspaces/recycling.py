@@ -59,8 +59,8 @@ def park(site: Site, workspace: Workspace, pristine: Pristine) -> Parked:
 
     NotRecyclable, OSError or WorkspaceError where that cannot be, perhaps half done.
     """
-    marker = read_marker(workspace.home)
     reopen(workspace.home, workspace.repo)
+    marker = read_marker(workspace.home)
     _check(site, workspace, pristine)
     tracked = read_index(pristine.admin / KEPT_INDEX, _id_size(site))
     if tracked is None or marker is None:
@@ -76,7 +76,7 @@ def park(site: Site, workspace: Workspace, pristine: Pristine) -> Parked:
     except OSError:
         destroy(site, home, pristine)
         raise
-    return Parked(home=home, repo=repo, pristine=pristine, tracked=tracked)
+    return Parked(home=home, repo=repo, pristine=pristine, attributes=tracked.attributes)
 
 
 def hand_out(site: Site, parked: Parked, repo: Path) -> Git:
@@ -95,7 +95,7 @@ def check_out(site: Site, parked: Parked, spec: WorkspaceSpec, repo: Path) -> Pr
     git = site.git.at(repo, git_dir=pristine.admin, work_tree=repo, config=_STRICT)
     git.run("checkout", "-q", "--force", "--no-track", "-b", spec.branch, spec.base)
     # files that did not change between the commits are as they were checked out with the attributes of the former
-    if read_attributes(pristine.admin / "index", _id_size(site)) != parked.tracked.attributes:
+    if read_attributes(pristine.admin / "index", _id_size(site)) != parked.attributes:
         raise NotRecyclable("attributes differ")
     _begin_log(pristine.admin / "logs" / "HEAD")
     return remember(repo, pristine.admin, spec.base, pristine.settings)
