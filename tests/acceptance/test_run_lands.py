@@ -46,6 +46,25 @@ def test_nothing_is_left_behind_but_the_integration_branch(repo: Repository, run
     assert left == []
 
 
+def test_worktrees_are_used_again_and_what_was_left_in_them_is_gone(repo: Repository, run: Run, tmp_path: Path) -> None:
+    repo.commit({".gitignore": "*.log\n"})
+    agent = (
+        'seen=$(ls -A); echo "$seen" > "out-$MAESTRO_TASK_ID.txt"; stat -c %i . > "inode-$MAESTRO_TASK_ID.txt"; '
+        "git add .; git commit -qm work; echo mine > left.log; mkdir -p empty; chmod 500 empty"
+    )
+    ids = ["a", "b", "c", "d"]
+    tasks = [{"id": name, "dependencies": ids[:number]} for number, name in enumerate(ids)]
+    said = run(tasks, "--workspace-root", str(tmp_path / "spaces"), agent=agent)
+    assert said.code == 0, said.err
+    branch = said.json["integration_branch"]
+    assert len({repo.show(branch, f"inode-{name}.txt") for name in ids}) < len(ids)
+    before = [name for done in ids[:3] for name in (f"inode-{done}.txt", f"out-{done}.txt")]
+    expected = sorted([".git", ".gitignore", "README.md", *before])
+    assert sorted(repo.show(branch, "out-d.txt").split()) == expected
+    assert len(repo.git("worktree", "list").splitlines()) == 1
+    assert not [path for path in (tmp_path / "spaces").rglob("*") if path.is_file()]
+
+
 def test_a_failure_blocks_only_what_depends_on_it_and_is_tried_twice(repo: Repository, run: Run) -> None:
     agent = f'[ "$MAESTRO_TASK_ID" = bad ] && {{ echo "no idea"; exit 3; }}; {WRITES_ONE_FILE}'
     tasks = [{"id": "bad"}, {"id": "good"}, {"id": "after-bad", "dependencies": ["bad"]}]
@@ -216,3 +235,23 @@ def test_the_time_a_kind_of_task_took_predicts_the_next_plan(repo: Repository, r
     said = maestro("plan", "--tasks-file", str(other), cwd=repo.path)
     assert said.code == 0
     assert "predicted" in said.out.lower()
+
+
+def test_a_conflict_between_running_tasks_is_seen_before_it_meets_at_landing(
+    repo: Repository, run: Run, tmp_path: Path
+) -> None:
+    agent = (
+        'echo "$MAESTRO_TASK_ID" >> README.md && git commit -qam "$MAESTRO_TASK_ID"; '
+        f'if [ "$MAESTRO_TASK_ID" = slow ]; then touch {tmp_path}/committed; sleep 1.5; '
+        f"else until [ -e {tmp_path}/committed ]; do sleep 0.02; done; fi"
+    )
+    said = run([{"id": "slow"}, {"id": "quick"}], agent=agent)
+    assert said.code == 0, said.err
+    seen = [warning for warning in said.json["warnings"] if "conflict in README.md" in warning]
+    assert len(seen) == 1
+    assert said.err.index("conflict in README.md") < said.err.index("task slow: attempt 1 ended")
+    (tmp_path / "committed").unlink()
+    agent = agent.replace("= slow", "= slow2")
+    quiet = run([{"id": "slow2"}, {"id": "quick2"}], agent=agent, env={"MAESTRO_CONFLICT_DETECTION": "false"})
+    assert quiet.statuses() == {"slow2": "landed", "quick2": "landed"}
+    assert not [warning for warning in quiet.json["warnings"] if "conflict in" in warning]
