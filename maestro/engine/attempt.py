@@ -45,7 +45,7 @@ class AttemptRun:
         self._context = context
         self._brief = brief
         self._number = number
-        self._base = base
+        self.base = base
         self._stop = asyncio.Event()
         self._stop_reason = ""
         self._notes: set[asyncio.Task[None]] = set()
@@ -71,7 +71,7 @@ class AttemptRun:
             task_id=self.task,
             task_name=self.name,
             attempt=self._number,
-            base=self._base,
+            base=self.base,
             branch=f"maestro/{context.run_id}/{self.name}",
         )
         await context.recorder.record(self._starting(spec))
@@ -94,7 +94,7 @@ class AttemptRun:
                 await put_away(context, self.workspace, self.task)
             raise
         account = self._brief.chosen.agent.account
-        return Ended(self.task, outcome, self.workspace, self._base, saved, account)
+        return Ended(self.task, outcome, self.workspace, self.base, saved, account)
 
     def _starting(self, spec: WorkspaceSpec) -> AttemptStarting:
         chosen = self._brief.chosen

@@ -75,6 +75,7 @@ class Options:
     gate: Gate | None = None  # None: the user said --no-tests
     strategy: Strategy = Strategy.MERGE
     max_batch: int = 8
+    conflict_detection: bool = True
     land_on_base: bool = False
     refresh_argv: tuple[str, ...] | None = None  # None: no model is called that the user did not choose (E-2)
     refresh_timeout_seconds: float = 300.0

@@ -19,6 +19,7 @@ from maestro.engine.dispatch import Dispatch
 from maestro.engine.finish import finish, missing_from_branch
 from maestro.engine.holds import Holds
 from maestro.engine.landing import LandingDesk
+from maestro.engine.lookahead import Lookahead
 from maestro.engine.messages import (
     AttemptOver,
     Broken,
@@ -54,6 +55,7 @@ class Engine:
         self._dispatch = Dispatch(context, self._dispatcher, self._phases, self._holds)
         self._closing = Closing(context.tracker, context.recorder, context.clock)
         self._desk = LandingDesk(context, self._delivered)
+        self._lookahead = Lookahead(context)
         self._settling = Settling(context, self._dispatcher, self._closing, self._phases)
         self._checkout = CheckoutWatch(
             context.git,
@@ -242,6 +244,7 @@ class Engine:
                     await self._settling.unchanged(task, self._context.recorder.run.branch, outcome.summary)
                 else:
                     assert ended.workspace is not None
+                    self._look_ahead(task, outcome.commit)
                     await self._desk.submit(self._submission(ended, outcome, outcome.commit), ended.workspace)
                     await self._phases.task_moved(task)
             case Hold(until=until, reason=reason):
@@ -259,6 +262,12 @@ class Engine:
         if self._checkout.is_due():
             self._looking = True
             self._spawn(self._look(), "look at the checkout")
+
+    def _look_ahead(self, task: str, commit: str) -> None:
+        """See in the background whether the new work conflicts with what others have committed so far."""
+        if self._context.options.conflict_detection and self._attempts:
+            bases = {other: attempt.base for other, attempt in self._attempts.items()}
+            self._spawn(self._lookahead.look(task, commit, bases), f"look ahead from {task}")
 
     def _submission(self, ended: Ended, outcome: Succeeded, commit: str) -> Submission:
         return Submission(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import combinations, islice
 
 from maestro.integration.land import merge
 from maestro.integration.message import TASK_TRAILER
@@ -11,17 +10,13 @@ from maestro.model.conflict import Conflict
 from maestro.vcs.git import Git
 
 
-def early_conflicts(git: Git, tips: Mapping[str, str], *, max_pairs: int = 500) -> list[tuple[str, str, Conflict]]:
-    """Pairs of tasks whose work so far cannot be merged with each other, in the order of `tips`.
+def conflicts_with(git: Git, commit: str, others: Mapping[str, str]) -> list[tuple[str, Conflict]]:
+    """The tasks whose work so far cannot be merged with a commit, in the order given.
 
-    `tips` maps a task to the last commit in its workspace. At most `max_pairs` pairs are looked at. Blocks.
+    `others` maps a task to the last commit in its workspace. Blocks, about 3 ms for each.
     """
-    found = []
-    for (one, ours), (other, theirs) in islice(combinations(tips.items(), 2), max_pairs):
-        merged = merge(git, ours, theirs)
-        if isinstance(merged, Conflict):
-            found.append((one, other, merged))
-    return found
+    merged = ((task, merge(git, commit, theirs)) for task, theirs in others.items())
+    return [(task, shape) for task, shape in merged if isinstance(shape, Conflict)]
 
 
 def tasks_behind(git: Git, tip: str, conflict: Conflict) -> tuple[str, ...]:

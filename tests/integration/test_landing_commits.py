@@ -10,7 +10,7 @@ import pytest
 from maestro.errors import GitError
 from maestro.integration.land import Empty, Stacked, Strategy, merge, stack
 from maestro.integration.message import Work
-from maestro.integration.overlaps import early_conflicts, tasks_behind
+from maestro.integration.overlaps import conflicts_with, tasks_behind
 from maestro.model.conflict import Conflict
 from maestro.testing.repository import Repository, make_repository
 from maestro.vcs.git import Git
@@ -236,9 +236,7 @@ def test_running_workspaces_are_compared_in_pairs(project: Repository) -> None:
         "B": branch_off(project, {"b.txt": "b\n"}),
         "C": branch_off(project, {"a.txt": "c\n", "b.txt": "c\n"}),
     }
-    found = early_conflicts(Git(project.path), tips)
-    assert [(one, other, conflict.paths) for one, other, conflict in found] == [
-        ("A", "C", ("a.txt",)),
-        ("B", "C", ("b.txt",)),
-    ]
-    assert early_conflicts(Git(project.path), tips, max_pairs=1) == []
+    newest = tips.pop("C")
+    found = conflicts_with(Git(project.path), newest, tips)
+    assert [(task, conflict.paths) for task, conflict in found] == [("A", ("a.txt",)), ("B", ("b.txt",))]
+    assert conflicts_with(Git(project.path), tips["A"], {"B": tips["B"]}) == []
