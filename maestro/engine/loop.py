@@ -110,7 +110,8 @@ class Engine:
         missing = await asyncio.to_thread(missing_from_branch, context, context.recorder.run)
         if not missing:  # else the tasks' own branches may be all that keeps their work
             await self._desk.drop_branches(self._settling.landed)
-        return await finish(context, interrupted=self._interrupted, stopped=self._stopped, missing=missing)
+        stopped = (self._halted or "interrupted") if self._interrupted else self._stopped
+        return await finish(context, interrupted=self._interrupted, stopped=stopped, missing=missing)
 
     async def _loop(self) -> None:
         while True:

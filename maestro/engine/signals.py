@@ -23,7 +23,7 @@ def signals_to(tell: Callable[[Interrupted], None]) -> Iterator[None]:
     def on_interrupt() -> None:
         nonlocal count
         count += 1
-        reason = "interrupted: running work may finish" if count == 1 else "interrupted twice"
+        reason = "interrupted: running work may finish, ^C again stops it" if count == 1 else "interrupted twice"
         tell(Interrupted(min(count, 2), reason))
 
     try:
