@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from maestro.testing.commandline import maestro
+from maestro.testing.commandline import Said, maestro
 from maestro.testing.model_server import ModelServer
 from maestro.testing.repository import Repository
 
@@ -23,14 +24,19 @@ def server() -> Iterator[ModelServer]:
 
 
 def environment(server: ModelServer, real: dict[str, Path]) -> dict[str, str]:
-    import os
-
     return {
         "PATH": f"{real['claude'].parent}:{os.environ['PATH']}",
         "ANTHROPIC_BASE_URL": server.url,
         "ANTHROPIC_API_KEY": "fake-key",
         "IS_SANDBOX": "1",
     }
+
+
+def run_claude(repo: Repository, server: ModelServer, real: dict[str, Path], tasks: Path) -> Said:
+    return maestro(
+        "run", "--tasks-file", str(tasks), "--agent", "claude", "--no-tests", "--json",
+        cwd=repo.path, env=environment(server, real), timeout_seconds=150,
+    )  # fmt: skip
 
 
 def script(*steps: dict[str, Any]) -> str:
@@ -98,10 +104,7 @@ def test_a_lying_claude_is_found_out_and_told_so_in_its_next_prompt(
     ]
     path = tmp_path / "tasks.json"
     path.write_text(json.dumps(tasks))
-    said = maestro(
-        "run", "--tasks-file", str(path), "--agent", "claude", "--no-tests", "--json",
-        cwd=repo.path, env=environment(server, real), timeout_seconds=150,
-    )  # fmt: skip
+    said = run_claude(repo, server, real, path)
     assert said.code == 1, said.err
     assert said.statuses() == {"liar": "failed", "honest": "landed", "limited": "failed"}
     assert "without a new commit" in said.json["tasks"]["liar"]["reason"]
@@ -119,10 +122,7 @@ def test_the_context_is_refreshed_before_a_group_and_goes_into_its_prompts(
     )
     path = tmp_path / "tasks.json"
     path.write_text(json.dumps([{"id": "a", "title": "[P:Group-one] first", "description": writes("a.txt")}]))
-    said = maestro(
-        "run", "--tasks-file", str(path), "--agent", "claude", "--no-tests", "--json",
-        cwd=repo.path, env=environment(server, real), timeout_seconds=150,
-    )  # fmt: skip
+    said = run_claude(repo, server, real, path)
     assert said.code == 0, said.err
     metadata = json.loads((repo.path / ".flow/maestro/parallel_groups/one/metadata.json").read_text())
     assert metadata["pre_group_refresh_completed"] is True
@@ -135,10 +135,7 @@ def test_a_repository_without_the_summary_command_is_warned_about_and_goes_on(
 ) -> None:
     path = tmp_path / "tasks.json"
     path.write_text(json.dumps([{"id": "a", "title": "[P:Group-one] first", "description": writes("a.txt")}]))
-    said = maestro(
-        "run", "--tasks-file", str(path), "--agent", "claude", "--no-tests", "--json",
-        cwd=repo.path, env=environment(server, real), timeout_seconds=150,
-    )  # fmt: skip
+    said = run_claude(repo, server, real, path)
     assert said.code == 0, said.err
     metadata = json.loads((repo.path / ".flow/maestro/parallel_groups/one/metadata.json").read_text())
     assert metadata["pre_group_refresh_completed"] is False

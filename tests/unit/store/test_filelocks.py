@@ -120,13 +120,15 @@ def test_looking_does_not_refuse_a_claim(tmp_path: Path) -> None:
 
     onlooker = threading.Thread(target=look)
     onlooker.start()
+    claimed = 0
     try:
         for _ in range(50):
             with locked(path, 0):
-                pass
+                claimed += 1
     finally:
         ended.set()
         onlooker.join()
+    assert claimed == 50
 
 
 def test_unusable_path(tmp_path: Path) -> None:

@@ -158,6 +158,7 @@ def test_records_do_not_wait_for_the_threads_of_the_event_loop(tmp_path: Path) -
             await journal.close()
 
     asyncio.run(go())
+    assert messages(tmp_path / "journal.jsonl") == ["a"]
 
 
 def test_what_became_durable_is_told_in_order_even_where_nobody_waits_any_more(tmp_path: Path) -> None:
