@@ -106,6 +106,7 @@ class Engine:
             self._closing.finish()
         await closing
         await self._checkout.look()
+        await asyncio.gather(*self._tasks)  # a last look ahead: nothing is told after the end
         await self._drain()
         missing = await asyncio.to_thread(missing_from_branch, context, context.recorder.run)
         if not missing:  # else the tasks' own branches may be all that keeps their work
