@@ -144,6 +144,7 @@ def test_unittest(project: Project) -> None:
     assert why(project.run(f"{sys.executable} -m unittest")) is NotJudged.NONE_COLLECTED
 
 
+@pytest.mark.real("node")
 @needs("node")
 def test_node(project: Project) -> None:
     assert why(project.run("node --test")) is NotJudged.NONE_COLLECTED
@@ -156,6 +157,7 @@ def test_node(project: Project) -> None:
     assert failing(project.run("node --test")) == ("subtracts",)
 
 
+@pytest.mark.real("npm")
 @needs("npm")
 def test_npm(project: Project) -> None:
     project.write({"package.json": '{"name": "x", "version": "1.0.0", "scripts": {}}'})
