@@ -35,6 +35,6 @@ def test_every_decision_is_linked() -> None:
 
 
 def test_every_local_link_of_the_map_and_the_pages_leads_somewhere() -> None:
-    for page in (ROOT / "ARCHITECTURE.md", *(ROOT / "docs").rglob("*.md")):
+    for page in (ROOT / "ARCHITECTURE.md", ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
         for link in re.findall(r"\]\(([^)#:\s]+)(?:#[\w-]*)?\)", page.read_text()):
             assert (page.parent / link).exists(), f"{page.relative_to(ROOT)} links to {link}"
