@@ -64,16 +64,21 @@ class Lifecycle(ABC):
         """The same, after repairing what can be repaired, with remarks on it."""
 
     @abstractmethod
-    def _bring_home(self, workspace: Workspace, place: Place, tip: str) -> None:
-        """Make the user's repository hold the tip, and the branch there point to it."""
-
-    @abstractmethod
-    def _tips(self, place: Place) -> list[str]:
-        """HEAD's commit, then every other that nothing else keeps, all now objects of the user's repository."""
-
-    @abstractmethod
     def _forget(self, workspace: Workspace) -> None:
         """Undo what the user's repository knows of the workspace; its files are gone."""
+
+    # what a kind with a repository of its own does otherwise
+
+    def _bring_home(self, workspace: Workspace, place: Place, tip: str) -> None:
+        """Make the user's repository hold the tip, and the branch there point to it."""
+        ref = f"refs/heads/{workspace.branch}"
+        if place.git.commit_of(ref) != tip:
+            place.git.run("update-ref", "-m", "maestro: collect", ref, tip)
+
+    def _tips(self, place: Place) -> list[str]:
+        """HEAD's commit, then every other that nothing else keeps, all now objects of the user's repository."""
+        head = place.git.commit_of("HEAD")
+        return [head] if head else []
 
     # the Protocol
 

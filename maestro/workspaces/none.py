@@ -92,15 +92,6 @@ class InPlace(Lifecycle):
     def _mend(self, workspace: Workspace) -> tuple[Place | None, list[str]]:
         return self._find(workspace), []
 
-    def _bring_home(self, workspace: Workspace, place: Place, tip: str) -> None:
-        ref = f"refs/heads/{workspace.branch}"
-        if place.git.commit_of(ref) != tip:
-            place.git.run("update-ref", "-m", "maestro: collect", ref, tip)
-
-    def _tips(self, place: Place) -> list[str]:
-        head = place.git.commit_of("HEAD")
-        return [head] if head else []
-
     def _forget(self, workspace: Workspace) -> None:
         """Nothing is known of it but the branch."""
 

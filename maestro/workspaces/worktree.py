@@ -146,15 +146,6 @@ class WorktreeWorkspaces(Lifecycle):
         link.write_bytes(b"gitdir: " + os.fsencode(place.git_dir) + b"\n")
         return place, [remark]
 
-    def _bring_home(self, workspace: Workspace, place: Place, tip: str) -> None:
-        ref = f"refs/heads/{workspace.branch}"
-        if place.git.commit_of(ref) != tip:
-            place.git.run("update-ref", "-m", "maestro: collect", ref, tip)
-
-    def _tips(self, place: Place) -> list[str]:
-        head = place.git.commit_of("HEAD")
-        return [head] if head else []
-
     def _forget(self, workspace: Workspace) -> None:
         self._pristine.pop(workspace.home, None)
         with repository_lock(self.site):
