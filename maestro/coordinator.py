@@ -98,7 +98,7 @@ class ParallelCoordinator:
         """Run a backlog to its end. MaestroError where it is refused; whatever else happens is in the result."""
         git = self.open()
         layout = Layout(git.directory)
-        run_id = run_id or new_run_id(self._clock)
+        run_id = new_run_id(self._clock) if run_id is None else run_id
         check_run_id(layout, run_id)
         under_way = live_runs(layout.locks)
         backlog = plan_backlog(git, settings, standard_input=standard_input)

@@ -6,6 +6,7 @@ lives is asked of the kernel, so that nobody waits for a dead run.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -40,6 +41,8 @@ def command(app: App, group_id: str | None, run_id: str | None, timeout: float |
     """
     if (group_id is None) == (run_id is None):
         raise click.UsageError("give either --group-id or --run-id")
+    if timeout is not None and math.isnan(timeout):  # it is in every range, and never over
+        raise click.UsageError("--timeout must be a number of seconds")
     layout = app.layout()
     look: Callable[[bool], dict[str, Any]]
     if group_id is not None:

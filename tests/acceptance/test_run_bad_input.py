@@ -131,6 +131,7 @@ def test_a_run_id_that_is_taken_or_cannot_be_a_name(run: Run) -> None:
     assert run([{"id": "a"}], "--run-id", "mine").code == 0
     check_refused(run([{"id": "b"}], "--run-id", "mine"), "mine")
     check_refused(run([{"id": "b"}], "--run-id", "../x"), "../x")
+    check_refused(run([{"id": "b"}], "--run-id", ""), "cannot name a run")
 
 
 def test_a_workspace_root_inside_the_repository(repo: Repository, run: Run) -> None:

@@ -111,3 +111,9 @@ def test_a_run_that_ends_while_waited_for(
     said = cli("wait", "--run-id", "r1")
     timer.join()
     assert (said.out, said.code) == ("run r1: completed\n", 0)
+
+
+def test_a_timeout_that_is_no_number_is_refused(cli: Any, under_way: GroupMetadata) -> None:
+    said = cli("wait", "--group-id", "X", "--timeout", "nan")
+    assert said.code == 2
+    assert "--timeout must be a number" in said.err
