@@ -99,6 +99,9 @@ class Lifecycle(ABC):
             said = error.message if isinstance(error, GitError) else f"{error.filename}: {error.strerror}"
             if full and isinstance(error, GitError):
                 said = f"no space left on device ({said})"  # git does not always say so
+            elif isinstance(error, GitError) and "unable to write" in error.output:
+                # another workspace that failed for want of room may have given its own back by now
+                said = f"the disk refused a write, most likely for no space left on device at that moment ({said})"
             hint = error.hint if isinstance(error, GitError) else "check the free space and the permissions there"
             raise WorkspaceError(
                 f"the workspace of task {spec.task_id} could not be made: {said}", hint=hint
