@@ -17,6 +17,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self
 
@@ -261,14 +262,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m maestro.testing.model_server", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")
     options = parser.parse_args()
-    with ModelServer(port=options.port) as server:
+    # The reader of the line may interrupt at once: an interrupt is an orderly end from the first byte on.
+    with suppress(KeyboardInterrupt), ModelServer(port=options.port) as server:
         sys.stdout.write(f"{server.url}\n")
         sys.stdout.flush()
-        try:
-            while True:
-                time.sleep(3600)
-        except KeyboardInterrupt:
-            pass
+        while True:
+            time.sleep(3600)
 
 
 if __name__ == "__main__":
