@@ -43,8 +43,9 @@ def parse_report(content: bytes) -> Report | BadReport:
         return BadReport(reason=f"the report is not JSON: {error}")
     if not isinstance(data, dict):
         return BadReport(reason="the report is not a JSON object")
-    if isinstance(data.get("notes"), list):
-        data["notes"] = tuple(data["notes"])
+    for several in ("notes", "discovered"):
+        if isinstance(data.get(several), list):
+            data[several] = tuple(data[several])
     try:
         return Report.model_validate(data)
     except ValidationError as error:

@@ -45,6 +45,8 @@ class Settings(Record):
     tasks_file: Path | None = None  # Path("-"): standard input
     tracker: Tracker = "auto"
     group_id: Texts = ()  # empty: the whole backlog
+    epic: Text | None = None  # beads: only what is below this issue
+    label: Texts = ()  # beads: only issues with all of these labels
     write_back: bool = False  # progress of a task file is kept in the file itself (T-3)
 
     # the schedule

@@ -77,6 +77,7 @@ def _by_commits(
         summary=(said.summary if said and said.summary else verdict.summary)[:4000],
         confidence=said.confidence if said else None,
         notes=tuple(notes),
+        discovered=said.discovered if said else (),
         committed_by_maestro=evidence.committed_by_maestro,
         usage=verdict.usage,
     )
@@ -91,6 +92,7 @@ def _no_change(said: Report, verdict: Verdict, output_tail: str) -> Outcome:
         summary=said.summary,
         confidence=said.confidence,
         notes=said.notes,
+        discovered=said.discovered,
         usage=verdict.usage,
     )
 

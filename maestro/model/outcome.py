@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from maestro.model.record import Record
+from maestro.model.report import Discovery
 
 
 class FailureKind(StrEnum):
@@ -54,6 +55,7 @@ class Succeeded(Record):
     summary: str = ""
     confidence: float | None = None
     notes: tuple[str, ...] = ()
+    discovered: tuple[Discovery, ...] = ()
     committed_by_maestro: bool = False  # uncommitted work was committed and marked so
     usage: Usage = Usage()
 

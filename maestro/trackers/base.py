@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 from maestro.model.record import Record
+from maestro.model.report import Discovery
 from maestro.model.task import Progress, Task
 
 
@@ -42,4 +44,42 @@ class Tracker(Protocol):
 
     def own_files(self) -> tuple[str, ...]:
         """Absolute paths that the tracker itself writes, for the guard over the user's checkout."""
+        ...
+
+
+class Writing(Record):
+    """One of several writes made at once."""
+
+    task: str
+    progress: Progress
+    note: Note
+
+
+@runtime_checkable
+class BulkTracker(Tracker, Protocol):
+    """A tracker whose calls are slow and whose tasks people work on too.
+
+    It takes several claims or writes at once, notices when somebody else has taken a task, and can add tasks.
+    """
+
+    def claim_many(self, claims: Mapping[str, Note]) -> Mapping[str, str]:
+        """Claim tasks; those refused, each with a clause that says why. All others are ours: it was read back."""
+        ...
+
+    def write_many(self, writes: Sequence[Writing]) -> Mapping[str, str]:
+        """Write several tasks; those that could not be written, each with a clause. What was written was read back.
+
+        A task that a person has closed or taken meanwhile is left to them, and is among the refused.
+        """
+        ...
+
+    def taken(self, tasks: Collection[str]) -> Mapping[str, str]:
+        """Of tasks that this run has claimed, those that somebody has closed or taken since, each with a clause.
+
+        Costs next to nothing where nothing has changed in the tracker.
+        """
+        ...
+
+    def discover(self, task: str, found: Sequence[Discovery], note: Note) -> tuple[str, ...]:
+        """Create what the agent of `task` discovered, linked to it; ids, in order. Safe to repeat."""
         ...

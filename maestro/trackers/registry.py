@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from pydantic import Field
 
 from maestro.errors import BadInput
 from maestro.model.record import Record
@@ -24,6 +26,7 @@ class Wanted(Record):
     write_back: bool = False
     tag: str | None = None
     text: str | None = None  # a list of todos, for the kind `todos`
+    environ: Mapping[str, str] = Field(default_factory=dict)  # of this process, for trackers that are programs
 
 
 class Opened(Record):
@@ -90,6 +93,7 @@ def open_tracker(
     write_back: bool = False,
     tag: str | None = None,
     text: str | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> Tracker:
     """The tracker of a kind (`auto`: chosen as by `choose`); BadInput names what is wrong with the request.
 
@@ -105,7 +109,15 @@ def open_tracker(
         ) from None
     if write_back and chosen.kind in ("epic", "todos"):
         raise BadInput(f"--write-back does not work with {chosen.kind}", hint="its progress is kept beside the runs")
-    return opener(Wanted(repository=repository, source=chosen.source, write_back=write_back, tag=tag, text=text))
+    wanted = Wanted(
+        repository=repository,
+        source=chosen.source,
+        write_back=write_back,
+        tag=tag,
+        text=text,
+        environ=environ or {},
+    )
+    return opener(wanted)
 
 
 def _because(kind: str, chosen: Opened) -> str:
