@@ -10,6 +10,8 @@ CONFIG = """\
 # tasks_file = "tasks.json"           # JSON, JSONL, YAML or markdown; no default
 # tracker = "auto"                    # auto, beads, taskmaster, markdown, epic, taskfile, todos
 # group_id = []                       # only these groups; empty: the whole backlog
+# epic = "bd-12"                      # beads: only what is below this issue; no default
+# label = []                          # beads: only issues with all of these labels
 # write_back = false                  # keep progress in the task file itself
 
 # --- when a task may start ---

@@ -45,6 +45,11 @@ PLAN_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
     ("--tracker", {"type": click.Choice(TRACKERS), "help": "Where the backlog is kept (default: auto)."}),
     ("--group-id", {"multiple": True, "metavar": "X", "help": "Only this group; may be given several times."}),
+    ("--epic", {"metavar": "ID", "help": "beads: only what is below this issue."}),
+    (
+        "--label",
+        {"multiple": True, "metavar": "L", "help": "beads: only issues with this label; repeatable, all must fit."},
+    ),
     ("--schedule", {"type": click.Choice(SCHEDULES), "help": "When a task may start (default: auto)."}),
     ("--allow-overlap", {"is_flag": True, "help": "Let tasks that write the same file run at once."}),
     ("--keep-going", {"is_flag": True, "help": "After a failure, block only what depends on it."}),

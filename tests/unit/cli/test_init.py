@@ -15,7 +15,7 @@ from maestro.config.load import KEYS, load_settings
 from maestro.config.settings import Settings
 from maestro.store.layout import Layout
 
-UNSET = {"tasks_file", "max_parallel", "group_parallel", "agent_command", "refresh_command"} | {
+UNSET = {"tasks_file", "max_parallel", "group_parallel", "agent_command", "refresh_command", "epic"} | {
     "git_credentials",
     "workspace_root",
     "integration_base_branch",
