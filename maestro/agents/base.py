@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pydantic import Field
 
@@ -44,6 +44,14 @@ class Availability(Record):
 
     available: bool
     detail: str  # version and path, or what is missing
+    hint: str = ""
+
+
+class Login(Record):
+    """Whether a key or a login can be seen from here. Never holds a secret."""
+
+    found: bool
+    detail: str  # "ANTHROPIC_API_KEY is set", or what was looked for in vain
     hint: str = ""
 
 
@@ -98,3 +106,12 @@ class Agent(Protocol):
     def invocation(self, job: Job) -> Invocation: ...
 
     def reader(self) -> Reader: ...
+
+
+@runtime_checkable
+class KnowsLogin(Protocol):
+    """An agent that can say whether it is logged in; the others need no login, or cannot say."""
+
+    def login(self, env: Mapping[str, str]) -> Login:
+        """From variables and files alone: no request, no model. `env` is the environment of maestro itself."""
+        ...

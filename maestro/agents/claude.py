@@ -11,8 +11,9 @@ from pathlib import Path
 
 from pydantic import Field
 
-from maestro.agents.base import Availability, Invocation, Job
+from maestro.agents.base import Availability, Invocation, Job, Login
 from maestro.agents.claude_events import ClaudeReader
+from maestro.agents.login import LoginFile, look_for_login
 from maestro.clock import SystemClock
 from maestro.model.record import Record
 from maestro.proc.capture import capture
@@ -30,6 +31,13 @@ _OF_THE_PARENT = (
     "CLAUDE_PROJECT_DIR",
 )
 """Variables that name the session maestro itself may run in; they must not reach the agents."""
+_KEYS = (
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "CLAUDE_CODE_USE_BEDROCK",
+    "CLAUDE_CODE_USE_VERTEX",
+)
 
 
 class ClaudeOptions(Record):
@@ -93,6 +101,16 @@ class ClaudeAgent:
             last = said.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no version"]
             return Availability(available=False, detail=f"{path} does not run: {last[0]}", hint="install it again")
         return Availability(available=True, detail=f"{version}, {path}")
+
+    def login(self, env: Mapping[str, str]) -> Login:
+        """A key, or the files of a signed-in client."""
+        folder = env.get("CLAUDE_CONFIG_DIR")
+        files = (
+            LoginFile(f"{folder or '~/.claude'}/.credentials.json"),
+            LoginFile(f"{folder or '~'}/.claude.json", ("oauthAccount", "primaryApiKey")),
+            LoginFile(f"{folder or '~/.claude'}/settings.json", ("apiKeyHelper",)),
+        )
+        return look_for_login(env, _KEYS, files, hint="run `claude` once and sign in, or set ANTHROPIC_API_KEY")
 
     def env_names(self) -> tuple[str, ...]:
         """Its keys and settings, and what its network access may need."""
