@@ -20,7 +20,7 @@ Before an answer:
 `times` is how often it happens at that place of one conversation, 1 when not given, 0 for always.
 
 Which step comes next is read from the request: the newest user text that holds a script decides, and the number of
-assistant messages after it is the number of answers given. So retries, resumed conversations, sub-agents and many
+the assistant's turns after it is the number of answers given. So retries, resumed conversations, sub-agents and many
 clients at once need no state; only `times` is counted.
 """
 
@@ -31,12 +31,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from maestro.testing.wires.base import Call, Turn
+
 Step = Mapping[str, Any]
 
 _BLOCK = re.compile(r"^ {0,3}(`{3,})maestro-script[^\n]*\n(.*?)^ {0,3}\1`*\s*$", re.DOTALL | re.MULTILINE)
 _ANSWERS = frozenset({"say", "write", "bash", "tool", "tools"})
 _FAULTS = frozenset({"status", "drop", "hang"})
-_DIRECTORY = re.compile(r"[Ww]orking directory: ([^\n]+)")
 
 
 class Position(NamedTuple):
@@ -52,39 +53,28 @@ class ScriptError(Exception):
     """The script in a prompt cannot be used; the text goes to the client as a 400."""
 
 
-def position(request: Mapping[str, Any], default: Callable[[str], Sequence[Step]]) -> Position:
-    """Read the position from the body of a /v1/messages request. `default` makes the script of a prompt without one."""
+def position(turns: Sequence[Turn], default: Callable[[str], Sequence[Step]]) -> Position:
+    """Read the position from a conversation. `default` makes the script of a prompt without one."""
     number, prompt = 0, ""
-    for message in reversed(request.get("messages") or []):
-        if message.get("role") == "assistant":
+    for turn in reversed(turns):
+        if turn.role == "assistant":
             number += 1
             continue
-        text = _text(message)
-        prompt = text or prompt
-        if match := _BLOCK.search(text):
+        prompt = turn.text or prompt
+        if match := _BLOCK.search(turn.text):
             return _at(match[2], _parse(match[2]), number)
     return _at(prompt, list(default(prompt)), number)
 
 
-def tool_calls(answer: Step, directory: str) -> list[tuple[str, dict[str, Any]]]:
-    """Names and inputs of the tools an answer calls."""
+def tool_calls(answer: Step) -> list[Call]:
+    """The tools an answer calls."""
     if "bash" in answer:
-        return [("Bash", {"command": answer["bash"], "description": "scripted"})]
+        return [Call("bash", {"command": answer["bash"]})]
     if "write" in answer:
-        path = str(answer["write"]["path"])
-        absolute = path if path.startswith("/") else f"{directory}/{path}"
-        return [("Write", {"file_path": absolute, "content": answer["write"].get("content", "")})]
+        return [Call("write", {"path": str(answer["write"]["path"]), "content": answer["write"].get("content", "")})]
     if "tool" in answer:
-        return [(answer["tool"]["name"], dict(answer["tool"].get("input", {})))]
-    return [call for step in answer.get("tools", ()) for call in tool_calls(step, directory)]
-
-
-def working_directory(request: Mapping[str, Any]) -> str:
-    """The agent's working directory, which its system prompt names; "." where it does not."""
-    match = _DIRECTORY.search(_joined(request.get("system"))) or next(
-        (found for message in request.get("messages") or [] if (found := _DIRECTORY.search(_text(message)))), None
-    )
-    return match[1].strip() if match else "."
+        return [Call(answer["tool"]["name"], dict(answer["tool"].get("input", {})))]
+    return [call for step in answer.get("tools", ()) for call in tool_calls(step)]
 
 
 def _at(script: str, steps: Sequence[Step], number: int) -> Position:
@@ -113,14 +103,3 @@ def _parse(text: str) -> list[Step]:
         if not isinstance(step, dict) or not (_ANSWERS | _FAULTS | {"sleep"}) & step.keys():
             raise ScriptError(f"the maestro-script has a step nobody knows: {json.dumps(step)}")
     return steps
-
-
-def _text(message: Mapping[str, Any]) -> str:
-    return _joined(message.get("content"))
-
-
-def _joined(content: Any) -> str:
-    """Text of a string or of a list of blocks; results of tools are not the user's words."""
-    if isinstance(content, str):
-        return content
-    return "\n".join(block.get("text", "") for block in content or [] if block.get("type") == "text")

@@ -1,7 +1,8 @@
-"""A model server on loopback that speaks enough of the Anthropic Messages API for `claude`, following scripts.
+"""A model server on loopback that speaks enough of the providers' APIs for the real agent CLIs, following scripts.
 
 Use it as a context manager in tests, or `python -m maestro.testing.model_server --port 0` from a shell. See
-`maestro.testing.model_script` for the scripts. No model is behind it and nothing leaves the machine.
+`maestro.testing.model_script` for the scripts and `maestro.testing.wires` for the APIs. No model is behind it and
+nothing leaves the machine.
 """
 
 from __future__ import annotations
@@ -19,19 +20,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
 from typing import Any, NamedTuple, Self
+from urllib.parse import parse_qs, urlsplit
 
-from maestro.testing.model_script import Position, ScriptError, Step, position, tool_calls, working_directory
-
-_ERRORS = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    403: "permission_error",
-    404: "not_found_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    529: "overloaded_error",
-}
+from maestro.testing.model_script import Position, ScriptError, Step, position, tool_calls
+from maestro.testing.wires.base import Wire
+from maestro.testing.wires.registry import wire_of
 
 
 class Seen(NamedTuple):
@@ -135,47 +130,51 @@ class _Handler(BaseHTTPRequestHandler):
             body = json.loads(raw or b"{}")
         except ValueError:
             body = None
+        path = urlsplit(self.path).path
+        wire = wire_of(path)
         if not isinstance(body, dict):
-            self._refuse({}, 400, "the body is not a JSON object")
-        elif self.path.split("?")[0].endswith("/count_tokens"):
-            self._send(200, {"input_tokens": max(1, len(raw) // 4)})
-        elif not self.path.startswith("/v1/messages"):
-            self._refuse(body, 404, f"there is nothing at {self.path}")
+            self._refuse(wire, {}, 400, "the body is not a JSON object")
+        elif wire is None:
+            self._refuse(wire, body, 404, f"there is nothing at {self.path}")
+        elif (aside := wire.aside(path, body)) is not None:
+            self._say(wire, body, aside)
         elif self.server.model.accepted_keys and self._key() not in self.server.model.accepted_keys:
-            self._refuse(body, 401, "invalid x-api-key")
+            self._refuse(wire, body, 401, "invalid x-api-key")
         else:
-            self._answer(body)
+            self._answer(wire, body)
 
-    def _answer(self, body: dict[str, Any]) -> None:
+    def _answer(self, wire: Wire, body: dict[str, Any]) -> None:
         model = self.server.model
         try:
-            where = position(body, model.default)
+            where = position(wire.turns(body), model.default)
         except ScriptError as error:
-            self._refuse(body, 400, str(error))
+            self._refuse(wire, body, 400, str(error))
             return
-        conversation = json.dumps(body.get("metadata") or self._key(), sort_keys=True)
-        fault = model.take_fault(where, conversation)
-        answer = where.answer or {"say": "done"}
+        fault = model.take_fault(where, wire.conversation(body) or self._key())
+        step = where.answer or {"say": "done"}
+        answer = wire.answer(body, str(step.get("say", "")), tool_calls(step))
         if fault is None:
-            self._record(body, 200)
-            message = _message(body, answer)
-            if body.get("stream"):
-                self._stream(_events(message))
-            else:
-                self._send(200, message)
+            self._record(wire, body, 200)
+            self._say(wire, body, answer)
         elif "status" in fault:
             headers = {str(name): str(value) for name, value in fault.get("headers", {}).items()}
             if "retry_after" in fault:
                 headers["retry-after"] = str(fault["retry_after"])
-            self._refuse(body, int(fault["status"]), fault.get("message", "scripted refusal"), headers)
+            self._refuse(wire, body, int(fault["status"]), fault.get("message", "scripted refusal"), headers)
         elif "drop" in fault:
-            self._record(body, 0)
-            self._stream(list(_events(_message(body, answer)))[:2], whole=False)
+            self._record(wire, body, 0)
+            self._stream(islice(wire.stream(answer), 2), whole=False)
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True
         else:
-            self._record(body, 0)
+            self._record(wire, body, 0)
             self._hang()
+
+    def _say(self, wire: Wire, body: dict[str, Any], answer: dict[str, Any]) -> None:
+        if wire.wants_stream(urlsplit(self.path).path, body):
+            self._stream(wire.stream(answer))
+        else:
+            self._send(200, answer)
 
     def _hang(self) -> None:
         """Until the client gives up or the server closes."""
@@ -184,19 +183,24 @@ class _Handler(BaseHTTPRequestHandler):
                 break
         self.close_connection = True
 
-    def _stream(self, events: Iterator[dict[str, Any]] | list[dict[str, Any]], *, whole: bool = True) -> None:
+    def _stream(self, chunks: Iterator[bytes], *, whole: bool = True) -> None:
         self._start(200, {"content-type": "text/event-stream", "transfer-encoding": "chunked"})
-        for event in events:
-            data = f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+        for data in chunks:
             self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
             self.wfile.flush()
         if whole:
             self.wfile.write(b"0\r\n\r\n")
 
-    def _refuse(self, body: dict[str, Any], status: int, message: str, headers: dict[str, str] | None = None) -> None:
-        self._record(body, status)
-        kind = _ERRORS.get(status, "api_error")
-        self._send(status, {"type": "error", "error": {"type": kind, "message": message}}, headers)
+    def _refuse(
+        self,
+        wire: Wire | None,
+        body: dict[str, Any],
+        status: int,
+        message: str,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        self._record(wire, body, status)
+        self._send(status, wire.refusal(status, message) if wire else {"error": {"message": message}}, headers)
 
     def _send(self, status: int, content: dict[str, Any], headers: dict[str, str] | None = None) -> None:
         data = json.dumps(content).encode()
@@ -211,50 +215,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _key(self) -> str:
+        """Wherever a client of any of the APIs puts it."""
         bearer = self.headers.get("authorization", "").removeprefix("Bearer ")
-        return self.headers.get("x-api-key") or bearer
+        (asked,) = parse_qs(urlsplit(self.path).query).get("key", [""])[:1]
+        return self.headers.get("x-api-key") or self.headers.get("x-goog-api-key") or bearer or asked
 
-    def _record(self, body: dict[str, Any], status: int) -> None:
-        self.server.model.record(Seen(self.path, self._key(), str(body.get("model", "")), status, body))
-
-
-def _message(request: dict[str, Any], answer: Step) -> dict[str, Any]:
-    """A whole assistant message."""
-    content: list[dict[str, Any]] = [
-        {"type": "tool_use", "id": f"toolu_{uuid.uuid4().hex[:24]}", "name": name, "input": given}
-        for name, given in tool_calls(answer, working_directory(request))
-    ]
-    if not content:
-        content = [{"type": "text", "text": str(answer.get("say", ""))}]
-    return {
-        "id": f"msg_{uuid.uuid4().hex[:24]}",
-        "type": "message",
-        "role": "assistant",
-        "model": request.get("model", "scripted"),
-        "content": content,
-        "stop_reason": "tool_use" if content[0]["type"] == "tool_use" else "end_turn",
-        "stop_sequence": None,
-        "usage": {"input_tokens": 100, "output_tokens": 20},
-    }
-
-
-def _events(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The message as server-sent events."""
-    start = {**message, "content": [], "stop_reason": None, "usage": {**message["usage"], "output_tokens": 1}}
-    yield {"type": "message_start", "message": start}
-    for index, block in enumerate(message["content"]):
-        empty: dict[str, Any]
-        delta: dict[str, Any]
-        if block["type"] == "text":
-            empty, delta = {"text": ""}, {"type": "text_delta", "text": block["text"]}
-        else:
-            empty, delta = {"input": {}}, {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
-        yield {"type": "content_block_start", "index": index, "content_block": {**block, **empty}}
-        yield {"type": "content_block_delta", "index": index, "delta": delta}
-        yield {"type": "content_block_stop", "index": index}
-    ended = {"stop_reason": message["stop_reason"], "stop_sequence": None}
-    yield {"type": "message_delta", "delta": ended, "usage": {"output_tokens": message["usage"]["output_tokens"]}}
-    yield {"type": "message_stop"}
+    def _record(self, wire: Wire | None, body: dict[str, Any], status: int) -> None:
+        model = wire.model(urlsplit(self.path).path, body) if wire else str(body.get("model", ""))
+        self.server.model.record(Seen(self.path, self._key(), model, status, body))
 
 
 def main() -> None:

@@ -13,7 +13,10 @@ Body = Mapping[str, Any]
 
 
 class Turn(NamedTuple):
-    """One side's turn: consecutive items of the assistant are one turn, results of tools are no words of the user."""
+    """One side's turn: one answer of the assistant is one turn, however many items it has in the request.
+
+    Results of tools are turns of the user without words.
+    """
 
     role: Literal["user", "assistant"]
     text: str
@@ -27,12 +30,27 @@ class Call(NamedTuple):
 
 
 class Wire(Protocol):
-    """One provider's API."""
+    """One provider's API. Paths are given without their query."""
 
     name: str
 
     def serves(self, path: str) -> bool:
-        """Whether requests to this path (without its query) are of this API."""
+        """Whether requests to this path are of this API."""
+        ...
+
+    def aside(self, path: str, body: Body) -> dict[str, Any] | None:
+        """The answer to a request that is no turn of a conversation (counting tokens, naming a session), else None.
+
+        No script is looked for, no key asked and nothing recorded.
+        """
+        ...
+
+    def model(self, path: str, body: Body) -> str:
+        """The name of the model that is asked."""
+        ...
+
+    def conversation(self, body: Body) -> str:
+        """What tells this conversation from others with the same script; empty where nothing does."""
         ...
 
     def turns(self, body: Body) -> Sequence[Turn]:
@@ -52,7 +70,10 @@ class Wire(Protocol):
         ...
 
     def stream(self, answer: dict[str, Any]) -> Iterator[bytes]:
-        """The same answer as chunks of server-sent events, whole lines each."""
+        """The same answer as chunks of server-sent events, whole lines each.
+
+        The first two chunks must leave it unfinished: a connection that is to break, breaks after them.
+        """
         ...
 
     def refusal(self, status: int, message: str) -> dict[str, Any]:
