@@ -11,8 +11,8 @@ import click
 from maestro.cli.app import App
 from maestro.cli.columns import columns
 from maestro.cli.options import complete_folder, output_options
-from maestro.cli.standing import finished, is_alive
 from maestro.store.layout import Layout
+from maestro.store.standing import finished, is_alive
 
 if TYPE_CHECKING:
     from maestro.vcs.git import Git

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maestro.cli.app import App
-from maestro.cli.standing import finished, is_alive, newest_runs
 from maestro.errors import BadInput, MaestroError
 from maestro.store.layout import Layout
+from maestro.store.standing import finished, is_alive, newest_runs
 
 if TYPE_CHECKING:
     from maestro.config.load import Loaded

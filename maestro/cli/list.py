@@ -9,7 +9,7 @@ import click
 from maestro.cli.app import App
 from maestro.cli.columns import columns
 from maestro.cli.options import output_options
-from maestro.cli.standing import all_groups, is_alive, run_of_group
+from maestro.store.standing import all_groups, is_alive, run_of_group
 
 STATUSES = ("pending", "in_progress", "completed", "failed", "blocked")
 

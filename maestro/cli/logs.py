@@ -10,10 +10,10 @@ import click
 
 from maestro.cli.app import App
 from maestro.cli.options import output_options
-from maestro.cli.standing import is_alive, known_run, newest_runs
 from maestro.errors import BadInput, StateError
 from maestro.model.ids import hashed_name, safe_name
 from maestro.store.layout import Layout
+from maestro.store.standing import is_alive, known_run, newest_runs
 
 FOLLOW_SECONDS = 0.1
 BLOCK = 1 << 16

@@ -1,125 +1,31 @@
-"""How runs and groups stand, read from the state directory: as little of it as the question needs."""
+"""How runs stand, as `maestro.store.standing` reads it: the commands' own door to it."""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from maestro.store.standing import (
+    DIED,
+    all_groups,
+    finished,
+    fold_journal,
+    group_metadata,
+    is_alive,
+    known_run,
+    newest_runs,
+    read_object,
+    result_of_run,
+    run_of_group,
+)
 
-from maestro.errors import BadInput, StateError
-from maestro.model.ids import is_plain
-from maestro.store.filelocks import is_held
-from maestro.store.layout import Layout
-
-if TYPE_CHECKING:
-    from maestro.model.run import Run
-
-DIED = "its coordinator died before the end"
-
-
-def newest_runs(layout: Layout) -> list[str]:
-    """All run ids, the one that changed last first."""
-    try:
-        with os.scandir(layout.runs) as entries:
-            runs = [(entry.stat().st_mtime_ns, entry.name) for entry in entries if entry.is_dir()]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return [name for _, name in sorted(runs, reverse=True)]
-
-
-def known_run(layout: Layout, run_id: str) -> str:
-    """The run id, or BadInput where there is no such run here."""
-    if not is_plain(run_id) or not layout.run(run_id).is_dir():
-        raise BadInput(f"there is no run {run_id} in {layout.repository}", hint="`maestro status` lists the runs")
-    return run_id
-
-
-def is_alive(layout: Layout, run_id: str) -> bool:
-    """Whether the run's coordinator lives: the kernel frees its lock with it."""
-    return is_plain(run_id) and is_held(layout.locks / "live" / f"{run_id}.json")
-
-
-def finished(layout: Layout, run_id: str) -> dict[str, Any] | None:
-    """The result object that the run wrote as its last act; None while there is none."""
-    return read_object(layout.summary(run_id))
-
-
-def result_of_run(layout: Layout, run_id: str) -> dict[str, Any]:
-    """The result object of a run, finished or not, with `alive`. A run that died is `interrupted`."""
-    result = finished(layout, run_id)
-    if result is not None:
-        return {**result, "alive": False}
-    alive = is_alive(layout, run_id)  # before the journal is read, or a run that just ends would seem to have died
-    run = fold_journal(layout, run_id)
-    if run is None:
-        status, reason = ("running", "") if alive else ("interrupted", DIED)
-        return {"run_id": run_id, "status": status, "reason": reason, "tasks": {}, "alive": alive}
-    from maestro.model.result import result_object
-    from maestro.model.states import RunStatus
-
-    result = result_object(run, {})
-    for task in run.tasks.values():  # finer than the words of C-1a: running and submitted are told from pending
-        result["tasks"][task.id]["state"] = task.state.value
-    if run.status is RunStatus.RUNNING and not alive:
-        late = finished(layout, run_id)
-        if late is not None:
-            return {**late, "alive": False}
-        result |= {"status": "interrupted", "reason": DIED}
-    return {**result, "alive": alive}
-
-
-def fold_journal(layout: Layout, run_id: str) -> Run | None:
-    """The run as its journal tells it; None where it has not begun to write."""
-    from maestro.model.events import RunStarted
-    from maestro.model.run import apply, begin
-    from maestro.store.journal import read_journal
-
-    path = layout.journal(run_id)
-    events = read_journal(path).events if path.exists() else ()
-    if not events or not isinstance(events[0], RunStarted):
-        return None
-    run = begin(events[0])
-    for event in events[1:]:
-        run = apply(run, event)
-    return run
-
-
-def group_metadata(layout: Layout, group_id: str) -> dict[str, Any]:
-    """The metadata.json of a group; BadInput where the group never ran here."""
-    found = read_object(layout.metadata(group_id))
-    if found is None:
-        raise BadInput(f"there is no group {group_id} in {layout.repository}", hint="`maestro list` lists the groups")
-    return found
-
-
-def all_groups(layout: Layout) -> Iterator[dict[str, Any]]:
-    """Every metadata.json, by the name of its folder; one that cannot be read raises StateError."""
-    try:
-        names = sorted(os.listdir(layout.groups))  # noqa: PTH208 - a name is all that is needed
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    for name in names:
-        found = read_object(layout.groups / name / "metadata.json")
-        if found is not None:
-            yield found
-
-
-def run_of_group(metadata: dict[str, Any]) -> str:
-    """The run that works on the group; empty where the file does not say."""
-    results = metadata.get("results") or [{}]
-    return str(results[0].get("run_id", ""))
-
-
-def read_object(path: Path) -> dict[str, Any] | None:
-    """A JSON object; None where there is no file, StateError where it holds something else."""
-    try:
-        found = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError) as error:
-        raise StateError(f"{path} cannot be read: {error}") from error
-    if not isinstance(found, dict):
-        raise StateError(f"{path} cannot be read: it holds no JSON object")
-    return found
+__all__ = [
+    "DIED",
+    "all_groups",
+    "finished",
+    "fold_journal",
+    "group_metadata",
+    "is_alive",
+    "known_run",
+    "newest_runs",
+    "read_object",
+    "result_of_run",
+    "run_of_group",
+]

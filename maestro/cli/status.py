@@ -10,7 +10,7 @@ import click
 from maestro.cli.app import App
 from maestro.cli.columns import columns
 from maestro.cli.options import output_options
-from maestro.cli.standing import (
+from maestro.store.standing import (
     DIED,
     group_metadata,
     is_alive,

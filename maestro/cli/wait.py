@@ -15,8 +15,8 @@ import click
 
 from maestro.cli.app import App
 from maestro.cli.options import output_options
-from maestro.cli.standing import DIED, finished, group_metadata, is_alive, known_run, result_of_run, run_of_group
 from maestro.store.layout import Layout
+from maestro.store.standing import DIED, finished, group_metadata, is_alive, known_run, result_of_run, run_of_group
 
 POLL_SECONDS = 0.02
 ALIVE_SECONDS = 0.5
