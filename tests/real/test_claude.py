@@ -6,37 +6,20 @@ import asyncio
 import json
 import os
 import signal
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from maestro.agents.base import Claim, Job, Verdict
+from maestro.agents.base import Claim
 from maestro.agents.claude import ClaudeAgent, ClaudeOptions
-from maestro.executors.local import LocalExecutor, LocalProcess
 from maestro.proc.family import members
-from maestro.proc.ladder import Graces
-from maestro.proc.request import MARKER, Exit, ProcessRequest
+from maestro.proc.request import MARKER, Exit
 from maestro.testing.model_server import ModelServer
-from maestro.testing.repository import IDENTITY, Repository, make_repository
+from tests.real.agent_lab import WORK, AgentLab, Steps, prompt
 
 pytestmark = [pytest.mark.real("claude"), pytest.mark.timeout(90)]
-
-Steps = list[dict[str, Any]]
-WORK: Steps = [
-    {"write": {"path": "a.txt", "content": "x\n"}},
-    {"bash": "git add -A && git commit -qm work"},
-    {"say": "all done"},
-]
-
-
-class Ran(NamedTuple):
-    verdict: Verdict
-    ended: Exit
-    notes: list[str]
-    stderr: str
 
 
 @pytest.fixture
@@ -45,86 +28,18 @@ def server() -> Iterator[ModelServer]:
         yield running
 
 
-class Lab:
-    """One repository in which claude is started as the engine starts it."""
-
-    def __init__(self, folder: Path, home: Path, claude: Path, url: str) -> None:
-        self.repo: Repository = make_repository(folder / "project")
-        self.folder = folder
-        self.env = {
-            "PATH": f"{claude.parent}:{os.environ['PATH']}",
-            "HOME": str(home),
-            "MAESTRO_TEST_MARK": os.environ["MAESTRO_TEST_MARK"],
-            "ANTHROPIC_BASE_URL": url,
-            "ANTHROPIC_API_KEY": "fake-key",
-            "IS_SANDBOX": "1",
-            **IDENTITY,
-        }
-        self.started = 0
-        self.mark = uuid.uuid4().hex  # unique on the machine: other tests run beside this one
-
-    async def start(self, prompt: str, options: ClaudeOptions, resume: str | None = None) -> LocalProcess:
-        self.started += 1
-        files = self.folder / str(self.started)
-        files.mkdir()
-        (files / "prompt.md").write_text(prompt)
-        job = Job(
-            task_id="T1",
-            prompt=prompt,
-            prompt_file=files / "prompt.md",
-            workspace=self.repo.path,
-            state_dir=files,
-            client_config=files / "client-config.json",
-            resume_session=resume,
-        )
-        asked = ClaudeAgent(options, parent_env=self.env).invocation(job)
-        request = ProcessRequest(
-            argv=asked.argv,
-            cwd=job.workspace,
-            env={**self.env, **asked.env, MARKER: f"{self.mark}-{self.started}"},
-            stdin_file=asked.stdin_file,
-            stdout_file=files / "stdout",
-            stderr_file=files / "stderr",
-            exit_file=files / "exit",
-        )
-        return await LocalExecutor(Graces(interrupt_seconds=2)).start(request)
-
-    def read(self, options: ClaudeOptions, ended: Exit) -> Ran:
-        files = self.folder / str(self.started)
-        reader = ClaudeAgent(options).reader()
-        notes = list(reader.feed((files / "stdout").read_bytes()))
-        stderr = (files / "stderr").read_text()
-        return Ran(reader.verdict(ended.code, stderr), ended, notes, stderr)
-
-    def run(self, work: Steps | str, *, resume: str | None = None, **options: Any) -> Ran:
-        """Run it to its end; refused requests are tried once more unless said otherwise."""
-        chosen = ClaudeOptions(**{"max_retries": 1, **options})
-
-        async def main() -> Exit:
-            child = await self.start(work if isinstance(work, str) else prompt(work), chosen, resume)
-            ended = await child.wait()
-            await child.sweep()
-            return ended
-
-        return self.read(chosen, asyncio.run(main()))
-
-    def outline(self) -> dict[str, Any]:
-        """The first event: what claude says of itself."""
-        first = (self.folder / str(self.started) / "stdout").read_text().splitlines()[0]
-        event: dict[str, Any] = json.loads(first)
-        return event
-
-
-def prompt(steps: Steps) -> str:
-    return f"Do the task.\n\n```maestro-script\n{json.dumps(steps)}\n```\n"
-
-
 @pytest.fixture
-def lab(tmp_path: Path, hermetic: Path, real: dict[str, Path], server: ModelServer) -> Lab:
-    return Lab(tmp_path, hermetic, real["claude"], server.url)
+def lab(tmp_path: Path, hermetic: Path, real: dict[str, Path], server: ModelServer) -> AgentLab:
+    """Refused requests are tried once more unless said otherwise."""
+    env = {"ANTHROPIC_BASE_URL": server.url, "ANTHROPIC_API_KEY": "fake-key", "IS_SANDBOX": "1"}
+
+    def make(**options: Any) -> ClaudeAgent:
+        return ClaudeAgent(ClaudeOptions(**{"max_retries": 1, **options}), parent_env=env)
+
+    return AgentLab(tmp_path, hermetic, real["claude"], make, env)
 
 
-def test_work_is_done_and_committed_without_a_question(lab: Lab, server: ModelServer) -> None:
+def test_work_is_done_and_committed_without_a_question(lab: AgentLab, server: ModelServer) -> None:
     del lab.env["IS_SANDBOX"]  # the default permissions need none, also as root
     lab.env |= {"CLAUDE_CODE_SESSION_ID": "9" * 36, "CLAUDECODE": "1", "CLAUDE_CODE_ENTRYPOINT": "cli"}
     ran = lab.run([{"bash": "env > env.txt; make --version > /dev/null; python3 -c 1"}, *WORK])
@@ -133,7 +48,7 @@ def test_work_is_done_and_committed_without_a_question(lab: Lab, server: ModelSe
     assert ran.stderr == ""
     assert lab.repo.show("HEAD", "a.txt") == "x"
     usage = ran.verdict.usage
-    assert usage.session_id == lab.outline()["session_id"] != "9" * 36
+    assert usage.session_id == lab.events()[0]["session_id"] != "9" * 36
     assert (usage.input_tokens, usage.output_tokens, usage.requests) == (400, 80, 4)
     assert usage.cost_usd
     assert "9" * 36 not in lab.repo.show("HEAD", "env.txt")
@@ -141,20 +56,20 @@ def test_work_is_done_and_committed_without_a_question(lab: Lab, server: ModelSe
     assert {(one.path, one.api_key) for one in server.requests} == {("/v1/messages?beta=true", "fake-key")}
 
 
-def test_a_push_is_denied_and_said_while_the_rest_is_done(lab: Lab) -> None:
+def test_a_push_is_denied_and_said_while_the_rest_is_done(lab: AgentLab) -> None:
     ran = lab.run([{"bash": "git push origin main"}, {"bash": "git push"}, *WORK])
     assert ran.verdict.claim is Claim.DONE
     assert ran.notes == ["tool calls denied by permissions: Bash ×2"]
     assert lab.repo.git("log", "--format=%s", "-1") == "work"
 
 
-def test_everything_denied_is_not_done_whatever_the_exit_code_says(lab: Lab) -> None:
+def test_everything_denied_is_not_done_whatever_the_exit_code_says(lab: AgentLab) -> None:
     ran = lab.run(WORK, permission_mode="default", allowed_tools=())
     assert (ran.ended.code, ran.verdict.claim) == (0, Claim.DENIED)
     assert ran.verdict.reason == "tool calls denied by permissions: Write, Bash"
 
 
-def test_an_unknown_slash_command_and_one_whose_shell_line_fails(lab: Lab) -> None:
+def test_an_unknown_slash_command_and_one_whose_shell_line_fails(lab: AgentLab) -> None:
     ran = lab.run("/no-such-command now")
     assert (ran.ended.code, ran.verdict.claim, ran.verdict.retryable) == (0, Claim.FAILED, False)
     assert "Unknown command: /no-such-command" in ran.verdict.reason
@@ -164,7 +79,7 @@ def test_an_unknown_slash_command_and_one_whose_shell_line_fails(lab: Lab) -> No
     assert "Shell command failed" in ran.verdict.reason
 
 
-def test_a_slash_command_runs_from_standard_input(lab: Lab) -> None:
+def test_a_slash_command_runs_from_standard_input(lab: AgentLab) -> None:
     lab.repo.write({".claude/commands/flow/summary.md": f"Sum up $ARGUMENTS.\n\n{prompt([{'say': 'summed up'}])}"})
     assert lab.run("/flow:summary phase 2").verdict.summary == "summed up"
 
@@ -199,7 +114,7 @@ OUTCOMES: dict[str, tuple[Steps, dict[str, Any], Claim, str, bool]] = {
 
 
 @pytest.mark.parametrize("situation", OUTCOMES)
-def test_what_is_refused_is_judged_by_its_kind(lab: Lab, situation: str) -> None:
+def test_what_is_refused_is_judged_by_its_kind(lab: AgentLab, situation: str) -> None:
     steps, options, claim, reason, retryable = OUTCOMES[situation]
     ran = lab.run(steps, **options)
     assert (ran.ended.code, ran.verdict.claim, ran.verdict.retryable) == (1, claim, retryable)
@@ -207,14 +122,14 @@ def test_what_is_refused_is_judged_by_its_kind(lab: Lab, situation: str) -> None
     assert ran.verdict.usage.session_id
 
 
-def test_a_limit_that_names_its_end(lab: Lab) -> None:
+def test_a_limit_that_names_its_end(lab: AgentLab) -> None:
     ran = lab.run([{"status": 429, "times": 0, "message": "usage limit reached|1900000000"}], max_retries=0)
     assert ran.verdict.claim is Claim.LIMIT
     assert ran.verdict.reset_at is not None
     assert ran.verdict.reset_at.timestamp() == 1900000000
 
 
-def test_refusals_and_a_broken_stream_are_got_over_and_noted(lab: Lab, server: ModelServer) -> None:
+def test_refusals_and_a_broken_stream_are_got_over_and_noted(lab: AgentLab, server: ModelServer) -> None:
     ran = lab.run([{"status": 429, "retry_after": 0}, WORK[0], {"drop": True}, *WORK[1:]], max_retries=3)
     assert ran.verdict.claim is Claim.DONE
     assert any("request refused (429 rate_limit); retry 1 of 3" in note for note in ran.notes)
@@ -222,13 +137,13 @@ def test_refusals_and_a_broken_stream_are_got_over_and_noted(lab: Lab, server: M
     assert sorted(one.status for one in server.requests) == [0, 200, 200, 200, 429]
 
 
-def test_a_server_that_is_down(lab: Lab) -> None:
+def test_a_server_that_is_down(lab: AgentLab) -> None:
     lab.env["ANTHROPIC_BASE_URL"] = "http://127.0.0.1:9"
     ran = lab.run(WORK, max_retries=0)
     assert (ran.ended.code, ran.verdict.claim, ran.verdict.retryable) == (1, Claim.FAILED, True)
 
 
-def test_what_it_refuses_before_it_begins(lab: Lab) -> None:
+def test_what_it_refuses_before_it_begins(lab: AgentLab) -> None:
     ran = lab.run("")
     assert (ran.verdict.claim, ran.ended.code) == (Claim.FAILED, 1)
     assert "Input must be provided" in ran.verdict.reason
@@ -242,7 +157,7 @@ def test_what_it_refuses_before_it_begins(lab: Lab) -> None:
     assert "Not logged in" in ran.verdict.reason
 
 
-def test_a_conversation_is_resumed(lab: Lab, server: ModelServer) -> None:
+def test_a_conversation_is_resumed(lab: AgentLab, server: ModelServer) -> None:
     first = lab.run(WORK)
     again = lab.run([{"say": "went on"}], resume=first.verdict.usage.session_id)
     assert (again.verdict.claim, again.verdict.summary) == (Claim.DONE, "went on")
@@ -253,7 +168,7 @@ def test_a_conversation_is_resumed(lab: Lab, server: ModelServer) -> None:
     assert "No conversation found" in unknown.verdict.reason
 
 
-def test_a_sub_agent_works_too(lab: Lab) -> None:
+def test_a_sub_agent_works_too(lab: AgentLab) -> None:
     inner = {
         "description": "d",
         "subagent_type": "general-purpose",
@@ -265,50 +180,45 @@ def test_a_sub_agent_works_too(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_killed_one_is_silent_and_what_it_left_is_swept(lab: Lab, number: signal.Signals) -> None:
+def test_a_killed_one_is_silent_and_what_it_left_is_swept(lab: AgentLab, number: signal.Signals) -> None:
     """Its shell children live in a session of their own, and outlive it."""
-    options = ClaudeOptions()
+    agent = lab.make()
     steps = prompt([{"bash": "echo > started; sleep 300"}, {"say": "never"}])
 
     async def main() -> tuple[Exit, int]:
-        child = await lab.start(steps, options)
-        await started(lab)
-        for one in members(f"{lab.mark}-1"):
+        child = await lab.start(steps, agent)
+        await lab.file("started")
+        for one in members(lab.mark):
             if b"claude" in Path(f"/proc/{one.pid}/comm").read_bytes():
                 os.kill(one.pid, number)
         return await child.wait(), await child.sweep()
 
     ended, swept = asyncio.run(main())
-    ran = lab.read(options, ended)
+    ran = lab.read(agent, ended)
     assert ran.verdict.claim is Claim.SILENT
     assert ended.code == 128 + number
     assert number.name in ran.verdict.reason
-    assert ran.verdict.usage.session_id == lab.outline()["session_id"]
+    assert ran.verdict.usage.session_id == lab.events()[0]["session_id"]
     assert swept >= 1
 
 
-def test_the_ladder_ends_it_with_all_its_children(lab: Lab) -> None:
-    options = ClaudeOptions()
+def test_the_ladder_ends_it_with_all_its_children(lab: AgentLab) -> None:
+    agent = lab.make()
     steps = prompt([{"bash": "echo > started; (setsid nohup sleep 300 &) ; sleep 300"}, {"say": "never"}])
 
     async def main() -> tuple[Exit, int, int]:
-        child = await lab.start(steps, options)
-        await started(lab)
+        child = await lab.start(steps, agent)
+        await lab.file("started")
         memory = child.resident_bytes()
         await child.stop("a test")
         return await child.wait(), await child.sweep(), memory
 
     ended, swept, memory = asyncio.run(main())
     assert swept == 0
-    assert members(f"{lab.mark}-1") == []
+    assert members(lab.mark) == []
     assert ended.code is not None
     assert memory > 50 * 2**20
-    assert lab.read(options, ended).verdict.claim in (Claim.SILENT, Claim.FAILED)
-
-
-async def started(lab: Lab) -> None:
-    while not (lab.repo.path / "started").exists():
-        await asyncio.sleep(0.01)
+    assert lab.read(agent, ended).verdict.claim in (Claim.SILENT, Claim.FAILED)
 
 
 def test_it_is_available_and_says_its_version(real: dict[str, Path]) -> None:
