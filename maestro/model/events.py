@@ -182,6 +182,21 @@ class TaskCancelled(Event):
     saved_ref: str | None = None
 
 
+class TrackerClaiming(Event):
+    """Written before a tracker that others work on too is asked to give tasks to this run, also ahead of need."""
+
+    type: Literal["tracker_claiming"] = "tracker_claiming"
+    tasks: tuple[str, ...]
+
+
+class TrackerClaimed(Event):
+    """What the tracker answered."""
+
+    type: Literal["tracker_claimed"] = "tracker_claimed"
+    tasks: tuple[str, ...]  # ours now: it was read back
+    refused: dict[str, str] = Field(default_factory=dict)  # a clause each
+
+
 class TrackerWriting(Event):
     """Written before the tracker is told."""
 
@@ -194,6 +209,21 @@ class TrackerWritten(Event):
     type: Literal["tracker_written"] = "tracker_written"
     task: str
     progress: str
+    error: str | None = None
+
+
+class TrackerAdding(Event):
+    """Written before the tracker is given what the agent of a landed task discovered."""
+
+    type: Literal["tracker_adding"] = "tracker_adding"
+    task: str
+    titles: tuple[str, ...]
+
+
+class TrackerAdded(Event):
+    type: Literal["tracker_added"] = "tracker_added"
+    task: str
+    ids: tuple[str, ...] = ()
     error: str | None = None
 
 
@@ -238,8 +268,12 @@ AnyEvent = Annotated[
     | TaskFailed
     | TaskBlocked
     | TaskCancelled
+    | TrackerClaiming
+    | TrackerClaimed
     | TrackerWriting
     | TrackerWritten
+    | TrackerAdding
+    | TrackerAdded
     | CheckoutChanged
     | DispatchStopped
     | RunEnded,

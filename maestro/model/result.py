@@ -42,6 +42,8 @@ def result_object(run: Run, done_before: dict[str, str | None]) -> dict[str, Any
             tasks[task.id]["saved_ref"] = task.saved_ref
         if task.tracker_error is not None:
             tasks[task.id]["tracker_error"] = task.tracker_error
+        if task.discovered:
+            tasks[task.id]["discovered"] = list(task.discovered)
     return {
         "run_id": run.start.run_id,
         "status": run.status.value,

@@ -25,6 +25,9 @@ from maestro.model.events import (
     TaskCancelled,
     TaskFailed,
     TaskRequeued,
+    TrackerAdded,
+    TrackerClaimed,
+    TrackerClaiming,
     TrackerWritten,
     Warned,
 )
@@ -63,6 +66,8 @@ class TaskRun(Record):
     reason: str = ""
     saved_ref: str | None = None
     tracker_error: str | None = None
+    claimed: bool = False  # a tracker that others work on too gave it to this run, or may have, and was told no end
+    discovered: tuple[str, ...] = ()  # tasks made of what its agent came across
     ended_at: datetime | None = None
 
     @property
@@ -130,8 +135,8 @@ def apply(run: Run, event: Event) -> Run:
             return run.model_copy(update={"landing": event})
         case GateEnded():
             return run.model_copy(update={"gates": run.gates + 1})
-        case TrackerWritten() if event.error is not None:
-            return _with_task(run, run.tasks[event.task].model_copy(update={"tracker_error": event.error}))
+        case TrackerClaiming() | TrackerClaimed() | TrackerWritten() | TrackerAdded():
+            return _tracker_event(run, event)
         case RunEnded():
             changes = {"status": event.status, "reason": event.reason, "metrics": event.metrics, "ended_at": event.at}
             return run.model_copy(update=changes)
@@ -171,6 +176,25 @@ def _attempt_event(task: TaskRun, event: AttemptStarting | AttemptSpawned | Atte
             if isinstance(event.outcome, Succeeded) and not event.outcome.no_change:
                 return moved(task, TaskState.SUBMITTED)
             return task  # what follows is the policy's word: requeued, failed, blocked, cancelled or landed
+
+
+def _tracker_event(run: Run, event: TrackerClaiming | TrackerClaimed | TrackerWritten | TrackerAdded) -> Run:
+    changes: dict[str, dict[str, Any]] = {}
+    match event:
+        case TrackerClaiming():
+            changes = {task: {"claimed": True} for task in event.tasks}
+        case TrackerClaimed():
+            changes = {task: {"claimed": False} for task in event.refused}
+        case TrackerWritten() if event.error is not None:
+            changes = {event.task: {"tracker_error": event.error}}
+        case TrackerWritten() if run.tasks[event.task].claimed:
+            changes = {event.task: {"claimed": False}}
+        case TrackerAdded() if event.ids:
+            changes = {event.task: {"discovered": event.ids}}
+        case _:
+            return run
+    tasks = {task: run.tasks[task].model_copy(update=update) for task, update in changes.items()}
+    return run.model_copy(update={"tasks": {**run.tasks, **tasks}})
 
 
 def _with_last(task: TaskRun, **changes: Any) -> TaskRun:

@@ -37,7 +37,7 @@ MOVES: dict[TaskState, frozenset[TaskState]] = {
             TaskState.LANDED,
             TaskState.PENDING,  # sent back: a conflict or a red gate
             TaskState.FAILED,
-            TaskState.BLOCKED,  # the gate itself could not judge
+            TaskState.BLOCKED,  # the gate itself could not judge, or somebody else took the task
             TaskState.CANCELLED,
         }
     ),

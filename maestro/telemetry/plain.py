@@ -58,6 +58,8 @@ def _of_task(event: Event) -> str | None:
             return f"task {event.task}: {word}: {event.reason}{saved}"
         case e.TrackerWritten() if event.error is not None:
             return f"task {event.task}: the tracker could not be told: {event.error}"
+        case e.TrackerAdded() if event.ids:
+            return f"task {event.task}: what it discovered is now {', '.join(event.ids)}"
         case _:
             return None
 
