@@ -1,4 +1,4 @@
-"""`maestro init`: a configuration file with every key explained, and the script for C-2."""
+"""`maestro init`: a configuration file with every key explained, the script for C-2, the slash commands of C-3."""
 
 from __future__ import annotations
 
@@ -9,9 +9,18 @@ import click
 
 from maestro.cli.app import App
 from maestro.cli.options import output_options
+from maestro.cli.shipped import COMMANDS, HOOKS, SCRIPT, command_files, shipped
 from maestro.errors import StateError
 
-SCRIPT = ".flow/maestro/scripts/parallel_coordinator.py"
+SESSION_SETTINGS = ".claude/settings.json"
+
+WORDS = {
+    "write": "written",
+    "unchanged": "is there already",
+    "keep": "was edited and is kept",
+    "merge": "given the hooks, all else in it kept",
+}
+INTENDED = {"write": "would be written", "merge": "would be given the hooks, all else in it kept"}
 
 
 @dataclass(frozen=True)
@@ -20,59 +29,72 @@ class Wanted:
 
     path: Path
     content: bytes
-    mode: int
+    mode: int | None  # None: what it has, or what the umask leaves
+    is_merged: bool = False  # the content is what is there and more, so it may be written over it
 
     def action(self) -> str:
-        """`write`, `unchanged`, or `keep` where somebody made it their own."""
-        if not self.path.exists():
+        """`write`, `merge`, `unchanged`, or `keep` where somebody made it their own."""
+        there = _read(self.path)
+        if there is None:
             return "write"
-        try:
-            return "unchanged" if self.path.read_bytes() == self.content else "keep"
-        except OSError as error:
-            raise StateError(f"{self.path} cannot be read: {error.strerror}") from error
+        if there == self.content:
+            return "unchanged"
+        return "merge" if self.is_merged else "keep"
 
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Only say what would be written.")
+@click.option("--hooks", is_flag=True, help=f"Add the hooks to {SESSION_SETTINGS} too; the plugin brings them itself.")
 @output_options
 @click.pass_obj
-def command(app: App, dry_run: bool) -> None:
-    """Write a configuration file with every key explained, and the script for other tools.
+def command(app: App, dry_run: bool, hooks: bool) -> None:
+    """Write a configuration file with every key explained, the script for other tools, and commands for Claude Code.
 
-    A file that is there already is never changed.
+    A file that is there already is never changed; with --hooks, settings of Claude Code gain entries and lose none.
     """
     from maestro.store.atomic import write_atomically
 
     done = []
-    for wanted in wanted_files(app.repository()):
+    for wanted in wanted_files(app.repository(), hooks=hooks):
         action = wanted.action()
-        if action == "write" and not dry_run:
+        if action in INTENDED and not dry_run:
             write_atomically(wanted.path, wanted.content, wanted.mode)
         done.append({"path": str(wanted.path), "action": action})
     if app.output.as_json:
         app.output.json({"dry_run": dry_run, "files": done})
         return
-    words = {
-        "write": "would be written" if dry_run else "written",
-        "unchanged": "is there already",
-        "keep": "was edited and is kept",
-    }
+    words = {**WORDS, **(INTENDED if dry_run else {})}
     app.output.text(*(f"{one['path']}: {words[one['action']]}" for one in done))
     app.output.note("`maestro doctor` checks whether a run can start.")
 
 
-def wanted_files(repository: Path) -> list[Wanted]:
+def wanted_files(repository: Path, *, hooks: bool = False) -> list[Wanted]:
     """What init writes into a repository."""
     from maestro.cli.config_template import CONFIG
     from maestro.store.layout import Layout
 
-    return [
+    wanted = [
         Wanted(Layout(repository).config, CONFIG.encode(), 0o644),
-        Wanted(repository / SCRIPT, script_source().read_bytes(), 0o755),
+        Wanted(repository / SCRIPT, shipped(SCRIPT).read_bytes(), 0o755),
+        *(Wanted(repository / COMMANDS / one.name, one.read_bytes(), 0o644) for one in command_files()),
     ]
+    return [*wanted, _settings_with_hooks(repository)] if hooks else wanted
 
 
-def script_source() -> Path:
-    """The one source of the script: in a checkout where it lies, in an installed package beside this module."""
-    checkout = Path(__file__).parents[2] / SCRIPT
-    return checkout if checkout.is_file() else Path(__file__).with_name("parallel_coordinator.py")
+def _settings_with_hooks(repository: Path) -> Wanted:
+    from maestro.cli.session_hooks import merged
+
+    path = repository / SESSION_SETTINGS
+    there = (_read(path) or b"").decode("utf-8", "surrogateescape")
+    content = merged(there, shipped(HOOKS).read_text(encoding="utf-8"))
+    return Wanted(path, content.encode("utf-8", "surrogateescape"), None, is_merged=True)
+
+
+def _read(path: Path) -> bytes | None:
+    """What the file holds; None where there is none."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StateError(f"{path} cannot be read: {error.strerror}") from error

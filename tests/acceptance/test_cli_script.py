@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import maestro
-from maestro.cli.init import SCRIPT, script_source
+from maestro.cli.shipped import SCRIPT, shipped
 from maestro.model.group import GroupMetadata
 from maestro.store.layout import Layout
 from maestro.testing.repository import Repository, make_repository
@@ -45,7 +45,7 @@ def checkout(tmp_path: Path) -> Path:
     init.write_text(init.read_text().replace(maestro.__version__, COPY))
     script = root / SCRIPT
     script.parent.mkdir(parents=True)
-    shutil.copy(script_source(), script)
+    shutil.copy(shipped(SCRIPT), script)
     return root
 
 
@@ -55,17 +55,17 @@ def other(tmp_path: Path) -> Repository:
     repository = make_repository(tmp_path / "other")
     script = repository.path / SCRIPT
     script.parent.mkdir(parents=True)
-    shutil.copy(script_source(), script)
+    shutil.copy(shipped(SCRIPT), script)
     repository.commit({"tasks.json": json.dumps(TASKS)})
     return repository
 
 
 def test_the_script_is_short() -> None:
-    assert len(script_source().read_text().splitlines()) <= 40
+    assert len(shipped(SCRIPT).read_text().splitlines()) <= 40
 
 
 def test_nothing_beside_the_script_looks_like_a_package() -> None:
-    flow = script_source().parents[2]
+    flow = shipped(SCRIPT).parents[2]
     assert not list(flow.rglob("__init__.py"))
 
 
@@ -92,7 +92,7 @@ def test_started_through_a_symlink(checkout: Path, tmp_path: Path) -> None:
 
 def test_started_as_a_program(checkout: Path) -> None:
     script = checkout / SCRIPT
-    assert os.access(script_source(), os.X_OK)
+    assert os.access(shipped(SCRIPT), os.X_OK)
     assert script.read_text().startswith("#!/usr/bin/env python3\n")
 
 
