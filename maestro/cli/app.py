@@ -23,6 +23,7 @@ class App:
         self.environ = dict(os.environ if environ is None else environ)
         self.config_file: Path | None = None
         self._directory: Path | None = None
+        self._directory_given = False
         self._repository: Path | None = None
 
     @property
@@ -35,6 +36,7 @@ class App:
     @directory.setter
     def directory(self, value: Path) -> None:
         self._directory = _absolute(value)
+        self._directory_given = True
 
     def repository(self) -> Path:
         """Top of the repository that holds the directory; BadInput outside of one."""
@@ -60,6 +62,20 @@ class App:
         from maestro.store.layout import Layout
 
         return Layout(self.repository())
+
+    def layout_of_caller(self) -> Layout:
+        """The same, for commands that an agent calls: without -C, of the repository that its run belongs to.
+
+        Its current directory is in a workspace, where no run is kept.
+        """
+        home = self.environ.get("MAESTRO_REPOSITORY", "")
+        if not home or self._directory_given:
+            return self.layout()
+        from maestro.store.layout import Layout
+
+        if not Path(home).is_dir():
+            raise BadInput(f"MAESTRO_REPOSITORY names {home}, which is not a directory", hint="unset it, or give -C")
+        return Layout(Path(home))
 
     def load(self, flags: Mapping[str, Any] | None = None, *, repository: Path | None = None) -> Loaded:
         """All settings, with their warnings said on standard error."""

@@ -22,6 +22,8 @@ COMMANDS = {
     "status": "Show how runs or a group stand.",
     "wait": "Wait until a run or a group has ended.",
     "logs": "Show what the agent of a task printed.",
+    "note": "Leave a note for a task of a run under way, or for all of its tasks.",
+    "notes": "Show the notes that tasks and people left on the board of a run.",
     "clean": "Remove workspaces; what is not landed is saved first.",
     "doctor": "Check everything that can go wrong before a run.",
     "init": "Write a configuration file with every key explained.",
@@ -42,7 +44,6 @@ COMMANDS = {
     "-C",
     "directory",
     metavar="DIR",
-    default=".",
     help="Work as if started in DIR.",
     shell_complete=complete_folder,
 )
@@ -54,9 +55,10 @@ COMMANDS = {
 )
 @output_options
 @click.pass_obj
-def maestro(app: App, directory: str, config: str | None) -> None:
+def maestro(app: App, directory: str | None, config: str | None) -> None:
     """Run a backlog of coding tasks with many agents at once, and land the finished work, checked."""
-    app.directory = Path(directory)
+    if directory is not None:
+        app.directory = Path(directory)
     app.config_file = Path(config) if config else None
 
 

@@ -14,6 +14,7 @@ from maestro.errors import BadInput
 
 NOT_SETTINGS = frozenset(
     {
+        "MAESTRO_REPOSITORY",
         "MAESTRO_RUN_ID",
         "MAESTRO_TASK_ID",
         "MAESTRO_ATTEMPT",

@@ -7,7 +7,7 @@ import logging
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from maestro.agents.base import Claim, Invocation, Job, Reader, Verdict
@@ -18,9 +18,11 @@ from maestro.engine.watch import Clocks, Exited, RanOut, StopAsked, Watch, tail_
 from maestro.errors import MaestroError
 from maestro.executors.base import Running
 from maestro.model.events import AttemptEnded, AttemptNoted, AttemptSpawned, AttemptStarting, AttemptStopping, Warned
+from maestro.model.note import Note, notes_for
 from maestro.model.outcome import Cancelled, Clock3, Failed, FailureKind, Outcome, Succeeded, TimedOut
 from maestro.model.report import BadReport, Report
 from maestro.proc.request import MARKER, ProcessRequest
+from maestro.store.board import read_board
 from maestro.workspaces.base import WorkEvidence, Workspace, WorkspaceSpec
 
 log = logging.getLogger(__name__)
@@ -194,7 +196,7 @@ class AttemptRun:
 
     def _prepare(self, workspace: Workspace) -> Invocation:
         """Write the prompt beside the workspace, where a sandboxed agent may read it, and a copy beside the logs."""
-        prompt = self._context.compose(self._brief)
+        prompt = self._context.compose(replace(self._brief, notes=self._notes_of_others()))
         state = workspace.home / ".agent-state"
         state.mkdir(exist_ok=True)
         self._report_file(workspace).unlink(missing_ok=True)
@@ -211,6 +213,14 @@ class AttemptRun:
             subagent=self._brief.chosen.subagent,
         )
         return self._brief.chosen.agent.invocation(job)
+
+    def _notes_of_others(self) -> tuple[Note, ...]:
+        """What the board of the run has for this task; a board that cannot be read is no reason not to work."""
+        try:
+            return notes_for(self.task, read_board(self._context.layout.board(self._context.run_id)))
+        except MaestroError as error:
+            log.warning("task %s starts without notes: %s", self.task, error.message)
+            return ()
 
     @staticmethod
     def _report_file(workspace: Workspace) -> Path:
@@ -240,6 +250,7 @@ class AttemptRun:
     def _variables(self, workspace: Workspace) -> Mapping[str, str]:
         """The variables every agent gets (A-2)."""
         return {
+            "MAESTRO_REPOSITORY": str(self._context.git.directory),
             "MAESTRO_RUN_ID": self._context.run_id,
             "MAESTRO_TASK_ID": self.task,
             MARKER: self.attempt_id,

@@ -13,6 +13,7 @@ from maestro.engine.recorder import Recorder
 from maestro.executors.base import Executor
 from maestro.integration.gates import Gate
 from maestro.integration.land import Strategy
+from maestro.model.note import Note
 from maestro.model.plan import Plan
 from maestro.model.report import BadReport, Report
 from maestro.model.task import Task
@@ -52,6 +53,7 @@ class Brief:
     own_files: tuple[str, ...]
     group_summary: str
     failures: tuple[Failure, ...]
+    notes: tuple[Note, ...] = ()  # from the board of the run, the newest first
 
 
 @dataclass(frozen=True)

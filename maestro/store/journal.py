@@ -71,6 +71,21 @@ def read_journal(path: Path) -> Recovered:
     return Recovered(events=tuple(events), good_bytes=good, torn_bytes=len(data) - good)
 
 
+def read_first(path: Path) -> Event | None:
+    """The first event, without reading the rest; None where there is none yet. StateError as `read_journal`."""
+    try:
+        with path.open("rb") as file:
+            header, line = file.readline(), file.readline()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StateError(f"the journal {path} cannot be read: {error.strerror}") from error
+    if not line.endswith(b"\n"):
+        return None
+    _check_header(path, header)
+    return _parse(line)
+
+
 def _check_header(path: Path, line: bytes) -> None:
     try:
         header = json.loads(line)

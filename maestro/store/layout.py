@@ -4,8 +4,10 @@
     config.toml                              the user's configuration
     runs/<run>/journal.jsonl                 append-only, the truth
     runs/<run>/summary.json                  the result object of C-1a, written last
+    runs/<run>/board.jsonl                   notes of tasks and people for later prompts (E-10)
     runs/<run>/attempts/<task>/<n>/          prompt.md, stdout, stderr, exit, report.json
     runs/<run>/gates/<n>/                    output and junit.xml of each gate
+    runs/<run>/delegate/                     offers to the subagents of a session (C-3)
     parallel_groups/<group>/metadata.json    S-1
     progress/<tracker>.json                  progress of trackers that are not written back (T-3)
     progress/landed.jsonl                    what landed in which run, on which branch (P-4)
@@ -41,11 +43,17 @@ class Layout:
     def summary(self, run_id: str) -> Path:
         return self.run(run_id) / "summary.json"
 
+    def board(self, run_id: str) -> Path:
+        return self.run(run_id) / "board.jsonl"
+
     def attempt(self, run_id: str, task_name: str, attempt: int) -> Path:
         return self.run(run_id) / "attempts" / task_name / str(attempt)
 
     def gate(self, run_id: str, number: int) -> Path:
         return self.run(run_id) / "gates" / str(number)
+
+    def delegate(self, run_id: str) -> Path:
+        return self.run(run_id) / "delegate"
 
     def group(self, group_id: str) -> Path:
         return self.groups / safe_name(group_id)

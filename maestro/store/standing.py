@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from maestro.errors import BadInput, StateError
 from maestro.model.ids import is_plain
+from maestro.store.claims import live_runs
 from maestro.store.filelocks import is_held
 from maestro.store.layout import Layout
 
@@ -34,6 +35,18 @@ def known_run(layout: Layout, run_id: str) -> str:
     if not is_plain(run_id) or not layout.run(run_id).is_dir():
         raise BadInput(f"there is no run {run_id} in {layout.repository}", hint="`maestro status` lists the runs")
     return run_id
+
+
+def run_meant(layout: Layout, run_id: str | None) -> str:
+    """The run that is named, or the only one that is under way here; BadInput where that is not one."""
+    if run_id is not None:
+        return known_run(layout, run_id)
+    live = sorted(live_runs(layout.locks))
+    if len(live) == 1:
+        return live[0]
+    if live:
+        raise BadInput(f"{len(live)} runs are under way here: {', '.join(live)}", hint="name one with --run-id")
+    raise BadInput(f"no run is under way in {layout.repository}", hint="`maestro status` lists the runs")
 
 
 def is_alive(layout: Layout, run_id: str) -> bool:

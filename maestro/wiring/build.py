@@ -25,6 +25,7 @@ from maestro.model.task import Task
 from maestro.planning.choose_agent import DEFAULT_TABLE, choose_subagent
 from maestro.proc.family import start_time
 from maestro.proc.ladder import Graces
+from maestro.proc.ourselves import own_command
 from maestro.store.layout import Layout
 from maestro.telemetry.metrics import Metrics
 from maestro.vcs.git import Git
@@ -82,7 +83,7 @@ def prepare(git: Git, settings: Settings, backlog: Backlog, run_id: str, environ
     remarks = preflight(git)
     agent = open_agent(settings, environ)
     gate = make_gate(git, settings)
-    compose = composer(backlog.plan.tasks.values(), Layout(git.directory).root / "prompts")
+    compose = composer(backlog.plan.tasks.values(), Layout(git.directory).root / "prompts", own_command(environ))
     if settings.land_on_base and (refused := check_land_on_base(git, backlog.base_branch)) is not None:
         raise BadInput(f"--land-on-base cannot work: {refused.reason}")
     for branch in integration_branches(run_id, backlog.plan):

@@ -10,11 +10,13 @@ from maestro.agents.prompts.compose import PreviousAttempt, PromptParts, compose
 from maestro.agents.prompts.templates import Template, load_template
 from maestro.engine.context import Brief, Failure
 from maestro.errors import BadInput
+from maestro.model.note import Note
 from maestro.model.task import Task
 
 
-def composer(tasks: Iterable[Task], overrides: Path) -> Callable[[Brief], str]:
-    """A function from brief to prompt for these tasks; `overrides` is the folder of the user's own templates.
+def composer(tasks: Iterable[Task], overrides: Path, maestro: str = "maestro") -> Callable[[Brief], str]:
+    """A function from brief to prompt for these tasks; `overrides` is the folder of the user's own templates, and
+    `maestro` what the agents' shells know maestro by.
 
     BadInput names a task whose role has no template, before anything is started.
     """
@@ -38,8 +40,10 @@ def composer(tasks: Iterable[Task], overrides: Path) -> Callable[[Brief], str]:
             group_summary=brief.group_summary,
             skills=brief.chosen.skills,
             subagent=brief.chosen.subagent,
+            notes=tuple(map(_told, brief.notes)),
             context={name: _text(value) for name, value in task.context.items()},
             failures=tuple(map(_previous, brief.failures)),
+            maestro=maestro,
         )
         return compose(parts, templates[task.role])
 
@@ -50,6 +54,13 @@ def _previous(failure: Failure) -> PreviousAttempt:
     """The work of a failed attempt is saved under a ref, which the next one may look at."""
     where = f" (its work: `git show {failure.saved_ref}`)" if failure.saved_ref else ""
     return PreviousAttempt(attempt=failure.attempt, reason=failure.reason + where, output_tail=failure.output_tail)
+
+
+def _told(note: Note) -> str:
+    """A note with who said it to whom, without the control characters that a terminal would act on."""
+    who = f"task {note.from_task}" if note.from_task else "a person"
+    text = "".join(one for one in note.text if one.isprintable() or one in "\n\t")
+    return f"From {who}{', to you' if note.to_task else ''}: {text}"
 
 
 def _text(value: object) -> str:

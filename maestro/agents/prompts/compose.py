@@ -30,6 +30,11 @@ _FINISH = """\
 committed or that you have not tried.
 """
 
+_NOTE = """
+What tasks that start later must know before yours has landed (a name you chose, a trap), say at once with
+`{maestro} note "…"`; with `--to TASK` it is for that one only.
+"""
+
 
 class PreviousAttempt(Record):
     """What an earlier attempt at the same task came to."""
@@ -53,9 +58,10 @@ class PromptParts(Record):
     group_summary: str = ""
     skills: tuple[str, ...] = ()
     subagent: str | None = None
-    notes: tuple[str, ...] = ()  # from other tasks of the run
+    notes: tuple[str, ...] = ()  # from the board of the run, the newest first
     context: dict[str, str] = Field(default_factory=dict)  # further fields of the task, name → text
     failures: tuple[PreviousAttempt, ...] = ()
+    maestro: str = ""  # how a shell of the agent's starts it
 
 
 def compose(parts: PromptParts, template: Template) -> str:
@@ -72,9 +78,9 @@ def compose(parts: PromptParts, template: Template) -> str:
             "group": _section("What is going on around this task", parts.group_summary[:_SUMMARY_LENGTH]),
             "skills": _section("Skills", _skills(parts.skills)),
             "subagent": _section("Subagent", _subagent(parts.subagent)),
-            "notes": _section("Notes from other tasks", _bullets(parts.notes)),
+            "notes": _section("Notes", _notes(parts.notes)),
             "failures": _section("What failed before", _failures(parts.failures)),
-            "finish": _FINISH,
+            "finish": _FINISH + (_NOTE.format(maestro=parts.maestro) if parts.maestro else ""),
         },
     )
 
@@ -114,6 +120,13 @@ def _skills(skills: tuple[str, ...]) -> str:
 
 def _subagent(name: str | None) -> str:
     return f"Do this as the `{name}` agent, or delegate it to that subagent where you have it." if name else ""
+
+
+def _notes(notes: tuple[str, ...]) -> str:
+    if not notes:
+        return ""
+    source = "Left by other tasks of this run and by people, the newest first. Check before you rely on one:"
+    return f"{source}\n\n{_bullets(notes)}"
 
 
 def _failures(failures: tuple[PreviousAttempt, ...]) -> str:
