@@ -42,8 +42,9 @@ venv:
 venv-dev:
 	@scripts/set_up_venv.sh $(VENV) dev
 
-tools:
-	@scripts/install_claude.sh
+tools: ## the real agents and beads for the tests, as far as this machine can have them
+	@scripts/install_agents.sh
+	@PATH="$$PATH:/usr/local/go/bin" scripts/install_bd.sh
 
 clean: ## what tests and builds leave
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build

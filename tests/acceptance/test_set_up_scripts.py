@@ -10,7 +10,27 @@ from pathlib import Path
 import pytest
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
-TOOLS = ("sh", "cat", "cksum", "dirname", "env", "grep", "head", "ls", "mkdir", "rm")
+MODULES = Path(__file__).parents[1] / "real/bd"
+TOOLS = (
+    "sh",
+    "cat",
+    "chmod",
+    "cksum",
+    "dirname",
+    "env",
+    "grep",
+    "head",
+    "ln",
+    "ls",
+    "mkdir",
+    "mv",
+    "readlink",
+    "rm",
+    "sed",
+    "sort",
+)
+AGENTS = ("claude", "codex", "droid", "gemini", "opencode")
+BEADS = {"bd-0.47.1": "1.24.0", "bd-1.0.5": "1.26.2"}
 
 
 class Machine:
@@ -21,6 +41,7 @@ class Machine:
         self.bin = path / "bin"
         self.bin.mkdir(parents=True)
         shutil.copytree(SCRIPTS, self.checkout / "scripts")
+        shutil.copytree(MODULES, self.checkout / "tests/real/bd")
         (self.checkout / "pyproject.toml").write_text("[project]\nname = 'sample'\nversion = '1'\n")
         for tool in TOOLS:
             found = shutil.which(tool)
@@ -35,6 +56,13 @@ class Machine:
         program = self.bin / name
         program.write_text(f'#!/bin/sh\nPYTHONPATH="{site}" exec "{sys.executable}" "$@"\n')
         program.chmod(0o755)
+
+    def add(self, name: str, script: str) -> Path:
+        """A program on PATH, in the shell's language."""
+        program = self.bin / name
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+        return program
 
     def run(self, script: str, *args: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -89,9 +117,114 @@ def test_a_folder_that_is_no_environment_is_left_alone(machine: Machine) -> None
     assert mine.read_text() == "keep me"
 
 
-def test_without_npm_the_missing_agent_is_named_and_nothing_fails(machine: Machine) -> None:
-    done = machine.run("install_claude.sh")
-    assert (done.returncode, done.stderr) == (0, "tools: claude: not installed: npm was not found on PATH\n")
+def test_without_npm_each_missing_agent_is_named_and_nothing_fails(machine: Machine) -> None:
+    done = machine.run("install_agents.sh")
+    assert done.returncode == 0
+    assert sorted(done.stderr.splitlines()) == [
+        f"tools: {name}: not installed: npm was not found on PATH" for name in AGENTS
+    ]
+
+
+def test_agents_on_path_are_accepted_when_they_answer(machine: Machine) -> None:
+    for name in AGENTS:
+        machine.add(name, "exit 0")
+    machine.add("codex", "exit 127")
+    machine.add("npm", "exit 1")
+    done = machine.run("install_agents.sh")
+    assert done.returncode == 0
+    assert {line.split(":")[1] for line in done.stderr.splitlines()} == {" codex"}
+
+
+def test_only_the_agents_named_are_looked_for(machine: Machine) -> None:
+    done = machine.run("install_agents.sh", "--pinned", "droid", "codex")
+    assert {line.split(":")[1].strip() for line in done.stderr.splitlines()} == {"codex", "droid"}
+
+
+BUILDS = """
+for each; do [ "$last" != -o ] || made=$each; last=$each; done
+echo 'echo "bd version 0.47.1 (dev)"' >"$made" && chmod +x "$made"
+"""
+NPM = """
+while [ $# -gt 1 ]; do [ "$1" != --prefix ] || prefix=$2; shift; done
+mkdir -p "$prefix/node_modules/.bin"
+echo 'echo "$HOME" >>"$HOME/asked"' >"$prefix/node_modules/.bin/codex"
+chmod +x "$prefix/node_modules/.bin/codex"
+"""
+
+
+def test_an_agent_from_npm_is_linked_and_fetched_once(machine: Machine) -> None:
+    machine.add("node", "echo v20.1.0")
+    machine.add("npm", NPM)
+    assert "installing @openai/codex@" in machine.run("install_agents.sh", "codex").stderr
+    assert (machine.checkout / ".tools/bin/codex").exists()
+    assert machine.run("install_agents.sh", "--pinned", "codex").stderr == ""
+    assert not (machine.checkout / "asked").exists(), (
+        "an agent that was asked for its version wrote into the user's HOME"
+    )
+
+
+def test_an_agent_that_needs_a_newer_node_is_named_with_it(machine: Machine) -> None:
+    machine.add("node", "echo v18.19.0")
+    machine.add("npm", "exit 1")
+    done = machine.run("install_agents.sh", "gemini")
+    assert done.stderr == "tools: gemini: not installed: it needs Node 20 or newer, and this is v18.19.0\n"
+
+
+def test_what_npm_says_is_passed_on(machine: Machine) -> None:
+    machine.add("npm", "echo 'npm error network no route' >&2; exit 1")
+    done = machine.run("install_agents.sh", "claude")
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[-1] == "tools: claude: not installed: npm said: npm error network no route"
+
+
+def test_without_go_each_bd_is_named_and_nothing_fails(machine: Machine) -> None:
+    done = machine.run("install_bd.sh")
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [
+        f"tools: {name}: not built: Go {needed} or newer was not found on PATH" for name, needed in BEADS.items()
+    ]
+
+
+def test_a_go_that_is_too_old_is_named_with_its_version(machine: Machine) -> None:
+    machine.add("go", "echo go version go1.19.8 linux/amd64")
+    done = machine.run("install_bd.sh")
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [
+        f"tools: {name}: not built: Go is 1.19.8, and {needed} or newer is needed" for name, needed in BEADS.items()
+    ]
+
+
+def test_without_a_c_compiler_only_the_newer_bd_is_missed(machine: Machine) -> None:
+    machine.add("go", f'[ "$1" = version ] && echo go version go1.26.8 linux/amd64 && exit; {BUILDS}')
+    done = machine.run("install_bd.sh")
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[1:] == [
+        "tools: bd-1.0.5: not built: a C compiler is needed, and gcc was not found on PATH"
+    ]
+    assert (machine.checkout / ".tools/bin/bd-0.47.1").exists()
+    assert machine.run("install_bd.sh").stderr.splitlines() == done.stderr.splitlines()[1:], "it was built twice"
+
+
+def test_what_go_says_is_passed_on_and_nothing_half_made_stays(machine: Machine) -> None:
+    said = "go: downloading golang.org/x/sys v0.1.0\ngo: module lookup disabled"
+    machine.add("go", f'[ "$1" = version ] && echo go version go1.26.8 linux/amd64 && exit; echo "{said}" >&2; exit 1')
+    done = machine.run("install_bd.sh")
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[1] == (
+        "tools: bd-0.47.1: not built with Go 1.26.8 (1.24.0 or newer is needed): go: module lookup disabled"
+    )
+    assert list((machine.checkout / ".tools/bin").iterdir()) == []
+
+
+def test_only_an_older_go_may_fetch_another_one(machine: Machine) -> None:
+    machine.add("gcc", "exit 0")
+    machine.add(
+        "go", '[ "$1" = version ] && echo go version go1.25.3 && exit; echo "${GOTOOLCHAIN:-unset}" >&2; exit 1'
+    )
+    words = [
+        line.rpartition(" ")[2] for line in machine.run("install_bd.sh").stderr.splitlines() if "not built" in line
+    ]
+    assert words == ["local", "unset"]
 
 
 def without_leftovers(script: str) -> subprocess.CompletedProcess[str]:

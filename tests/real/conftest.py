@@ -1,4 +1,9 @@
-"""Real components: a missing one is named and skipped, and fails where CI=true."""
+"""Real components: a missing one is named and skipped, and fails where CI=true.
+
+For tests of beads: the fixture `bd` runs a test once with each era's `bd`, which then is the `bd` on PATH; a test for
+one era alone is marked `real("bd-1.0.5")` and finds the program as `real["bd-1.0.5"]`. With either, HOME is the
+test's own as ever, and one in which `bd` works at its usual speed.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,15 @@ from pathlib import Path
 
 import pytest
 
-HOW_TO_GET = {"claude": "npm install -g @anthropic-ai/claude-code"}
+BEADS = ("bd-0.47.1", "bd-1.0.5")
+FETCHED = "scripts/install_agents.sh gets it, given npm"
+HOW_TO_GET = {
+    "claude": "npm install -g @anthropic-ai/claude-code",
+    **dict.fromkeys(("codex", "opencode", "droid"), FETCHED),
+    "gemini": f"{FETCHED} and Node 20 or newer",
+    "bd-0.47.1": "scripts/install_bd.sh builds it, given Go 1.24 or newer",
+    "bd-1.0.5": "scripts/install_bd.sh builds it, given Go 1.26.2 or newer and a C compiler",
+}
 
 
 def require(component: str) -> Path:
@@ -25,7 +38,36 @@ def require(component: str) -> Path:
     pytest.skip(said)
 
 
+@pytest.fixture(scope="session")
+def beads_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What bd 0.47 compiles at its first start and keeps below HOME; without it every call takes a second longer."""
+    root = tmp_path_factory.getbasetemp()
+    shared = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    cache = shared / "beads-cache"
+    cache.mkdir(exist_ok=True)
+    return cache
+
+
 @pytest.fixture(autouse=True)
 def real(request: pytest.FixtureRequest, hermetic: Path) -> dict[str, Path]:
     """The executables that the test's `real` markers name, by component."""
-    return {name: require(name) for marker in request.node.iter_markers("real") for name in marker.args}
+    found = {name: require(name) for marker in request.node.iter_markers("real") for name in marker.args}
+    if "bd-0.47.1" in found:
+        (hermetic / ".cache").mkdir(exist_ok=True)
+        (hermetic / ".cache" / "beads").symlink_to(request.getfixturevalue("beads_cache"))
+    return found
+
+
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.real(name)) for name in BEADS])
+def bd(
+    request: pytest.FixtureRequest,
+    real: dict[str, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
+    """The `bd` of one era, under this name and first on PATH; a test that asks for it runs with both."""
+    folder = tmp_path_factory.mktemp("path")
+    program = folder / "bd"
+    program.symlink_to(real[request.param])
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    return program
