@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, assert_never
 
-from maestro.engine.attempt import AttemptRun, Ended
+from maestro.engine.attempt import AttemptRun, Ended, put_away
 from maestro.engine.checkout import CheckoutWatch
-from maestro.engine.closing import Closing
 from maestro.engine.context import Brief, RunContext
 from maestro.engine.dispatch import Dispatch
 from maestro.engine.finish import finish, missing_from_branch
@@ -28,9 +28,12 @@ from maestro.engine.messages import (
     Interrupted,
     Message,
     Nudge,
+    StillOurs,
 )
 from maestro.engine.phases import GroupPhases
 from maestro.engine.settle import Settling
+from maestro.engine.sharing import closing_for
+from maestro.errors import MaestroError
 from maestro.integration.verdicts import LandedAs, LandingVerdict, SentBack, Submission, Unlandable
 from maestro.model.events import DispatchStopped, RunStarted, Warned
 from maestro.model.gate import GateUnjudged, NotJudged
@@ -53,7 +56,7 @@ class Engine:
         self._phases = GroupPhases(context)
         self._holds = Holds()
         self._dispatch = Dispatch(context, self._dispatcher, self._phases, self._holds)
-        self._closing = Closing(context.tracker, context.recorder, context.clock)
+        self._closing = closing_for(context.tracker, context.recorder, context.clock)
         self._desk = LandingDesk(context, self._delivered)
         self._lookahead = Lookahead(context)
         self._settling = Settling(context, self._dispatcher, self._closing, self._phases)
@@ -70,6 +73,7 @@ class Engine:
         self._tasks: set[asyncio.Task[None]] = set()
         self._level_of = {task: n for n, level in enumerate(plan.stages) for task in level}
         self._preparing: set[asyncio.Task[None]] = set()  # pre-execution phases under way
+        self._asking: dict[str, Ended] = {}  # good work; whether the tracker still has it as ours
         self._said_low = False  # that the disk is
         self._stopped: str | None = None  # why nothing new starts
         self._halted: str | None = None  # why what runs is stopped
@@ -119,7 +123,8 @@ class Engine:
             await self._drain()  # an interrupt that came meanwhile is heard before anything is started
             if self._stopped is None and not self._looking:
                 await self._fill()
-            if not self._attempts and not self._desk.waiting and not self._preparing and not self._looking:
+                self._claim_ahead()
+            if not self._is_busy and not self._looking:
                 if self._stopped is not None or not self._dispatcher.ready(1):
                     break
                 if (wait := self._holds.next_end(self._now())) is not None:
@@ -132,6 +137,12 @@ class Engine:
         if self._stopped is None and self._dispatcher.waiting():
             left = f"{self._dispatcher.waiting()} task(s) were neither started nor blocked: this is a bug in maestro"
             await self._context.recorder.record(Warned(at=self._now(), message=left))
+        self._closing.give_all_back(self._settling.note())
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether something is under way that may let more start."""
+        return bool(self._attempts or self._desk.waiting or self._preparing or self._asking)
 
     async def _drain(self) -> None:
         """What came in while the loop was not listening."""
@@ -152,6 +163,12 @@ class Engine:
             await self._open_level_of(task)
             self._start(task)
 
+    def _claim_ahead(self) -> None:
+        """With all slots taken, claim what will start next: a slow tracker must not hold up a slot that gets free."""
+        limit = self._context.options.max_parallel
+        if self._closing.is_shared and len(self._dispatch.running) >= limit:
+            self._closing.claim_ahead(self._dispatcher.ready(limit), self._settling.note(), limit)
+
     async def _open_level_of(self, task: str) -> None:
         """Each level has a branch, also one of which nothing can run (M-2)."""
         while self._desk.level is not None and self._desk.level < self._level_of.get(task, 0):
@@ -165,7 +182,7 @@ class Engine:
         await self._desk.workspaces_gone()
         if (low := self._dispatch.low_disk()) is None:
             return True
-        if not self._attempts and not self._desk.waiting and not self._preparing:
+        if not self._is_busy:
             await self._stop_dispatch(low)
         elif not self._said_low:
             self._said_low = True
@@ -218,6 +235,9 @@ class Engine:
         match message:
             case AttemptOver(ended=ended):
                 await self._attempt_over(ended)
+            case StillOurs(ended=ended, taken=taken):
+                del self._asking[ended.task]
+                await self._answered(ended, taken)
             case ClaimRefused(task=task, reason=reason):
                 self._forget(task)
                 await self._settling.refused(task, f"the tracker does not give it out: {reason}")
@@ -241,14 +261,11 @@ class Engine:
         decision = decide(outcome, self._settling.counts(task), self._now())
         match decision:
             case Submit():
-                assert isinstance(outcome, Succeeded)
-                if outcome.no_change or outcome.commit is None:
-                    await self._settling.unchanged(task, self._context.recorder.run.branch, outcome.summary)
+                if self._closing.is_shared:
+                    self._asking[task] = ended
+                    self._spawn(self._ask(ended), f"ask whether {task} is still ours")
                 else:
-                    assert ended.workspace is not None
-                    self._look_ahead(task, outcome.commit)
-                    await self._desk.submit(self._submission(ended, outcome, outcome.commit), ended.workspace)
-                    await self._phases.task_moved(task)
+                    await self._submit(ended)
             case Hold(until=until, reason=reason):
                 await self._hold(ended, until, reason)
             case Retry(reason=reason):
@@ -264,6 +281,33 @@ class Engine:
         if self._checkout.is_due():
             self._looking = True
             self._spawn(self._look(), "look at the checkout")
+
+    async def _ask(self, ended: Ended) -> None:
+        """Ask the tracker, before anything lands: a person may have closed or taken the task while it ran."""
+        self.tell(StillOurs(ended, await self._closing.taken(ended.task)))
+
+    async def _answered(self, ended: Ended, taken: str | None) -> None:
+        if taken is None:
+            await self._submit(ended)
+            return
+        await self._settling.taken(ended.task, taken, await self._put_away(ended))
+
+    async def _put_away(self, ended: Ended) -> str | None:
+        """Save work that does not go on to landing; the ref it is saved under."""
+        if ended.workspace is None:
+            return ended.saved_ref
+        return await put_away(self._context, ended.workspace, ended.task)
+
+    async def _submit(self, ended: Ended) -> None:
+        outcome, task = ended.outcome, ended.task
+        assert isinstance(outcome, Succeeded)
+        if outcome.no_change or outcome.commit is None:
+            await self._settling.unchanged(task, self._context.recorder.run.branch, outcome.summary)
+            return
+        assert ended.workspace is not None
+        self._look_ahead(task, outcome.commit)
+        await self._desk.submit(self._submission(ended, outcome, outcome.commit), ended.workspace)
+        await self._phases.task_moved(task)
 
     def _look_ahead(self, task: str, commit: str) -> None:
         """See in the background whether the new work conflicts with what others have committed so far."""
@@ -317,6 +361,7 @@ class Engine:
     async def _stop_dispatch(self, reason: str) -> None:
         if self._stopped is None:
             self._stopped = reason
+            self._closing.give_all_back(self._settling.note())
             await self._context.recorder.record(DispatchStopped(at=self._now(), reason=reason))
 
     async def _interrupt(self, message: Interrupted) -> None:
@@ -343,6 +388,9 @@ class Engine:
             if not task.get_name().startswith("attempt "):
                 task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for ended in self._asking.values():
+            with suppress(MaestroError):
+                await self._put_away(ended)
         await self._desk.abandon()
 
     def _forget(self, task: str) -> AttemptRun | None:

@@ -24,6 +24,14 @@ class ClaimRefused:
 
 
 @dataclass(frozen=True)
+class StillOurs:
+    """The tracker has answered whether somebody closed or took the task of good work meanwhile."""
+
+    ended: Ended
+    taken: str | None  # a clause: who or what
+
+
+@dataclass(frozen=True)
 class Delivered:
     """The landing queue is done with a submission."""
 
@@ -50,4 +58,4 @@ class Nudge:
     """Look again: a hold is over, a group is prepared."""
 
 
-Message = AttemptOver | ClaimRefused | Delivered | Interrupted | Broken | Nudge
+Message = AttemptOver | StillOurs | ClaimRefused | Delivered | Interrupted | Broken | Nudge

@@ -11,6 +11,7 @@ from maestro.integration.verdicts import SentBack
 from maestro.model.events import Landed, TaskBlocked, TaskCancelled, TaskFailed, TaskRequeued, Warned
 from maestro.model.gate import GateRed
 from maestro.model.outcome import FailureKind, LimitHit, Outcome, Succeeded, describe
+from maestro.model.report import Discovery
 from maestro.model.retry import Counts
 from maestro.model.task import Progress
 from maestro.planning.schedule import Dispatcher
@@ -87,8 +88,16 @@ class Settling:
         """The landing queue has recorded it; whether the task's group has ended with it."""
         self._dispatcher.landed(task)
         self.landed.append(task)
-        self._closing.write(task, Progress.DONE, self.note(commit=commit))
+        note = self.note(commit=commit)
+        self._closing.write(task, Progress.DONE, note)
+        if found := self._discovered(task):
+            self._closing.discover(task, found, note)
         return await self._phases.task_moved(task) is not None
+
+    def _discovered(self, task: str) -> tuple[Discovery, ...]:
+        """What its agent came across in the attempt that landed."""
+        outcome = self._context.recorder.run.tasks[task].attempts[-1].outcome
+        return outcome.discovered if isinstance(outcome, Succeeded) else ()
 
     async def unchanged(self, task: str, branch: str, summary: str) -> None:
         """An explicit no_change counts as landed, with no commit (A-3)."""
@@ -114,8 +123,14 @@ class Settling:
         await self.cannot_start(task, reason)
         await self._block_dependants(task)
 
+    async def taken(self, task: str, who: str, saved_ref: str | None) -> None:
+        """Somebody closed or took it while it was worked on. The tracker is not told: the task is theirs."""
+        await self.cannot_start(task, f"{who} while it was worked on, so the work was not landed", saved_ref)
+        await self._block_dependants(task, "was closed or taken by somebody else while it ran")
+
     async def cannot_start(self, task: str, reason: str, saved_ref: str | None = None) -> None:
         """Something it needs did not land. The tracker is not told: its own state of the task is still true."""
+        self._closing.give_back(task, self.note())
         await self._context.recorder.record(
             TaskBlocked(at=self._context.clock.now(), task=task, reason=reason, saved_ref=saved_ref)
         )
@@ -135,8 +150,8 @@ class Settling:
         await self._phases.task_moved(task)
         await self._block_dependants(task)
 
-    async def _block_dependants(self, task: str) -> None:
-        for blocked in self._dispatcher.failed(task):
+    async def _block_dependants(self, task: str, how: str = "failed") -> None:
+        for blocked in self._dispatcher.failed(task, how):
             await self.cannot_start(blocked.task, blocked.reason)
 
     async def warn(self, message: str, task: str | None = None) -> None:
