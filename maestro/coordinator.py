@@ -19,6 +19,7 @@ from maestro.engine.environment import allowed_environment
 from maestro.engine.loop import Engine
 from maestro.engine.recorder import Recorder
 from maestro.engine.refresh import read_refresh
+from maestro.engine.session import session_to
 from maestro.engine.signals import signals_to
 from maestro.errors import BadInput, StateError
 from maestro.model.group import GroupMetadata, TaskMetadata, TaskStatus
@@ -42,6 +43,7 @@ from maestro.vcs.git import Git, open_repository, require_version
 from maestro.wiring.backlog import Backlog, plan_backlog
 from maestro.wiring.build import Built, Prepared, build, check_run_id, new_run_id, prepare, prepare_state
 from maestro.wiring.choices import agent_env_names, refresh_argv
+from maestro.wiring.delegate import observers_of
 from maestro.wiring.takeover import take_over
 
 __all__ = ["GroupMetadata", "GroupPhase", "ParallelCoordinator", "RunResult", "TaskMetadata", "TaskStatus"]
@@ -148,7 +150,8 @@ class ParallelCoordinator:
         layout, metrics = Layout(git.directory), Metrics()
         kinds = {task.id: kind_of(task) for task in backlog.plan.tasks.values()}
         landings = LandingsObserver(layout.landed, backlog.tracker.identity, run_id, kinds)
-        fan_out = FanOut([metrics, MetadataObserver(layout), landings, *observers])
+        own = observers_of(settings, layout, run_id, backlog.plan.tasks)
+        fan_out = FanOut([metrics, MetadataObserver(layout), landings, *own, *observers])
         journal = Journal(layout.journal(run_id))
         built = build(
             prepared,
@@ -265,7 +268,7 @@ async def _drive(engine: Engine, built: Built, journal: Journal, remarks: Sequen
     threads = built.context.options.max_parallel + _SPARE_THREADS
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(threads, thread_name_prefix="maestro"))
     try:
-        with signals_to(engine.tell):
+        with signals_to(engine.tell), session_to(engine.tell, built.session):
             return await engine.run(built.start, remarks)
     finally:
         await journal.close()

@@ -29,6 +29,15 @@ class Job(Record):
     client_config: Path  # client-config.json
     resume_session: str | None = None  # conversation to go on with, where the CLI can
     subagent: str | None = None
+    # for an adapter that hands the attempt on instead of starting a CLI
+    run_id: str = ""
+    name: str = ""  # the task's safe name
+    attempt: int = 1
+    attempt_id: str = ""
+    title: str = ""
+    wanted_subagent: str | None = None  # what the task asks for; `subagent` is what it gets
+    why: str = ""  # how that was chosen
+    report_file: Path | None = None
 
 
 class Invocation(Record):

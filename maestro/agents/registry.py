@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from maestro.agents.base import Agent
 from maestro.agents.claude import ClaudeAgent, ClaudeOptions
 from maestro.agents.command import CommandAgent, CommandOptions
+from maestro.agents.delegate import DelegateAgent, DelegateOptions
 from maestro.errors import BadInput
 
 
@@ -23,7 +24,15 @@ def _command(options: Mapping[str, Any]) -> Agent:
     return CommandAgent(CommandOptions.model_validate(dict(options)))
 
 
-AGENTS: dict[str, Callable[[Mapping[str, Any]], Agent]] = {"claude": _claude, "command": _command}
+def _delegate(options: Mapping[str, Any]) -> Agent:
+    return DelegateAgent(DelegateOptions.model_validate(dict(options)))
+
+
+AGENTS: dict[str, Callable[[Mapping[str, Any]], Agent]] = {
+    "claude": _claude,
+    "command": _command,
+    "delegate": _delegate,
+}
 
 
 def make_agent(name: str, options: Mapping[str, Any]) -> Agent:

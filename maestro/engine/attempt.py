@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,7 +43,9 @@ class Ended:
 class AttemptRun:
     """One attempt under way; `stop` may be called at any time."""
 
-    def __init__(self, context: RunContext, brief: Brief, number: int, base: str) -> None:
+    def __init__(
+        self, context: RunContext, brief: Brief, number: int, base: str, on_spawned: Callable[[], None]
+    ) -> None:
         self._context = context
         self._brief = brief
         self._number = number
@@ -58,11 +60,17 @@ class AttemptRun:
         self.directory = context.layout.attempt(context.run_id, self.name, number)
         self.workspace: Workspace | None = None
         self.command_line = ""
+        self.spawned = False  # the agent has been started
+        self._on_spawned = on_spawned
 
     def stop(self, reason: str) -> None:
         """Ask for the end: the stop ladder, then Cancelled."""
         self._stop_reason = reason
         self._stop.set()
+
+    def has_reported(self) -> bool:
+        """Whether the agent has said how it went; it is about to end by itself then."""
+        return self.spawned and self.workspace is not None and self._report_file(self.workspace).exists()
 
     async def run(self) -> Ended:
         """Carry the attempt out. Only errors of the journal come out of here; all others become its outcome."""
@@ -186,6 +194,8 @@ class AttemptRun:
                 pid_started=running.pid_started,
             )
         )
+        self.spawned = True
+        self._on_spawned()
         clocks = Clocks(options.silent_timeout_seconds, options.task_timeout_seconds, options.exit_timeout_seconds)
         watched = reader if agent.streams else None
         watch = Watch(running, watched, stdout, clocks, context.clock.monotonic, self._note)
@@ -211,6 +221,14 @@ class AttemptRun:
             state_dir=state,
             client_config=workspace.home / "client-config.json",
             subagent=self._brief.chosen.subagent,
+            run_id=self._context.run_id,
+            name=self.name,
+            attempt=self._number,
+            attempt_id=self.attempt_id,
+            title=self._brief.task.title,
+            wanted_subagent=self._brief.task.subagent_type,
+            why=self._brief.chosen.why,
+            report_file=self._report_file(workspace),
         )
         return self._brief.chosen.agent.invocation(job)
 

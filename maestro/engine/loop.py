@@ -28,6 +28,7 @@ from maestro.engine.messages import (
     Interrupted,
     Message,
     Nudge,
+    SessionOver,
     StillOurs,
 )
 from maestro.engine.phases import GroupPhases
@@ -79,6 +80,7 @@ class Engine:
         self._halted: str | None = None  # why what runs is stopped
         self._interrupted = False
         self._looking = False  # at the checkout, after an attempt
+        self._settled: bool | None = None  # what `on_settled` was told last
 
     def tell(self, message: Message) -> None:
         """Put a message to the loop; from the event loop's own thread."""
@@ -133,6 +135,8 @@ class Engine:
                     break
                 else:
                     continue  # a hold ended just now
+            if self._inbox.empty() and not self._is_starting():
+                self._say_settled(True)
             await self._handle(await self._inbox.get())
         if self._stopped is None and self._dispatcher.waiting():
             left = f"{self._dispatcher.waiting()} task(s) were neither started nor blocked: this is a bug in maestro"
@@ -154,6 +158,7 @@ class Engine:
         while (task := self._dispatch.next_start()) is not None:
             if not await self._disk_has_room():
                 return
+            self._say_settled(False)
             if not self._phases.is_ready(task):
                 self._phases.begin(task)
                 preparation = self._spawn(self._phases.prepare(task), f"prepare the group of {task}")
@@ -162,6 +167,19 @@ class Engine:
                 continue
             await self._open_level_of(task)
             self._start(task)
+
+    def _is_starting(self) -> bool:
+        """Whether something is on its way that will be under way without anything else having to happen."""
+        return bool(self._preparing) or self._looking or any(not attempt.spawned for attempt in self._attempts.values())
+
+    def _say_settled(self, settled: bool) -> None:
+        if self._context.on_settled is not None and self._settled is not settled:
+            self._settled = settled
+            self._context.on_settled(settled)
+
+    def _spawned(self) -> None:
+        if self._context.on_settled is not None:  # else nobody asks, and each start is spared a round
+            self.tell(Nudge())
 
     def _claim_ahead(self) -> None:
         """With all slots taken, claim what will start next: a slow tracker must not hold up a slot that gets free."""
@@ -210,7 +228,7 @@ class Engine:
             group_summary=self._phases.summary(task),
             failures=self._settling.failures(task),
         )
-        attempt = AttemptRun(self._context, brief, number, self._desk.tip)
+        attempt = AttemptRun(self._context, brief, number, self._desk.tip, self._spawned)
         self._attempts[task] = attempt
         self._spawn(self._attempt(attempt, number), f"attempt {attempt.attempt_id}")
 
@@ -245,6 +263,8 @@ class Engine:
                 await self._landing_over(verdict)
             case Interrupted():
                 await self._interrupt(message)
+            case SessionOver(reason=reason):
+                await self._session_over(reason)
             case Broken(error=error):
                 raise error
             case Nudge():
@@ -378,6 +398,13 @@ class Engine:
             for attempt in self._attempts.values():
                 attempt.stop(message.reason)
             await self._desk.stop(message.reason)
+
+    async def _session_over(self, reason: str) -> None:
+        """What is reported lands within the grace time; nobody will finish the rest."""
+        await self._interrupt(Interrupted(1, reason))
+        for attempt in self._attempts.values():
+            if not attempt.has_reported():
+                attempt.stop(reason)
 
     async def _abandon(self) -> None:
         """The run cannot go on: no process and no half-told story is left behind."""

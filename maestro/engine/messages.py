@@ -47,6 +47,13 @@ class Interrupted:
 
 
 @dataclass(frozen=True)
+class SessionOver:
+    """Those who did the work are gone: what they have not finished is stopped, what they have lands."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Broken:
     """Something the run cannot do without has failed, e.g. the journal."""
 
@@ -55,7 +62,7 @@ class Broken:
 
 @dataclass(frozen=True)
 class Nudge:
-    """Look again: a hold is over, a group is prepared."""
+    """Look again: a hold is over, a group is prepared, an attempt is under way."""
 
 
-Message = AttemptOver | StillOurs | ClaimRefused | Delivered | Interrupted | Broken | Nudge
+Message = AttemptOver | StillOurs | ClaimRefused | Delivered | Interrupted | SessionOver | Broken | Nudge

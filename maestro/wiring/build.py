@@ -21,9 +21,10 @@ from maestro.executors.local import LocalExecutor
 from maestro.integration.branches import check_branch, check_land_on_base
 from maestro.model.events import RunStarted
 from maestro.model.ids import is_plain, safe_names
+from maestro.model.offer import DELEGATE
 from maestro.model.task import Task
-from maestro.planning.choose_agent import DEFAULT_TABLE, choose_subagent
-from maestro.proc.family import start_time
+from maestro.planning.choose_agent import DEFAULT_TABLE
+from maestro.proc.family import ProcessId, start_time
 from maestro.proc.ladder import Graces
 from maestro.proc.ourselves import own_command
 from maestro.store.layout import Layout
@@ -31,6 +32,8 @@ from maestro.telemetry.metrics import Metrics
 from maestro.vcs.git import Git
 from maestro.wiring.backlog import Backlog
 from maestro.wiring.choices import make_gate, make_options, open_agent
+from maestro.wiring.delegate import choose as choose_subagent
+from maestro.wiring.delegate import session_of, settings_of_run, settled_teller, subagents_of
 from maestro.wiring.prompts import composer
 from maestro.workspaces.base import Workspaces
 from maestro.workspaces.preflight import preflight
@@ -63,6 +66,7 @@ class Built:
 
     context: RunContext
     start: RunStarted
+    session: ProcessId | None = None  # whose end is that of the run
 
 
 @dataclass(frozen=True)
@@ -81,9 +85,14 @@ class Prepared:
 def prepare(git: Git, settings: Settings, backlog: Backlog, run_id: str, environ: Mapping[str, str]) -> Prepared:
     """Refuse (BadInput) whatever can be seen to fail from here; starts and writes nothing."""
     remarks = preflight(git)
-    agent = open_agent(settings, environ)
+    agent = open_agent(settings_of_run(settings, Layout(git.directory), run_id, environ), environ)
     gate = make_gate(git, settings)
-    compose = composer(backlog.plan.tasks.values(), Layout(git.directory).root / "prompts", own_command(environ))
+    compose = composer(
+        backlog.plan.tasks.values(),
+        Layout(git.directory).root / "prompts",
+        own_command(environ),
+        delegated=settings.agent == DELEGATE,
+    )
     if settings.land_on_base and (refused := check_land_on_base(git, backlog.base_branch)) is not None:
         raise BadInput(f"--land-on-base cannot work: {refused.reason}")
     for branch in integration_branches(run_id, backlog.plan):
@@ -139,9 +148,11 @@ def build(
         interrupt_seconds=settings.stop_interrupt_seconds, terminate_seconds=settings.stop_terminate_seconds
     )
 
+    available = subagents_of(prepared.agent)
+
     def choose(task: Task) -> Chosen:
-        chosen = choose_subagent(task, None, settings.keywords or DEFAULT_TABLE)
-        return Chosen(prepared.agent, chosen.subagent, task.applicable_skills, chosen.why)
+        chosen = choose_subagent(task, available, settings.keywords or DEFAULT_TABLE)
+        return Chosen(prepared.agent, chosen.subagent, task.applicable_skills, chosen.reason)
 
     context = RunContext(
         run_id=run_id,
@@ -166,8 +177,9 @@ def build(
         compose=prepared.compose,
         read_report=read_report,
         metrics=metrics.values,
+        on_settled=settled_teller(settings, layout, run_id),
     )
-    return Built(context, _run_started(context, backlog))
+    return Built(context, _run_started(context, backlog), session_of(prepared.agent))
 
 
 def _run_started(context: RunContext, backlog: Backlog) -> RunStarted:

@@ -13,8 +13,10 @@ from maestro.errors import BadInput
 from maestro.integration.discovery import find_test_command
 from maestro.integration.gates import Gate
 from maestro.integration.land import Strategy
+from maestro.model.offer import DELEGATE
 from maestro.resources.admission import Admitted, admit, look
 from maestro.vcs.git import Git
+from maestro.wiring.delegate import SUBAGENTS_AT_ONCE
 
 
 def make_gate(git: Git, settings: Settings) -> Gate | None:
@@ -43,6 +45,8 @@ def _how_many(settings: Settings, tracker_kind: str, root: Path, floor: int) -> 
         return Admitted(agents=1, reason="one at a time, in place")
     if settings.max_parallel is not None:
         return Admitted(agents=settings.max_parallel, reason="as you said")
+    if settings.agent == DELEGATE:
+        return Admitted(agents=SUBAGENTS_AT_ONCE, reason="the default for subagents of a session")
     admitted = admit(look(root), floor)
     if tracker_kind == "epic" and admitted.agents > SPRINTS_AT_ONCE:
         return Admitted(agents=SPRINTS_AT_ONCE, reason="the default for sprints")

@@ -14,9 +14,11 @@ from maestro.model.note import Note
 from maestro.model.task import Task
 
 
-def composer(tasks: Iterable[Task], overrides: Path, maestro: str = "maestro") -> Callable[[Brief], str]:
+def composer(
+    tasks: Iterable[Task], overrides: Path, maestro: str = "maestro", *, delegated: bool = False
+) -> Callable[[Brief], str]:
     """A function from brief to prompt for these tasks; `overrides` is the folder of the user's own templates, and
-    `maestro` what the agents' shells know maestro by.
+    `maestro` what the agents' shells know maestro by. `delegated`: how to finish is left to the adapter.
 
     BadInput names a task whose role has no template, before anything is started.
     """
@@ -44,6 +46,7 @@ def composer(tasks: Iterable[Task], overrides: Path, maestro: str = "maestro") -
             context={name: _text(value) for name, value in task.context.items()},
             failures=tuple(map(_previous, brief.failures)),
             maestro=maestro,
+            delegated=delegated,
         )
         return compose(parts, templates[task.role])
 

@@ -62,6 +62,7 @@ class PromptParts(Record):
     context: dict[str, str] = Field(default_factory=dict)  # further fields of the task, name → text
     failures: tuple[PreviousAttempt, ...] = ()
     maestro: str = ""  # how a shell of the agent's starts it
+    delegated: bool = False  # the adapter itself says by whom, where and how to finish
 
 
 def compose(parts: PromptParts, template: Template) -> str:
@@ -77,12 +78,16 @@ def compose(parts: PromptParts, template: Template) -> str:
             "siblings": _section("Files of other tasks", _siblings(parts.sibling_files)),
             "group": _section("What is going on around this task", parts.group_summary[:_SUMMARY_LENGTH]),
             "skills": _section("Skills", _skills(parts.skills)),
-            "subagent": _section("Subagent", _subagent(parts.subagent)),
+            "subagent": "" if parts.delegated else _section("Subagent", _subagent(parts.subagent)),
             "notes": _section("Notes", _notes(parts.notes)),
             "failures": _section("What failed before", _failures(parts.failures)),
-            "finish": _FINISH + (_NOTE.format(maestro=parts.maestro) if parts.maestro else ""),
+            "finish": "" if parts.delegated else _finish(parts.maestro),
         },
     )
+
+
+def _finish(maestro: str) -> str:
+    return _FINISH + (_NOTE.format(maestro=maestro) if maestro else "")
 
 
 def _section(heading: str, body: str) -> str:
