@@ -8,10 +8,24 @@ MaestroError
 ├── TrackerError   the tracker could not be read or written              (exit code 1)
 └── WorkspaceError a workspace could not be made, saved or removed       (exit code 1)
 
-Messages start lower-case without a full stop; the command line makes a sentence of them.
+Messages start lower-case without a full stop; `sentence` makes one of them for people.
 """
 
 from __future__ import annotations
+
+
+def sentence(clause: str) -> str:
+    """A message as a sentence; a first word that is a name (a path, an option, a key) stays as it is."""
+    clause = clause.strip()
+    first, _, _ = clause.partition(" ")
+    if first.isalpha() and first.islower():
+        clause = clause[:1].upper() + clause[1:]
+    return clause if not clause or clause.endswith((".", "!", "?", ":", "…")) else f"{clause}."
+
+
+def error_object(message: str, hint: str) -> dict[str, dict[str, str]]:
+    """An error as every door shows it that answers in JSON (C-1a)."""
+    return {"error": {"message": sentence(message), "hint": sentence(hint)}}
 
 
 class MaestroError(Exception):

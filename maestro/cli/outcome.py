@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from maestro.cli.app import App
-from maestro.cli.output import sentence
+from maestro.errors import sentence
 from maestro.telemetry.oneline import one_line
 
 MOST = 20

@@ -8,7 +8,7 @@ import os
 import sys
 from typing import Any, TextIO
 
-from maestro.errors import StateError
+from maestro.errors import StateError, error_object, sentence
 
 
 class Output:
@@ -44,25 +44,15 @@ class Output:
 
     def error(self, message: str, hint: str) -> None:
         """What stopped the command: a sentence, and what to do about it."""
-        said = sentence(message)
         if self.as_json:
-            self.json({"error": {"message": said, "hint": sentence(hint)}})
-        self.complain(said, hint)
+            self.json(error_object(message, hint))
+        self.complain(message, hint)
 
     def complain(self, message: str, hint: str = "") -> None:
         """The same on standard error only, for a command whose result was printed all the same."""
         _write(sys.stderr, f"{colour('Error:', 'red', sys.stderr)} {sentence(message)}\n")
         if hint:
             _write(sys.stderr, f"{colour('Hint:', 'cyan', sys.stderr)} {sentence(hint)}\n")
-
-
-def sentence(clause: str) -> str:
-    """A message as a sentence; a first word that is a name (a path, an option, a key) stays as it is."""
-    clause = clause.strip()
-    first, _, _ = clause.partition(" ")
-    if first.isalpha() and first.islower():
-        clause = clause[:1].upper() + clause[1:]
-    return clause if not clause or clause.endswith((".", "!", "?", ":", "…")) else f"{clause}."
 
 
 def is_screen(stream: TextIO) -> bool:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Any
-
 import click
 
 from maestro.cli.app import App
@@ -15,13 +12,10 @@ from maestro.store.standing import (
     group_metadata,
     is_alive,
     known_run,
-    newest_runs,
+    newest_object,
     result_of_run,
     run_of_group,
 )
-
-SHOWN = 10
-"""Runs shown when none is named; only these are read."""
 
 
 @click.command()
@@ -42,30 +36,17 @@ def command(app: App, group_id: str | None, run_id: str | None) -> None:
 
 
 def _show_newest(app: App) -> None:
-    layout = app.layout()
-    ids = newest_runs(layout)
-    runs = [_brief(result_of_run(layout, run_id)) for run_id in ids[:SHOWN]]
+    newest = newest_object(app.layout())
+    runs = newest["runs"]
     if app.output.as_json:
-        app.output.json({"runs": runs, "total_runs": len(ids)})
+        app.output.json(newest)
     elif not runs:
         app.output.text("No run yet.")
     else:
         rows = [(run["run_id"], run["status"], _counts(run["counts"]), run["reason"]) for run in runs]
         app.output.text(*columns([("RUN", "STATUS", "TASKS", ""), *rows]))
-        if len(ids) > SHOWN:
-            app.output.text(f"… and {len(ids) - SHOWN} older runs")
-
-
-def _brief(result: dict[str, Any]) -> dict[str, Any]:
-    counts = Counter(str(task.get("state", task["status"])) for task in result["tasks"].values())
-    return {
-        "run_id": result["run_id"],
-        "status": result["status"],
-        "reason": result.get("reason", ""),
-        "alive": result["alive"],
-        "integration_branch": result.get("integration_branch"),
-        "counts": dict(counts),
-    }
+        if newest["total_runs"] > len(runs):
+            app.output.text(f"… and {newest['total_runs'] - len(runs)} older runs")
 
 
 def _counts(counts: dict[str, int]) -> str:

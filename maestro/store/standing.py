@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,9 @@ from maestro.store.layout import Layout
 
 if TYPE_CHECKING:
     from maestro.model.run import Run
+
+SHOWN = 10
+"""Runs shown when none is named; only these are read."""
 
 DIED = "its coordinator died before the end"
 
@@ -81,6 +85,24 @@ def result_of_run(layout: Layout, run_id: str) -> dict[str, Any]:
             return {**late, "alive": False}
         result |= {"status": "interrupted", "reason": DIED}
     return {**result, "alive": alive}
+
+
+def newest_object(layout: Layout) -> dict[str, Any]:
+    """The newest runs in brief, and how many there are in all."""
+    ids = newest_runs(layout)
+    return {"runs": [_brief(result_of_run(layout, run_id)) for run_id in ids[:SHOWN]], "total_runs": len(ids)}
+
+
+def _brief(result: dict[str, Any]) -> dict[str, Any]:
+    counts = Counter(str(task.get("state", task["status"])) for task in result["tasks"].values())
+    return {
+        "run_id": result["run_id"],
+        "status": result["status"],
+        "reason": result.get("reason", ""),
+        "alive": result["alive"],
+        "integration_branch": result.get("integration_branch"),
+        "counts": dict(counts),
+    }
 
 
 def fold_journal(layout: Layout, run_id: str) -> Run | None:

@@ -8,7 +8,8 @@ import json
 import pytest
 
 from maestro.cli.columns import columns
-from maestro.cli.output import Output, sentence, use_colour
+from maestro.cli.output import Output, use_colour
+from maestro.errors import sentence
 
 
 @pytest.mark.parametrize(
