@@ -35,6 +35,7 @@ class Task(Record):
     acceptance: str = ""
     dependencies: tuple[str, ...] = ()
     progress: Progress = Progress.OPEN
+    set_aside: str = ""  # why nobody else may take it up, as the end of "it …": "is assigned to alice"
     priority: int = 2  # 0 is the most urgent, as in beads
     labels: tuple[str, ...] = ()
     files: tuple[str, ...] = ()  # declared paths and globs, relative to the repository
@@ -45,3 +46,8 @@ class Task(Record):
     fallback_agents: tuple[str, ...] = ()
     applicable_skills: tuple[str, ...] = ()
     context: dict[str, Any] = Field(default_factory=dict)  # fields maestro does not know, kept for the prompt
+
+    @property
+    def is_runnable(self) -> bool:
+        """Whether a run may take it up, as far as the tracker is concerned."""
+        return self.progress in RUNNABLE and not self.set_aside

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from maestro.model.plan import BlockedTask
-from maestro.model.task import RUNNABLE, Progress, Task
+from maestro.model.task import Progress, Task
 from maestro.planning.backlog import Backlog
 
 LEFT_OUT = frozenset({Progress.DEFERRED, Progress.CANCELLED})
@@ -41,8 +41,10 @@ def find_blocked(
 
 
 def _own_reason(task: Task) -> tuple[str, str] | None:
-    if task.progress in RUNNABLE:
+    if task.is_runnable:
         return None
+    if task.set_aside:
+        return task.id, f"it {task.set_aside}"
     if task.progress is Progress.UNKNOWN:
         return task.id, f"it {_status(task)}"
     return task.id, f"the tracker says {task.progress.value}"
@@ -61,7 +63,7 @@ def _dependency_reason(
     for needed in dependencies:
         task = backlog.tasks[needed]
         if task.progress is not Progress.DONE and needed not in backlog.chosen:
-            state = "is not done" if task.progress in RUNNABLE else _status(task)
+            state = "is not done" if task.is_runnable else _status(task)
             return name, f"depends on {needed!r}, which is not in the chosen groups and {state}"
         if task.progress is Progress.DONE and needed in landed_elsewhere:
             return name, f"depends on {needed!r}: {landed_elsewhere[needed]}"
@@ -69,13 +71,15 @@ def _dependency_reason(
 
 
 def _why_blocked(task: Task, root: str) -> str:
-    if task.progress not in RUNNABLE:
+    if not task.is_runnable:
         return f"which {_status(task)}"
     return "which is blocked" if root == task.id else f"which is blocked because of {root!r}"
 
 
 def _status(task: Task) -> str:
     """The tracker's word for a task that is not to be run, as the end of "which …"."""
+    if task.set_aside:
+        return task.set_aside
     if task.progress is not Progress.UNKNOWN:
         return f"the tracker says is {task.progress.value}"
     word = task.context.get("status")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 
 from maestro.model.plan import Plan, PlanOptions, Problem, ScheduleKind
-from maestro.model.task import RUNNABLE, Progress, Task
+from maestro.model.task import Progress, Task
 from maestro.planning.backlog import Backlog, read_backlog
 from maestro.planning.blocked import LEFT_OUT, find_blocked
 from maestro.planning.estimate import known_minutes, predict
@@ -39,7 +39,7 @@ def make_plan(
     if problems:
         return plan.evolve(problems=tuple(problems))
     blocked = find_blocked(backlog, stages, elsewhere, keep_going=options.keep_going)
-    set_aside = tuple(name for name, task in backlog.chosen.items() if task.progress not in RUNNABLE)
+    set_aside = tuple(name for name, task in backlog.chosen.items() if not task.is_runnable)
     plan = plan.evolve(stages=stages, blocked=blocked, set_aside=set_aside)
     return _with_order(plan, backlog.order, repository_files, history_minutes or {})
 
