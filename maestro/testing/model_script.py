@@ -14,7 +14,8 @@ Answers, each one assistant message:
     {"tools": [STEP, …]}                     several tool calls in one message
 Before an answer:
     {"sleep": SECONDS}                       wait
-    {"status": CODE, "times": N, "retry_after": SECONDS, "headers": {…}, "message": TEXT}   refuse with that status
+    {"status": CODE, "times": N, "retry_after": SECONDS, "headers": {…}, "message": TEXT}   refuse with that status;
+                                             "body": {…} instead of the message is the whole answer
     {"drop": true, "times": N}               break the connection in mid-stream
     {"hang": true, "times": N}               never answer
 `times` is how often it happens at that place of one conversation, 1 when not given, 0 for always.

@@ -160,7 +160,9 @@ class _Handler(BaseHTTPRequestHandler):
             headers = {str(name): str(value) for name, value in fault.get("headers", {}).items()}
             if "retry_after" in fault:
                 headers["retry-after"] = str(fault["retry_after"])
-            self._refuse(wire, body, int(fault["status"]), fault.get("message", "scripted refusal"), headers)
+            status = int(fault["status"])
+            message = fault.get("message", "scripted refusal")
+            self._refuse(wire, body, status, message, headers, fault.get("body"))
         elif "drop" in fault:
             self._record(wire, body, 0)
             self._stream(islice(wire.stream(answer), 2), whole=False)
@@ -198,9 +200,11 @@ class _Handler(BaseHTTPRequestHandler):
         status: int,
         message: str,
         headers: dict[str, str] | None = None,
+        said: dict[str, Any] | None = None,
     ) -> None:
         self._record(wire, body, status)
-        self._send(status, wire.refusal(status, message) if wire else {"error": {"message": message}}, headers)
+        shaped = wire.refusal(status, message) if wire else {"error": {"message": message}}
+        self._send(status, said or shaped, headers)
 
     def _send(self, status: int, content: dict[str, Any], headers: dict[str, str] | None = None) -> None:
         data = json.dumps(content).encode()

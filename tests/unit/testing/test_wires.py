@@ -143,6 +143,8 @@ def test_refusals_have_the_api_s_own_shape_and_are_counted(door: Door) -> None:
         got = [ask(server, door, steps, key="good") for _ in range(3)]
         assert [status for status, _ in got] == [429, 429, 200]
         assert json.loads(got[0][1])["error"]["message"] == "slow down"
+        own = [{"status": 429, "body": {"error": {"resets_at": 7}}}]
+        assert json.loads(ask(server, door, own, key="good")[1]) == {"error": {"resets_at": 7}}
 
 
 def test_a_key_may_stand_in_the_query() -> None:
