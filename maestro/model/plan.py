@@ -60,6 +60,7 @@ class PlanOptions(Record):
 
     schedule: ScheduleKind = ScheduleKind.AUTO
     group_ids: tuple[str, ...] = ()  # empty: the whole backlog
+    selected: frozenset[str] | None = None  # only these tasks; None: all of them
     allow_overlap: bool = False
     keep_going: bool = False
 

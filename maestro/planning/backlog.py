@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from maestro.model.plan import Problem, ProblemKind
@@ -19,30 +19,33 @@ class Backlog:
     """Every task by its id (the first of duplicates), and those chosen for this run, all in given order."""
 
     tasks: Mapping[str, Task]
-    group: Mapping[str, str]  # of every marked task
-    chosen: Mapping[str, Task]  # not done, in the chosen groups
+    group: Mapping[str, str]  # of every marked task, of the selected ones where there is a selection
+    chosen: Mapping[str, Task]  # not done, selected and in the chosen groups
     graph: Mapping[str, tuple[str, ...]]  # dependencies among the chosen, of those not cancelled
     order: Sequence[str]  # the chosen in topological order, as far as the graph has one
     problems: tuple[Problem, ...]
+    chosen_in_words: str = "in the chosen groups"  # after "is not"
 
 
-def read_backlog(given: Sequence[Task], group_ids: Sequence[str]) -> Backlog:
-    """Check the backlog as far as the chosen groups reach into it; nothing is raised, problems are gathered."""
+def read_backlog(given: Sequence[Task], group_ids: Sequence[str], selected: Collection[str] | None = None) -> Backlog:
+    """Check the backlog as far as the chosen tasks reach into it; nothing is raised, problems are gathered."""
     tasks: dict[str, Task] = {}
     for task in given:
         tasks.setdefault(task.id, task)
-    group, problems = _groups(tasks)
+    group, problems = _groups(tasks if selected is None else {name: tasks[name] for name in tasks if name in selected})
     problems = [*_duplicates(given, tasks), *problems, *_unknown_groups(group_ids, tasks, group)]
     chosen = {
         name: task
         for name, task in tasks.items()
-        if task.progress is not Progress.DONE and (not group_ids or group.get(name, SEQUENTIAL) in group_ids)
+        if task.progress is not Progress.DONE
+        and (selected is None or name in selected)
+        and (not group_ids or group.get(name, SEQUENTIAL) in group_ids)
     }
     reached, dependency_problems = _reach(chosen, tasks)
     order = topological_order(reached)
     problems += [*dependency_problems, *_cycles(reached, order)]
     if not chosen and not problems:
-        problems.append(Problem(kind=ProblemKind.EMPTY, tasks=(), message=_nothing(tasks, group_ids)))
+        problems.append(Problem(kind=ProblemKind.EMPTY, tasks=(), message=_nothing(tasks, group_ids, selected)))
     if len(reached) > len(chosen):
         order = [name for name in order if name in chosen]
     return Backlog(
@@ -52,6 +55,7 @@ def read_backlog(given: Sequence[Task], group_ids: Sequence[str]) -> Backlog:
         graph={name: tuple([one for one in reached[name] if one in chosen]) for name in chosen},
         order=order,
         problems=tuple(problems),
+        chosen_in_words="in the chosen groups" if selected is None else "among the chosen tasks",
     )
 
 
@@ -128,8 +132,10 @@ def _cycles(graph: Mapping[str, list[str]], order: Sequence[str]) -> Iterator[Pr
         yield Problem(kind=ProblemKind.CYCLE, tasks=cycle, message=message)
 
 
-def _nothing(tasks: Mapping[str, Task], group_ids: Sequence[str]) -> str:
+def _nothing(tasks: Mapping[str, Task], group_ids: Sequence[str], selected: Collection[str] | None) -> str:
     if not tasks:
         return "nothing to do: the backlog holds no task"
-    where = "of the chosen groups" if group_ids else "of the backlog"
+    if selected is not None and not tasks.keys() & selected:
+        return "nothing to do: no task of the backlog is among the chosen"
+    where = "of the chosen groups" if group_ids else "of the backlog" if selected is None else "among the chosen"
     return f"nothing to do: every task {where} is done"

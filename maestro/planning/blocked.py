@@ -64,7 +64,7 @@ def _dependency_reason(
         task = backlog.tasks[needed]
         if task.progress is not Progress.DONE and needed not in backlog.chosen:
             state = "is not done" if task.is_runnable else _status(task)
-            return name, f"depends on {needed!r}, which is not in the chosen groups and {state}"
+            return name, f"depends on {needed!r}, which is not {backlog.chosen_in_words} and {state}"
         if task.progress is Progress.DONE and needed in landed_elsewhere:
             return name, f"depends on {needed!r}: {landed_elsewhere[needed]}"
     return None

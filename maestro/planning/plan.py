@@ -31,7 +31,7 @@ def make_plan(
     run's base to a sentence that says where; it satisfies no dependency (P-4).
     """
     elsewhere = landed_elsewhere or {}
-    backlog = read_backlog(tasks, options.group_ids)
+    backlog = read_backlog(tasks, options.group_ids, options.selected)
     plan = _outline(backlog, options, elsewhere)
     if plan.problems:
         return plan

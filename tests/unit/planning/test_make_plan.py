@@ -225,6 +225,34 @@ def test_the_unmarked_tasks_can_be_chosen_as_detection_names_them() -> None:
     assert made.levels == (("b",), ("c",))
 
 
+def test_selected_tasks_run_alone_and_what_is_odd_elsewhere_is_no_matter() -> None:
+    made = plan(
+        task("done", progress=Progress.DONE),
+        task("open"),
+        task("a", "done"),
+        task("b", "open"),
+        task("c", "b"),
+        task("other", "ghost", title="[P:Group-x]"),
+        task("odd", title="[P:Group-x] [P:Group-y]"),
+        selected=frozenset({"a", "b", "c", "done"}),
+    )
+    assert (list(made.tasks), made.schedule, made.problems) == (["a", "b", "c"], ScheduleKind.DATAFLOW, ())
+    assert blocked(made) == {
+        "b": "depends on 'open', which is not among the chosen tasks and is not done",
+        "c": "depends on 'b', which is blocked",
+    }
+
+
+@pytest.mark.parametrize(
+    ("selected", "said"),
+    [(frozenset({"a"}), "every task among the chosen is done"), (frozenset({"z"}), "no task of the backlog is among")],
+)
+def test_nothing_selected_is_nothing_to_do(selected: frozenset[str], said: str) -> None:
+    made = plan(task("a", progress=Progress.DONE), task("b"), selected=selected)
+    assert [problem.kind for problem in made.problems] == [ProblemKind.EMPTY]
+    assert said in made.problems[0].message
+
+
 def test_predicted_times_follow_estimates_and_history() -> None:
     tasks = [
         task("a", estimate_minutes=10),
