@@ -16,6 +16,8 @@ from maestro.cli.options import complete_file, complete_folder, output_options
 COMMANDS = {
     "plan": "Show what would run when, and at the same time as what; changes nothing.",
     "run": "Run the backlog: agents in workspaces of their own, finished work landed and checked.",
+    "delegate": "Let the subagents of your own session do the tasks.",
+    "report": "Say how a task went; an agent's last act.",
     "detect": "List the parallel groups of a backlog.",
     "execute": "Run one parallel group.",
     "list": "List the groups that ran here, and how they stand.",

@@ -24,6 +24,7 @@ from maestro.errors import BadInput, StateError
 from maestro.model.ids import hashed_name, safe_name
 from maestro.model.offer import Offer
 from maestro.model.report import Report
+from maestro.proc.family import ProcessId
 from maestro.store.atomic import write_atomically
 
 _SUFFIX = ".json"
@@ -71,9 +72,14 @@ class Offers:
         else:
             self._settled.unlink(missing_ok=True)
 
-    def set_session(self, pid: int | None, pid_started: float | None, session_id: str | None) -> None:
-        """Say in whose hands the offers are."""
-        body = {"pid": pid, "pid_started": pid_started, "session_id": session_id}
+    def set_session(self, process: ProcessId | None, session_id: str | None, *, coordinator: int) -> None:
+        """Say in whose hands the offers are, and who made them."""
+        body = {
+            "pid": process.pid if process else None,
+            "pid_started": process.started if process else None,
+            "session_id": session_id,
+            "coordinator": coordinator,
+        }
         write_atomically(self.session_file, (json.dumps(body) + "\n").encode())
 
     # what others read

@@ -41,7 +41,7 @@ def settings_of_run(settings: Settings, layout: Layout, run_id: str, environ: Ma
         "repository": layout.repository,
         "command": own_command(environ),
     }
-    return settings.evolve(agents={**settings.agents, DELEGATE: options})
+    return settings.model_copy(update={"agents": {**settings.agents, DELEGATE: options}})
 
 
 def existing_subagents(repository: Path, environ: Mapping[str, str]) -> tuple[str, ...]:

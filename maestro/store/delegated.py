@@ -1,0 +1,164 @@
+"""How a delegate run stands, as the session that works for it needs to know (C-3)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from typing import Any
+
+from maestro.errors import BadInput, MaestroError
+from maestro.model.offer import Offer
+from maestro.store.claims import live_runs
+from maestro.store.layout import Layout
+from maestro.store.offers import Offers, has_reported
+from maestro.store.standing import finished, is_alive, known_run, newest_runs, result_of_run
+
+POLL_SECONDS = 0.02
+"""Between two looks at a few names in a folder: a session waits for its next launch no longer than this."""
+
+ALIVE_SECONDS = 0.5
+"""How often the kernel is asked whether the coordinator lives."""
+
+_OVER = frozenset({"landed", "failed", "blocked", "cancelled"})
+
+
+class CoordinatorDied(MaestroError):
+    """The run cannot go on: nobody takes reports, nobody lands."""
+
+    exit_code = 3
+
+
+def live_delegate_runs(layout: Layout) -> list[str]:
+    """Delegate runs whose coordinator is alive, by name."""
+    return sorted(run for run in live_runs(layout.locks) if Offers(layout.delegate(run)).exists())
+
+
+def delegate_run_meant(layout: Layout, run_id: str | None) -> str:
+    """The run that is named, else the only one alive, else the newest; BadInput where that is not one delegate run."""
+    if run_id is not None:
+        if not Offers(layout.delegate(known_run(layout, run_id))).exists():
+            raise BadInput(
+                f"run {run_id} offers nothing to a session", hint="start one that does with `maestro delegate start`"
+            )
+        return run_id
+    live = live_delegate_runs(layout)
+    if len(live) > 1:
+        raise BadInput(f"{len(live)} runs wait for a session here: {', '.join(live)}", hint="name one with --run-id")
+    if live:
+        return live[0]
+    for newest in newest_runs(layout):
+        if Offers(layout.delegate(newest)).exists():
+            return newest
+    raise BadInput(f"no run in {layout.repository} waits for a session", hint="start one with `maestro delegate start`")
+
+
+def check_alive(layout: Layout, run_id: str) -> None:
+    """CoordinatorDied where the run has neither a result nor a coordinator that will write one."""
+    if not is_alive(layout, run_id) and finished(layout, run_id) is None:
+        raise died(run_id)
+
+
+def died(run_id: str) -> CoordinatorDied:
+    """What to say and do then."""
+    return CoordinatorDied(
+        f"the coordinator of run {run_id} died before the end: nobody lands what its subagents do",
+        hint="stop them; what was landed stays, and a new `maestro delegate start` or `maestro run` takes up the rest "
+        f"(`maestro status --run-id {run_id}` shows how far it came)",
+    )
+
+
+def take_offers(layout: Layout, run_id: str, wait_seconds: float) -> list[Offer]:
+    """Offers that are given out by this call, to nobody else.
+
+    Waits until all that can start now is offered and there is something of it, or the run has ended, or the time is
+    over; then whatever is there is given out. CoordinatorDied where the run died.
+    """
+    offers = Offers(layout.delegate(run_id))
+    deadline = time.monotonic() + wait_seconds
+    next_question = 0.0
+    while True:
+        now = time.monotonic()
+        if now >= next_question:
+            next_question = now + ALIVE_SECONDS
+            check_alive(layout, run_id)
+        over = now >= deadline or finished(layout, run_id) is not None
+        if over or offers.is_settled():
+            taken = [offer for offer in offers.ready() if offers.hand(offer)]
+            if taken or over:
+                return taken
+        time.sleep(min(POLL_SECONDS, max(0.0, deadline - now)))
+
+
+def delegate_object(layout: Layout, run_id: str, launched: Collection[Offer] = ()) -> dict[str, Any]:
+    """What `maestro delegate` prints: the run, what to launch, and what to do now."""
+    result = result_of_run(layout, run_id)
+    offers = Offers(layout.delegate(run_id))
+    given_out = {offer.task: offer for offer in offers.running()}
+    new = {offer.task for offer in launched}
+    ready = {offer.task for offer in offers.ready()}
+    ended = result["status"] != "running"
+    tasks = {task: _task(entry, given_out.get(task), task in ready) for task, entry in result["tasks"].items()}
+    running = [] if ended else [task for task in given_out if task not in new]
+    landing = [] if ended else [task for task, one in tasks.items() if one["state"] == "submitted"]
+    under_way = {*running, *landing, *new}
+    waiting = [task for task, one in tasks.items() if one["state"] not in _OVER and task not in under_way]
+    answer = {
+        "run_id": run_id,
+        "status": result["status"],
+        "reason": result.get("reason", ""),
+        "integration_branch": result.get("integration_branch"),
+        "launch": [_launch(offer) for offer in launched],
+        "running": running,
+        "landing": landing,
+        "waiting": waiting,
+        "tasks": tasks,
+    }
+    return {**answer, "next": what_now(answer)}
+
+
+def what_now(answer: dict[str, Any]) -> str:
+    """One sentence for the session."""
+    again = f"`maestro delegate next --run-id {answer['run_id']} --wait 60 --json`"
+    if answer["status"] != "running":
+        landed = sum(one["status"] == "landed" for one in answer["tasks"].values())
+        because = f" ({answer['reason']})" if answer["reason"] else ""
+        return f"The run has ended, {answer['status']}{because}: {landed} of {len(answer['tasks'])} tasks landed."
+    if answer["launch"]:
+        count = len(answer["launch"])
+        them = "this subagent" if count == 1 else f"these {count} subagents, all in one message"
+        return f"Launch {them}, each with its prompt as it is; when one has ended, run {again}."
+    if answer["running"]:
+        return f"Let the subagents of {_named(answer['running'])} go on; when one has ended, run {again}."
+    if answer["landing"]:
+        return f"{_named(answer['landing'])}: reported, and landing now; run {again}."
+    return f"Nothing can start at this moment; run {again}."
+
+
+def _named(tasks: list[str]) -> str:
+    most = 5
+    more = f" and {len(tasks) - most} more" if len(tasks) > most else ""
+    return ", ".join(tasks[:most]) + more
+
+
+def _task(entry: dict[str, Any], given_out: Offer | None, ready: bool) -> dict[str, Any]:
+    """Finer than the words of C-1a: what is offered, given out and reported is told apart."""
+    state = str(entry.get("state", entry["status"]))
+    if state == "running":
+        if given_out is not None:
+            state = "reported" if has_reported(given_out) else "given out"
+        else:
+            state = "offered" if ready else "starting"
+    return {"status": entry["status"], "state": state, "reason": entry["reason"]}
+
+
+def _launch(offer: Offer) -> dict[str, Any]:
+    return {
+        "task": offer.task,
+        "attempt": offer.attempt,
+        "subagent_type": offer.subagent_type,
+        "wanted_subagent": offer.wanted_subagent,
+        "why": offer.why,
+        "description": offer.description,
+        "prompt": offer.prompt,
+        "workspace": str(offer.workspace),
+    }
