@@ -30,6 +30,7 @@ COMMANDS = {
     "doctor": "Check everything that can go wrong before a run.",
     "init": "Write a configuration file with every key explained.",
     "demo": "See it work: a small repository, eight tasks, no key and no network.",
+    "hook": "Answer a hook of Claude Code; the plugin calls it.",
     "completion": "Print the completion script of a shell.",
 }
 """Command → its line in `maestro --help`; the module `maestro.cli.<command>` holds it under the name `command`."""
