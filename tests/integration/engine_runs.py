@@ -67,9 +67,10 @@ class EngineRun:
         agent: str = WRITES,
         schedule: ScheduleKind = ScheduleKind.AUTO,
         run_id: str = "r",
+        tracker: MemoryTracker | None = None,
         **settings: Any,
     ) -> None:
-        self.tracker = MemoryTracker(tasks)
+        self.tracker = MemoryTracker(tasks) if tracker is None else tracker
         self.seen = Seen()
         environ = dict(os.environ)
         git = open_repository(repo.path, environ)
