@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from maestro.testing.wires.anthropic import Anthropic
 from maestro.testing.wires.base import Wire
+from maestro.testing.wires.chat import Chat
 from maestro.testing.wires.generate import Generate
 from maestro.testing.wires.responses import Responses
 
-WIRES: tuple[Wire, ...] = (Anthropic(), Responses(), Generate())
+WIRES: tuple[Wire, ...] = (Anthropic(), Responses(), Generate(), Chat())
 
 
 def wire_of(path: str) -> Wire | None:

@@ -53,6 +53,21 @@ def generate(prompt: str, answers: int, stream: bool) -> Body:
     return {"contents": asked, "tools": [{"functionDeclarations": offers}]}
 
 
+def chat(prompt: str, answers: int, stream: bool) -> Body:
+    asked: list[Body] = [
+        {"role": "system", "content": "rules"},
+        {"role": "user", "content": [{"type": "text", "text": prompt}]},
+    ]
+    for number in range(answers):
+        function = {"name": "bash", "arguments": "{}"}
+        asked.append(
+            {"role": "assistant", "tool_calls": [{"id": f"c{number}", "type": "function", "function": function}]}
+        )
+        asked.append({"role": "tool", "tool_call_id": f"c{number}", "content": "ok"})
+    offers = [{"type": "function", "function": {"name": name, "parameters": {}}} for name in ("write", "bash")]
+    return {"model": "m", "messages": asked, "stream": stream, "tools": offers}
+
+
 class Door(NamedTuple):
     path: Callable[[bool], str]
     body: Callable[[str, int, bool], Body]
@@ -63,6 +78,9 @@ class Door(NamedTuple):
 
 DOORS = {
     "anthropic": Door(lambda _: "/v1/messages", anthropic, lambda key: {"x-api-key": key}, ("Write", "Bash")),
+    "chat": Door(
+        lambda _: "/v1/chat/completions", chat, lambda key: {"authorization": f"Bearer {key}"}, ("write", "bash")
+    ),
     "responses": Door(
         lambda _: "/v1/responses",
         responses,
