@@ -39,17 +39,23 @@ class Seen(NamedTuple):
     body: dict[str, Any]
 
 
-def say_done(_prompt: str) -> Sequence[Step]:
-    """The script of a prompt that holds none."""
+Default = Callable[[str, dict[str, Any]], Sequence[Step]]
+"""Makes the script of a conversation whose prompt holds none, from that prompt and the body of the request.
+
+It is asked at every request. One that plays a part and looks at the results of its tools returns as many steps as there
+were answers so far, whatever they are, and the next one after them.
+"""
+
+
+def say_done(_prompt: str, _body: dict[str, Any]) -> Sequence[Step]:
+    """Says so at once."""
     return [{"say": "done"}]
 
 
 class ModelServer:
     """The server, from `with ModelServer() as server:` on; `server.url` is its base URL."""
 
-    def __init__(
-        self, *, port: int = 0, default: Callable[[str], Sequence[Step]] = say_done, accepted_keys: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, *, port: int = 0, default: Default = say_done, accepted_keys: Sequence[str] = ()) -> None:
         self.default = default
         self.accepted_keys = frozenset(accepted_keys)  # empty: any key
         self.closing = threading.Event()
@@ -146,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, wire: Wire, body: dict[str, Any]) -> None:
         model = self.server.model
         try:
-            where = position(wire.turns(body), model.default)
+            where = position(wire.turns(body), lambda prompt: model.default(prompt, body))
         except ScriptError as error:
             self._refuse(wire, body, 400, str(error))
             return

@@ -139,7 +139,7 @@ def test_closing_does_not_wait_for_who_hangs_or_sleeps() -> None:
 
 
 def test_a_prompt_without_a_script_has_the_default() -> None:
-    def default(prompt: str) -> list[Body]:
+    def default(prompt: str, body: Body) -> list[Body]:
         return [{"say": f"you said {prompt}"}]
 
     body: Body = {"messages": [{"role": "user", "content": "hi"}]}
