@@ -6,18 +6,16 @@ command, after an interrupt), and background work gives a second result event: t
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from maestro.agents.base import Claim, Verdict
 from maestro.agents.claude_limits import reset_time, speaks_of_limit
 from maestro.agents.command import explain_exit
+from maestro.agents.jsonlines import Event, JsonLines, as_dict, as_number, as_text
 from maestro.model.outcome import Usage
 
-_LONGEST_LINE = 64 * 2**20
 _SUMMARY_LENGTH = 4000
 _LOOKING = frozenset({"Read", "Glob", "Grep", "LS", "TodoWrite", "ToolSearch", "WebFetch", "WebSearch"})
 """Tools that change nothing: that they were allowed does not mean the agent could work."""
@@ -26,8 +24,6 @@ _HOPELESS_STATUS = frozenset({401, 403, 404})
 _LIMIT_ERRORS = frozenset({"rate_limit", "overloaded", "billing_error"})
 _HOPELESS_ERRORS = frozenset({"authentication_failed", "model_not_found"})
 
-Event = dict[str, Any]
-
 
 class ClaudeReader:
     """One attempt's events. `now` gives the present moment, for limits that name a time of day."""
@@ -35,8 +31,7 @@ class ClaudeReader:
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.ended = False
         self._now = now
-        self._parts: list[bytes] = []
-        self._length = 0
+        self._lines = JsonLines()
         self._result: Event | None = None
         self._session: str | None = None
         self._error = ""  # the `error` of the last assistant event
@@ -49,34 +44,10 @@ class ClaudeReader:
 
     def feed(self, chunk: bytes) -> Sequence[str]:
         """Take more bytes; notes about retries, fallbacks, limits and denials."""
-        *lines, rest = chunk.split(b"\n")
-        notes: list[str] = []
-        for line in lines:
-            self._keep(line)
-            notes += self._line()
-        self._keep(rest)
-        return notes
-
-    def _keep(self, part: bytes) -> None:
-        self._length += len(part)
-        if self._length <= _LONGEST_LINE:
-            self._parts.append(part)
-        else:  # nothing it prints is that long; what follows up to the end of the line is dropped too
-            self._parts.clear()
-
-    def _line(self) -> list[str]:
-        line, self._length = b"".join(self._parts), 0
-        self._parts.clear()
-        if not line.lstrip().startswith(b"{"):
-            return []
-        try:
-            event = json.loads(line)
-        except (ValueError, RecursionError):
-            return []
-        return self._event(event)
+        return [note for event in self._lines.feed(chunk) for note in self._event(event)]
 
     def _event(self, event: Event) -> list[str]:
-        self._session = _text(event.get("session_id")) or self._session
+        self._session = as_text(event.get("session_id")) or self._session
         match event.get("type"):
             case "system":
                 return self._system(event)
@@ -85,7 +56,7 @@ class ClaudeReader:
             case "user":
                 self._user(event)
             case "rate_limit_event":
-                return self._limited(_dict(event.get("rate_limit_info")))
+                return self._limited(as_dict(event.get("rate_limit_info")))
             case "stream_event":
                 self.ended = False
             case "result":
@@ -101,8 +72,8 @@ class ClaudeReader:
                 self.ended = False
             case "api_retry":
                 status = event.get("error_status")
-                self._retrying = f"{status or 'connection'} {_text(event.get('error'))}".strip()
-                delay = _number(event.get("retry_delay_ms")) / 1000
+                self._retrying = f"{status or 'connection'} {as_text(event.get('error'))}".strip()
+                delay = as_number(event.get("retry_delay_ms")) / 1000
                 attempt, most = event.get("attempt"), event.get("max_retries")
                 return [f"request refused ({self._retrying}); retry {attempt} of {most} in {delay:.1f} s"]
             case "model_fallback":
@@ -113,27 +84,27 @@ class ClaudeReader:
 
     def _assistant(self, event: Event) -> None:
         self.ended = False
-        message = _dict(event.get("message"))
-        self._error = _text(event.get("error"))
+        message = as_dict(event.get("message"))
+        self._error = as_text(event.get("error"))
         if not self._error:
             self._retrying = ""
-        usage, message_id = _dict(message.get("usage")), _text(message.get("id"))
+        usage, message_id = as_dict(message.get("usage")), as_text(message.get("id"))
         if message.get("model") != "<synthetic>" and message_id:
-            self._tokens[message_id] = (_input_tokens(usage), int(_number(usage.get("output_tokens"))))
+            self._tokens[message_id] = (_input_tokens(usage), int(as_number(usage.get("output_tokens"))))
         for block in _blocks(message):
             if block.get("type") == "tool_use":
-                self._tools[_text(block.get("id"))] = _text(block.get("name"))
+                self._tools[as_text(block.get("id"))] = as_text(block.get("name"))
 
     def _user(self, event: Event) -> None:
         self.ended = False
-        message = _dict(event.get("message"))
+        message = as_dict(event.get("message"))
         content = message.get("content")
         if isinstance(content, str) and "<local-command-stderr>" in content:
             said = content.partition("<local-command-stderr>")[2].partition("</local-command-stderr>")[0]
             self._command_error = said.strip()
         for block in _blocks(message):
             if block.get("type") == "tool_result":
-                name = self._tools.pop(_text(block.get("tool_use_id")), "")
+                name = self._tools.pop(as_text(block.get("tool_use_id")), "")
                 if name and name not in _LOOKING and not block.get("is_error"):
                     self._acted = True
 
@@ -141,7 +112,7 @@ class ClaudeReader:
         if info.get("status") != "rejected":
             return []
         self._error = self._error or "rate_limit"
-        seconds = _number(info.get("resetsAt"))
+        seconds = as_number(info.get("resetsAt"))
         if 0 < seconds < 1e11:
             self._reset = datetime.fromtimestamp(seconds, UTC)
             return [f"usage limit until {self._reset:%Y-%m-%d %H:%M} UTC"]
@@ -149,16 +120,16 @@ class ClaudeReader:
 
     def verdict(self, exit_code: int | None, stderr_tail: str) -> Verdict:
         """The last result event, held against what is known of its lies."""
-        if self._length:
-            self._line()  # a last line that was not ended
+        for event in self._lines.rest():
+            self._event(event)
         if self._result is None:
             return self._without_result(exit_code, stderr_tail)
         result, usage = self._result, self._usage(self._result)
-        summary = _text(result.get("result"))[:_SUMMARY_LENGTH]
+        summary = as_text(result.get("result"))[:_SUMMARY_LENGTH]
         if result.get("is_error") or result.get("subtype") != "success":
             return self._error_verdict(result, usage, summary)
         verdict = Verdict(claim=Claim.DONE, summary=summary, usage=usage)
-        stopped = _text(result.get("terminal_reason"))
+        stopped = as_text(result.get("terminal_reason"))
         if not result.get("num_turns"):
             # an unknown slash command, or one whose shell line failed: no model was asked, nothing was done
             reason = self._command_error or summary or "no turn was taken"
@@ -173,10 +144,10 @@ class ClaudeReader:
         return verdict
 
     def _error_verdict(self, result: Event, usage: Usage, summary: str) -> Verdict:
-        status = _number(result.get("api_error_status"))
+        status = as_number(result.get("api_error_status"))
         errors = result.get("errors")
         said = "; ".join(map(str, errors)) if isinstance(errors, list) and errors else ""
-        subtype = _text(result.get("subtype"))
+        subtype = as_text(result.get("subtype"))
         reason = (said or summary or subtype.replace("_", " ") or "an error without a text")[:500]
         verdict = Verdict(claim=Claim.FAILED, reason=reason, summary=summary, usage=usage)
         if status in _LIMIT_STATUS or self._error in _LIMIT_ERRORS or (self._error and speaks_of_limit(reason)):
@@ -201,16 +172,16 @@ class ClaudeReader:
 
     def _usage(self, result: Event) -> Usage:
         """Of the whole process: totals per model where given, else what the messages said."""
-        models = [_dict(one) for one in _dict(result.get("modelUsage")).values()]
+        models = [as_dict(one) for one in as_dict(result.get("modelUsage")).values()]
         if models:
             names = ("inputTokens", "cacheCreationInputTokens", "cacheReadInputTokens")
-            given = int(sum(_number(one.get(name)) for one in models for name in names))
-            made = int(sum(_number(one.get("outputTokens")) for one in models))
+            given = int(sum(as_number(one.get(name)) for one in models for name in names))
+            made = int(sum(as_number(one.get("outputTokens")) for one in models))
         else:
             given, made = (sum(each) for each in zip(*self._tokens.values(), strict=True)) if self._tokens else (0, 0)
         cost = result.get("total_cost_usd")
         return Usage(
-            cost_usd=_number(cost) if cost is not None else None,
+            cost_usd=as_number(cost) if cost is not None else None,
             input_tokens=given,
             output_tokens=made,
             requests=len(self._tokens),
@@ -223,30 +194,15 @@ def _denials(result: Event) -> str:
     denials = result.get("permission_denials")
     if not isinstance(denials, list):
         return ""
-    counts = Counter(_text(_dict(one).get("tool_name")) or "?" for one in denials)
+    counts = Counter(as_text(as_dict(one).get("tool_name")) or "?" for one in denials)
     return ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in counts.items())
 
 
 def _input_tokens(usage: Event) -> int:
     names = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-    return int(sum(_number(usage.get(name)) for name in names))
+    return int(sum(as_number(usage.get(name)) for name in names))
 
 
 def _blocks(message: Event) -> list[Event]:
     content = message.get("content")
     return [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
-
-
-def _dict(value: object) -> Event:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _number(value: object) -> float:
-    """A finite number, else 0."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15:
-        return value
-    return 0

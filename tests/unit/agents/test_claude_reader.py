@@ -431,7 +431,7 @@ def test_ten_megabytes_on_one_line_are_read_and_far_more_is_dropped() -> None:
     reader.feed(b"\n")
     for _ in range(70):
         reader.feed(b"y" * 2**20)
-    assert sum(map(len, reader._parts)) <= 2**26
+    assert sum(map(len, reader._lines._parts)) <= 2**26
     reader.feed(b"\n" + json.dumps(result(permission_denials=denied("Bash"))).encode() + b"\n")
     assert reader.ended
     assert reader.verdict(0, "").claim is Claim.DONE, "the answer in the long line was seen"
