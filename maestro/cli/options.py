@@ -43,6 +43,14 @@ PLAN_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
             "shell_complete": complete_file,
         },
     ),
+    (
+        "--todos",
+        {
+            "metavar": "FILE",
+            "help": "A session's list of todos as JSON is the backlog; - is standard input.",
+            "shell_complete": complete_file,
+        },
+    ),
     ("--tracker", {"type": click.Choice(TRACKERS), "help": "Where the backlog is kept (default: auto)."}),
     ("--group-id", {"multiple": True, "metavar": "X", "help": "Only this group; may be given several times."}),
     ("--epic", {"metavar": "ID", "help": "beads: only what is below this issue."}),
@@ -74,7 +82,7 @@ RUN_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
     ("--write-back", {"is_flag": True, "help": "Keep progress in the task file itself."}),
 )
-"""The flags of C-1a, each with a key and a variable of the same name."""
+"""The flags of C-1a, each with a key and a variable of the same name; `--todos` is short for two of them."""
 
 
 def plan_options(function: F) -> F:
@@ -94,13 +102,24 @@ def _with_flags(function: F, options: tuple[tuple[str, dict[str, Any]], ...]) ->
     @functools.wraps(function)
     def collecting(*args: Any, **given: Any) -> Any:
         asked = {name: given.pop(name) for name in names}
-        return function(*args, flags={name: value for name, value in asked.items() if value not in (None, ())}, **given)
+        flags = {name: value for name, value in asked.items() if value not in (None, ())}
+        return function(*args, flags=_with_todos(flags), **given)
 
     wrapped: Any = collecting
     for name, attributes in reversed(options):
         wrapped = click.option(name, **{"default": None, **attributes})(wrapped)
     result: F = wrapped
     return result
+
+
+def _with_todos(flags: dict[str, Any]) -> dict[str, Any]:
+    """`--todos FILE` is a file and what it holds, in one word (T-7)."""
+    if "todos" not in flags:
+        return flags
+    if "tasks_file" in flags or flags.get("tracker", "todos") != "todos":
+        raise click.UsageError("--todos and --tasks-file or another --tracker exclude each other")
+    rest = {name: value for name, value in flags.items() if name != "todos"}
+    return {**rest, "tasks_file": flags["todos"], "tracker": "todos"}
 
 
 def output_options(function: F) -> F:

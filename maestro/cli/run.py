@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
@@ -24,11 +23,12 @@ def run_backlog(app: App, flags: dict[str, Any], run_id: str | None) -> int:
     """Run it and say how it ended; the exit code."""
     from maestro.cli.outcome import say_outcome
     from maestro.cli.progress import progress_observers
+    from maestro.cli.standard_input import text_for
     from maestro.coordinator import ParallelCoordinator
 
     repository = app.repository()
     settings = app.load(flags, repository=repository).settings
-    text = sys.stdin.read() if str(settings.tasks_file) == "-" else None
+    text = text_for(settings)
     coordinator = ParallelCoordinator(repository, environ=app.environ)
     ended = coordinator.run(settings, run_id=run_id, observers=progress_observers(app), standard_input=text)
     say_outcome(app, ended.result)

@@ -1,4 +1,4 @@
-"""A backlog on standard input (T-7): `--tasks-file -`."""
+"""A backlog on standard input (T-7): `--todos -`, `--tasks-file -`."""
 
 from __future__ import annotations
 

@@ -47,6 +47,18 @@ class Tracker(Protocol):
         ...
 
 
+@runtime_checkable
+class Selecting(Protocol):
+    """A tracker that holds more than one backlog: `--epic` and `--label` say which part is meant."""
+
+    def selected(self, epic: str | None, labels: Sequence[str]) -> frozenset[str]:
+        """Ids of the tasks, of those `load` gives, that are below the epic and have all the labels; done ones too.
+
+        BadInput where there is no such epic.
+        """
+        ...
+
+
 class Writing(Record):
     """One of several writes made at once."""
 

@@ -13,6 +13,7 @@ from maestro.trackers.base import Tracker
 from maestro.trackers.detect import kind_of_file, pick
 from maestro.trackers.epic import Epic
 from maestro.trackers.markdown import Markdown
+from maestro.trackers.source import read_text, shown
 from maestro.trackers.taskfile import TaskFile
 from maestro.trackers.taskmaster import TaskMaster
 from maestro.trackers.todos import Todos
@@ -54,9 +55,14 @@ def _epic(wanted: Wanted) -> Tracker:
 
 
 def _todos(wanted: Wanted) -> Tracker:
-    if wanted.text is None:
-        raise BadInput("no list of todos was given", hint="give it as JSON on standard input")
-    return Todos(wanted.repository, wanted.text)
+    text = wanted.text
+    if text is None and wanted.source is not None:
+        text = read_text(wanted.source, shown(wanted.source, wanted.repository))
+    if text is None:
+        raise BadInput(
+            "no list of todos was given", hint="give it as JSON: --todos FILE, or --todos - for standard input"
+        )
+    return Todos(wanted.repository, text)
 
 
 KINDS: dict[str, Callable[[Wanted], Tracker]] = {

@@ -13,7 +13,7 @@ from maestro.model.task import Progress, Task
 from maestro.planning.plan import make_plan
 from maestro.store import landed
 from maestro.store.layout import Layout
-from maestro.trackers.base import Tracker
+from maestro.trackers.base import Selecting, Tracker
 from maestro.trackers.registry import choose as choose_tracker
 from maestro.trackers.registry import open_tracker
 from maestro.vcs.git import Git
@@ -36,7 +36,9 @@ class Backlog:
         return {task: self.landed[task].commit if task in self.landed else None for task in self.plan.done_before}
 
 
-def plan_backlog(git: Git, settings: Settings, *, standard_input: str | None = None) -> Backlog:
+def plan_backlog(
+    git: Git, settings: Settings, *, standard_input: str | None = None, environ: Mapping[str, str] | None = None
+) -> Backlog:
     """Load the tracker and plan. Reads only. BadInput or TrackerError where the backlog cannot be read; what makes
     the plan impossible is in `plan.problems`."""
     layout = Layout(git.directory)
@@ -49,6 +51,7 @@ def plan_backlog(git: Git, settings: Settings, *, standard_input: str | None = N
         source=opened.source,
         write_back=settings.write_back,
         text=standard_input,
+        environ=os.environ if environ is None else environ,
     )
     tasks = tracker.load()
     base, base_branch = resolve_base(git, settings.integration_base_branch)
@@ -56,6 +59,7 @@ def plan_backlog(git: Git, settings: Settings, *, standard_input: str | None = N
     options = PlanOptions(
         schedule=settings.schedule,
         group_ids=settings.group_id,
+        selected=_selected(tracker, settings),
         allow_overlap=settings.allow_overlap,
         keep_going=settings.keep_going,
     )
@@ -68,6 +72,19 @@ def plan_backlog(git: Git, settings: Settings, *, standard_input: str | None = N
         landed_elsewhere=_landed_elsewhere(git, tasks, before, base, base_branch),
     )
     return Backlog(tracker, opened.why, plan, base, base_branch, before)
+
+
+def _selected(tracker: Tracker, settings: Settings) -> frozenset[str] | None:
+    """The tasks that --epic and --label leave; None where all are meant. BadInput where the tracker has neither."""
+    if settings.epic is None and not settings.label:
+        return None
+    if not isinstance(tracker, Selecting):
+        flag = "--epic" if settings.epic is not None else "--label"
+        raise BadInput(
+            f"{flag} chooses among issues of beads, and this backlog is {tracker.kind}",
+            hint="choose a group with --group-id, or the tracker with --tracker beads",
+        )
+    return tracker.selected(settings.epic, settings.label)
 
 
 def resolve_base(git: Git, wished: str | None) -> tuple[str, str]:

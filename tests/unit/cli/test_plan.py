@@ -156,6 +156,24 @@ def test_todos_on_standard_input(cli: Any) -> None:
     assert list(cli("detect", "--tasks-file", "-", "--json", stdin=todos).json()["groups"]) == ["X"]
 
 
+def test_a_list_of_todos_is_named_in_one_word(cli: Any, backlog: Path) -> None:
+    todos = json.dumps([{"content": "One", "status": "pending"}, {"content": "Two", "status": "completed"}])
+    (backlog.parent / "todos.json").write_text(todos)
+    for argv, stdin in ((("--todos", "-"), todos), (("--todos", "todos.json"), "")):
+        assert cli("plan", *argv, "--json", stdin=stdin).json()["total_tasks"] == 1
+    one_sentence(cli("plan", "--todos", "-", "--tasks-file", "tasks.json"), "--todos and --tasks-file or another --track")
+    one_sentence(cli("plan", "--todos", "-", "--tracker", "beads"), "exclude each other")
+    one_sentence(cli("plan", "--todos", "missing.json"), "missing.json")
+    one_sentence(cli("plan", "--tracker", "todos"), "No list of todos was given")
+
+
+@pytest.mark.parametrize("flag", ["--epic", "--label"])
+def test_only_beads_has_epics_and_labels_to_choose_by(cli: Any, backlog: Path, flag: str) -> None:
+    said = cli("plan", "--tasks-file", "tasks.json", flag, "bd-1")
+    one_sentence(said, f"{flag} chooses among issues of beads, and this backlog is taskfile")
+    assert "--group-id" in said.err
+
+
 def test_detect(cli: Any, backlog: Path) -> None:
     said = cli("detect", "--tasks-file", "tasks.json")
     assert (said.out, said.code) == ("X            a, b\n_sequential  c\n", 0)
