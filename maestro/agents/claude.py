@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -14,9 +13,9 @@ from pydantic import Field
 from maestro.agents.base import Availability, Invocation, Job, Login
 from maestro.agents.claude_events import ClaudeReader
 from maestro.agents.login import LoginFile, look_for_login
+from maestro.agents.version import ask_version
 from maestro.clock import SystemClock
 from maestro.model.record import Record
-from maestro.proc.capture import capture
 
 _QUIET = ("DISABLE_TELEMETRY", "DISABLE_AUTOUPDATER", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC")
 _OF_THE_PARENT = (
@@ -82,25 +81,16 @@ class ClaudeAgent:
     def availability(self, env: Mapping[str, str]) -> Availability:
         """Asks it for its version (a tenth of a second)."""
         options = self._options
-        path = shutil.which(options.executable, path=env.get("PATH", os.defpath))
-        if path is None:
-            return Availability(
-                available=False,
-                detail=f"{options.executable} was not found on PATH",
-                hint="npm install -g @anthropic-ai/claude-code",
-            )
+        found = ask_version(options.executable, env, hint="npm install -g @anthropic-ai/claude-code")
+        if not found.available:
+            return found
         if options.permission_mode == "bypassPermissions" and os.geteuid() == 0 and env.get("IS_SANDBOX") != "1":
             return Availability(
                 available=False,
                 detail="claude refuses bypassPermissions as root",
                 hint="use the default permission mode, another user, or set IS_SANDBOX=1 inside a real sandbox",
             )
-        said = capture([path, "--version"], env=env, timeout_seconds=30)
-        version = said.stdout.decode("utf-8", "replace").strip()
-        if said.code != 0 or not version:
-            last = said.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no version"]
-            return Availability(available=False, detail=f"{path} does not run: {last[0]}", hint="install it again")
-        return Availability(available=True, detail=f"{version}, {path}")
+        return found
 
     def login(self, env: Mapping[str, str]) -> Login:
         """A key, or the files of a signed-in client."""
