@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -9,7 +10,11 @@ from pydantic import Field
 
 from maestro.errors import BadInput
 from maestro.model.record import Record
+from maestro.store.claims import live_runs
+from maestro.store.layout import Layout
 from maestro.trackers.base import Tracker
+from maestro.trackers.beads.place import FOLDER as BEADS_FOLDER
+from maestro.trackers.beads.tracker import Beads
 from maestro.trackers.detect import kind_of_file, pick
 from maestro.trackers.epic import Epic
 from maestro.trackers.markdown import Markdown
@@ -65,7 +70,19 @@ def _todos(wanted: Wanted) -> Tracker:
     return Todos(wanted.repository, text)
 
 
+def _beads(wanted: Wanted) -> Tracker:
+    """The repository's own database by default: `.beads` in a linked worktree is not one, whatever found it there."""
+    layout = Layout(wanted.repository)
+    given = wanted.source if wanted.source != wanted.repository / BEADS_FOLDER else None
+
+    def is_alive(run_id: str) -> bool:  # a run that never was in this checkout may live in another one
+        return not layout.journal(run_id).is_file() or run_id in live_runs(layout.locks)
+
+    return Beads(wanted.repository, given, wanted.environ or os.environ, runs_alive=is_alive)
+
+
 KINDS: dict[str, Callable[[Wanted], Tracker]] = {
+    "beads": _beads,
     "taskfile": _taskfile,
     "taskmaster": _taskmaster,
     "markdown": _markdown,

@@ -1,0 +1,95 @@
+"""What is written into beads. Pure.
+
+beads takes a closing reason that holds "failed", "error", "blocked" and the like for a failure, wherever the letters
+stand. So a reason has fixed words and a commit id; names, branches and what agents said go into the notes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from maestro.model.task import Progress
+from maestro.trackers.base import Note, Writing
+from maestro.trackers.beads.issues import Issue
+
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
+_ONE = "Landed as {commit}"
+_NO_CHANGE = "Done: nothing had to change"
+_SEVERAL = "Landed, as the notes say"
+EPIC_REASON = "All its issues are closed"
+_OURS = re.compile(rf"Landed as [0-9a-f]{{7,64}}|{_NO_CHANGE}|{_SEVERAL}")
+_LONGEST = 4000
+"""An agent's own words may be long, and stay in the notes for good."""
+
+
+def closing_reason(writes: Sequence[Writing]) -> str:
+    """The reason for closing some tasks by one call."""
+    commits = {one.note.commit for one in writes}
+    if len(commits) > 1:
+        return _SEVERAL
+    [commit] = commits
+    if commit is None:
+        return _NO_CHANGE
+    return _ONE.format(commit=commit) if _COMMIT.fullmatch(commit) else _SEVERAL
+
+
+def is_closed_by_us(issue: Issue) -> bool:
+    """Whether a closed issue was closed by maestro."""
+    return _OURS.fullmatch(issue.close_reason) is not None
+
+
+def note_for(writes: Sequence[Writing]) -> str:
+    """The note for some writes of one run and one kind: what became of the work, and where it is."""
+    if len(writes) == 1:
+        return _clean(f"maestro run {writes[0].note.run_id}: {_said(writes[0])}")
+    lines = [f"{one.task} {_said(one)}" for one in writes]
+    return _clean("\n".join([f"maestro run {writes[0].note.run_id}:", *(f"- {line}" for line in lines)]))
+
+
+def is_noted(issue: Issue, one: Writing) -> bool:
+    """Whether the notes say so already: a landing by its run and commit, anything else by the same words."""
+    note = one.note
+    if one.progress is Progress.DONE and note.commit and note.commit in issue.notes and note.run_id in issue.notes:
+        return True
+    return note_for([one]) in issue.notes
+
+
+def appended(notes: str, text: str) -> str:
+    """Notes with a text behind what is there, as `--append-notes` does it."""
+    return f"{notes}\n{text}" if notes else text
+
+
+def _said(one: Writing) -> str:
+    note = one.note
+    if one.progress is Progress.DONE:
+        work = f"landed as {note.commit}" if note.commit else "done, nothing had to change"
+        return work + (f" on {note.branch}" if note.branch else "") + _reason(note)
+    kept = [f"saved as {note.saved_ref}"] if note.saved_ref else []
+    kept += [f"branch {note.branch}"] if note.branch else []
+    where = f" (work: {', '.join(kept)})" if kept else ""
+    state = {Progress.BLOCKED: "blocked", Progress.DEFERRED: "deferred"}.get(one.progress, "open again")
+    return state + _reason(note) + where
+
+
+def _reason(note: Note) -> str:
+    return f": {note.reason.strip()[:_LONGEST]}" if note.reason.strip() else ""
+
+
+def _clean(text: str) -> str:
+    """Without what no argument of a program can hold."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def why_not(issue: Issue | None, name: str) -> str:
+    """A clause that says why an issue is not ours."""
+    if issue is None:
+        return f"beads has no task {name!r}"
+    if issue.is_closed:
+        reason = " ".join(issue.close_reason.split())[:200]
+        return "it was closed meanwhile" + (f" ({reason})" if reason else "")
+    if issue.assignee:
+        return f"it is assigned to {issue.assignee}"
+    if issue.status == "in_progress":
+        return "it is in progress, and nobody is named"
+    return f"beads says it is {issue.status}"

@@ -1,0 +1,155 @@
+"""Writing what became of tasks: closed after landing, else open or blocked again, with a note. All read back.
+
+A task that a person has closed or taken meanwhile stays as they made it: closing twice would overwrite their reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+
+from maestro.model.task import Progress
+from maestro.trackers.base import Writing
+from maestro.trackers.beads.claiming import AT_ONCE
+from maestro.trackers.beads.database import Database
+from maestro.trackers.beads.epics import close_finished, close_in_the_way, reopen_above
+from maestro.trackers.beads.issues import Issue
+from maestro.trackers.beads.standing import Standing, actor_of, standing_of
+from maestro.trackers.beads.wording import appended, closing_reason, is_closed_by_us, is_noted, note_for, why_not
+
+CLOSED = "closed"
+STATUS: Mapping[Progress, str] = {Progress.DONE: CLOSED, Progress.BLOCKED: "blocked", Progress.DEFERRED: "deferred"}
+"""All else is open: beads knows no cancelled, and what a run gave up the next may take up."""
+
+
+def write(db: Database, writes: Sequence[Writing], *, is_dead: Callable[[str], bool]) -> dict[str, str]:
+    """Write the last word on each task; those that could not be written, each with a clause."""
+    db.refresh()
+    refused: dict[str, str] = {}
+    last = sorted({one.task: one for one in writes}.values(), key=_kind)  # stable: blockers stay before who waits
+    for (run_id, status), group in groupby(last, key=_kind):
+        actor = actor_of(run_id)
+        members = list(group)
+        for start in range(0, len(members), AT_ONCE):
+            part = members[start : start + AT_ONCE]
+            mine = [one for one in part if _may_write(db.issue(one.task), one, actor, is_dead)]
+            refused |= {one.task: why_not(db.issue(one.task), one.task) for one in part if one not in mine}
+            refused |= _close(db, mine, actor) if status == CLOSED else _put(db, mine, status, actor)
+    return refused
+
+
+def _kind(one: Writing) -> tuple[str, str]:
+    return one.note.run_id, STATUS.get(one.progress, "open")
+
+
+def _may_write(issue: Issue | None, one: Writing, actor: str, is_dead: Callable[[str], bool]) -> bool:
+    """Whether the issue is there, and neither a person's by now nor another run's."""
+    if issue is None or issue.status == "pinned":
+        return False
+    match standing_of(issue, actor, is_dead=is_dead):
+        case Standing.CLOSED:
+            return is_closed_by_us(issue)
+        case Standing.HELD:
+            return False
+        case Standing.LEFT:  # landed work of a dead run is told by the next
+            return issue.assignee == actor or one.progress is Progress.DONE
+        case _:
+            return True
+
+
+def _close(db: Database, writes: Sequence[Writing], actor: str) -> dict[str, str]:
+    """Close, then say in the notes what landed where.
+
+    In this order, because the answer to the note shows the issue anew: it reads the closing back at no further call.
+    """
+    said = _close_open(db, [one for one in writes if not _is_closed(db, one.task)], actor)
+    closed = [one for one in writes if _is_closed(db, one.task)]
+    shown = _note(db, closed, actor)
+    if unproven := [one.task for one in closed if one.task in said and one.task not in shown]:
+        db.read(unproven)
+    close_finished(db, [one.task for one in closed], actor)
+    refused = {}
+    for one in writes:
+        if not _is_closed(db, one.task):
+            why = f"beads does not close it: {said.get(one.task) or 'it is still open'}"
+            refused[one.task] = why
+            _put(db, [_landed_but_open(one, why)], "blocked", actor)  # nobody shall do it a second time
+    return refused
+
+
+def _close_open(db: Database, todo: Sequence[Writing], actor: str) -> dict[str, str]:
+    """Close tasks by one call, those it did not close singly; what was said of each."""
+    said = _call_close(db, todo, actor) if todo else {}
+    if all(_is_closed(db, one.task) for one in todo):
+        return said
+    db.read([one.task for one in todo])
+    for one in todo:
+        if _is_closed(db, one.task):
+            continue
+        if close_in_the_way(db, one.task, actor) or len(todo) > 1 or not said[one.task]:
+            said |= _call_close(db, [one], actor)
+            db.read([one.task])
+    return said
+
+
+def _call_close(db: Database, writes: Sequence[Writing], actor: str) -> dict[str, str]:
+    names = [one.task for one in writes]
+    written = db.write("close", *names, f"--reason={closing_reason(writes)}", "--json", names=names, actor=actor)
+    return {name: written.said.get(name, "") for name in names}
+
+
+def _is_closed(db: Database, name: str) -> bool:
+    issue = db.issue(name)
+    return issue is not None and issue.is_closed
+
+
+def _landed_but_open(one: Writing, why: str) -> Writing:
+    work = f"landed as {one.note.commit}" if one.note.commit else "done"
+    branch = f" on {one.note.branch}" if one.note.branch else ""
+    note = one.note.evolve(reason=f"{work}{branch}, but {why}")
+    return one.evolve(progress=Progress.BLOCKED, note=note)
+
+
+def _put(db: Database, writes: Sequence[Writing], status: str, actor: str) -> dict[str, str]:
+    """Give tasks a status, nobody as their assignee, and a note; read back."""
+    todo = [one for one in writes if not _is_put(db, one, status)]
+    if not todo:
+        return {}
+    reopened = [one.task for one in todo if _is_closed(db, one.task)]
+    _note(db, todo, actor, f"--status={status}", "--assignee=")
+    db.read([one.task for one in todo])
+    undone = [one for one in todo if not _stands(db, one.task, status)]
+    for one in undone if len(todo) > 1 else ():
+        _note(db, [one], actor, f"--status={status}", "--assignee=")
+        db.read([one.task])
+    reopen_above(db, reopened, actor)
+    return {one.task: why_not(db.issue(one.task), one.task) for one in undone if not _stands(db, one.task, status)}
+
+
+def _is_put(db: Database, one: Writing, status: str) -> bool:
+    issue = db.issue(one.task)
+    return issue is not None and _stands(db, one.task, status) and is_noted(issue, one)
+
+
+def _stands(db: Database, name: str, status: str) -> bool:
+    issue = db.issue(name)
+    return issue is not None and issue.status == status and not issue.assignee
+
+
+def _note(db: Database, writes: Sequence[Writing], actor: str, *changes: str) -> frozenset[str]:
+    """Append a note, and make changes, by one call where bd can append; else one for each task with notes of its own.
+
+    The tasks that the answers showed.
+    """
+    issues = [(one, db.issue(one.task)) for one in writes]
+    todo = [(one, issue) for one, issue in issues if issue is not None and (changes or not is_noted(issue, one))]
+    replaces = not db.bd.version.appends_notes
+    alone = [(one, issue) for one, issue in todo if replaces and issue.notes]
+    together = [one for one, issue in todo if not (replaces and issue.notes)]
+    flag = "--notes" if replaces else "--append-notes"
+    calls = [([one.task for one in together], f"{flag}={note_for(together)}")] if together else []
+    calls += [([one.task], f"{flag}={appended(issue.notes, note_for([one]))}") for one, issue in alone]
+    shown: frozenset[str] = frozenset()
+    for names, text in calls:
+        shown |= db.write("update", *names, *changes, text, "--json", names=names, actor=actor).shown
+    return shown
