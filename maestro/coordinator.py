@@ -103,9 +103,9 @@ class ParallelCoordinator:
         run_id = new_run_id(self._clock) if run_id is None else run_id
         check_run_id(layout, run_id)
         under_way = live_runs(layout.locks)
-        backlog = plan_backlog(git, settings, standard_input=standard_input)
+        backlog = plan_backlog(git, settings, standard_input=standard_input, environ=self._environ)
         if take_over(git, layout, backlog.tracker):
-            backlog = plan_backlog(git, settings, standard_input=standard_input)
+            backlog = plan_backlog(git, settings, standard_input=standard_input, environ=self._environ)
         if (done := self._refuse_or_done(run_id, backlog)) is not None:
             return done
         prepared = prepare(git, settings, backlog, run_id, self._environ)

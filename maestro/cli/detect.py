@@ -30,6 +30,7 @@ def command(app: App, /, **flags: Any) -> None:
         repository=repository or app.directory,
         source=None if text is not None else settings.tasks_file,
         text=text,
+        environ=app.environ,
     )
     groups = {group: [task.id for task in tasks] for group, tasks in detect_groups(tracker.load()).items()}
     if app.output.as_json:

@@ -107,7 +107,7 @@ def _backlog(patient: Patient) -> Iterator[Finding]:
     if str(patient.loaded.settings.tasks_file) == "-":
         yield Finding("backlog", Health.OK, "from standard input")
         return
-    backlog = plan_backlog(patient.git, patient.loaded.settings)
+    backlog = plan_backlog(patient.git, patient.loaded.settings, environ=patient.app.environ)
     health = Health.OK if backlog.plan.is_all_done else Health.PROBLEM
     hint = "" if backlog.plan.is_all_done else "`maestro plan` shows the whole backlog"
     for problem in backlog.plan.problems:

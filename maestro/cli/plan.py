@@ -37,7 +37,7 @@ def command(app: App, flags: dict[str, Any], run_id: str | None, form: str | Non
         raise click.UsageError(f"--json and --format {form} exclude each other")
     git = ParallelCoordinator(app.directory, environ=app.environ).open()
     settings = app.load(flags, repository=git.directory).settings
-    backlog = plan_backlog(git, settings, standard_input=text_for(settings))
+    backlog = plan_backlog(git, settings, standard_input=text_for(settings), environ=app.environ)
     app.output.note(f"Backlog: {backlog.why}.")
     show(app, backlog.plan, "json" if app.output.as_json else form or "text")
     return _verdict(app, backlog.plan)

@@ -13,14 +13,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from maestro.errors import StateError
-from maestro.model.events import EVENT, Event, Landed, Landing, RunStarted, TrackerWritten
+from maestro.model.events import (
+    EVENT,
+    AttemptEnded,
+    Event,
+    Landed,
+    Landing,
+    RunStarted,
+    TrackerAdded,
+    TrackerWritten,
+)
+from maestro.model.outcome import Succeeded
+from maestro.model.report import Discovery
 from maestro.model.task import Progress
 from maestro.store import landed
 from maestro.store.atomic import write_atomically
 from maestro.store.filelocks import is_held
 from maestro.store.journal import read_journal
 from maestro.store.layout import Layout
-from maestro.trackers.base import Note, Tracker
+from maestro.trackers.base import BulkTracker, Note, Tracker
 from maestro.vcs.git import Git
 
 TAKEN_OVER = "taken-over.json"
@@ -32,13 +43,15 @@ def take_over(git: Git, layout: Layout, tracker: Tracker) -> tuple[str, ...]:
     told: list[str] = []
     for run_id in _runs_to_look_at(layout, tracker.identity):
         try:
-            found = _landed_untold(git, read_journal(layout.journal(run_id)).events)
+            events = read_journal(layout.journal(run_id)).events
         except StateError:
             continue  # damaged: nothing is concluded from it, and nothing else stopped by it
+        found = _landed_untold(git, events)
         done = {task.id: task.progress is Progress.DONE for task in tracker.load()} if found else {}
         untold = [landing for landing in found if not done.get(landing.task, True)]
         for landing in untold:
             _tell(layout, tracker, run_id, landing)
+        _add_discovered(git, tracker, run_id, events)
         tasks = [landing.task for landing in untold]
         write_atomically(layout.run(run_id) / TAKEN_OVER, (json.dumps(tasks) + "\n").encode())
         told += tasks
@@ -96,6 +109,16 @@ def _backlog_of(journal: Path) -> str | None:
 
 def _landed_untold(git: Git, events: tuple[Event, ...]) -> list[Landed]:
     """What is on its branch now and was not said to the tracker."""
+    told = {
+        event.task
+        for event in events
+        if isinstance(event, TrackerWritten) and event.progress == Progress.DONE and event.error is None
+    }
+    return [landing for landing in _landed(git, events) if landing.task not in told]
+
+
+def _landed(git: Git, events: tuple[Event, ...]) -> list[Landed]:
+    """What is on its branch now."""
     landings: dict[str, Landed] = {}
     for event in events:
         match event:
@@ -104,11 +127,30 @@ def _landed_untold(git: Git, events: tuple[Event, ...]) -> list[Landed]:
                     landings[task] = Landed(at=event.at, task=task, commit=commit, branch=event.branch)
             case Landed():
                 landings[event.task] = event
-            case TrackerWritten(progress=Progress.DONE, error=None):
-                landings.pop(event.task, None)
             case _:
                 pass
     return [one for one in landings.values() if one.commit is None or _is_on(git, one.commit, one.branch)]
+
+
+def _add_discovered(git: Git, tracker: Tracker, run_id: str, events: tuple[Event, ...]) -> None:
+    """Give the tracker what the agents of landed tasks discovered and it was not given; adding is safe to repeat."""
+    if not isinstance(tracker, BulkTracker):
+        return
+    found: dict[str, tuple[Discovery, ...]] = {}
+    for event in events:
+        match event:
+            case AttemptEnded(outcome=Succeeded(discovered=discovered)):
+                found[event.task] = discovered
+            case TrackerAdded(error=None):
+                found.pop(event.task, None)
+            case _:
+                pass
+    if not any(found.values()):
+        return
+    for landing in _landed(git, events):
+        if discovered := found.get(landing.task, ()):
+            note = Note(run_id=run_id, commit=landing.commit, branch=landing.branch)
+            tracker.discover(landing.task, discovered, note)
 
 
 def _is_on(git: Git, commit: str, branch: str) -> bool:

@@ -28,6 +28,7 @@ from maestro.model.result import result_object
 from maestro.model.task import Progress, Task
 from maestro.testing.repository import Repository
 from maestro.testing.shared_tracker import Call, SharedTracker
+from maestro.wiring.takeover import take_over
 from tests.integration.engine_runs import NO_CHANGE, WRITES, EngineRun, states
 
 
@@ -227,6 +228,23 @@ def test_discovered_work_becomes_tasks_after_landing(repo: Repository, tmp_path:
     assert result_object(ended, {})["tasks"]["a"]["discovered"] == list(ids)
     assert [task.title for task in run.shared.load()] == ["", "Fix the door", "Paint it"]
     assert ended.warnings == ()
+
+
+def test_what_a_run_landed_and_could_not_tell_the_next_one_tells(repo: Repository, tmp_path: Path) -> None:
+    run = SharedRun(repo, tasks("a"), tmp_path / "ws", agent=FOUND)
+
+    def delay(call: Call, _: tuple[str, ...]) -> None:
+        if call in ("write", "discover"):
+            raise TrackerError("bd hangs")
+
+    run.shared.delay = delay
+    run.go()
+    assert run.progress() == {"a": "in_progress"}
+    run.shared.delay = lambda *_: None
+    git, layout = run.context.git, run.context.layout
+    assert take_over(git, layout, run.shared) == ("a",)
+    assert run.progress() == {"a": "done", "a-found-1": "open", "a-found-2": "open"}
+    assert take_over(git, layout, run.shared) == ()
 
 
 def test_discovered_work_that_cannot_be_added_is_said(repo: Repository, tmp_path: Path) -> None:

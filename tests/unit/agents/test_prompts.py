@@ -43,6 +43,7 @@ def test_every_role_tells_all_that_is_to_be_told(role: str) -> None:
         "MAESTRO_REPORT_FILE",
         "Do not push",
         '"confidence": 0.9',
+        '"discovered": [{"title"',
     ):
         assert said in prompt, said
     assert "Attempt 2" not in prompt, "only the last three failures are shown"
