@@ -141,7 +141,7 @@ class Engine:
         if self._stopped is None and self._dispatcher.waiting():
             left = f"{self._dispatcher.waiting()} task(s) were neither started nor blocked: this is a bug in maestro"
             await self._context.recorder.record(Warned(at=self._now(), message=left))
-        self._closing.give_all_back(self._settling.note())
+        self._closing.give_all_back(self._settling.not_started())
 
     @property
     def _is_busy(self) -> bool:
@@ -381,7 +381,7 @@ class Engine:
     async def _stop_dispatch(self, reason: str) -> None:
         if self._stopped is None:
             self._stopped = reason
-            self._closing.give_all_back(self._settling.note())
+            self._closing.give_all_back(self._settling.not_started())
             await self._context.recorder.record(DispatchStopped(at=self._now(), reason=reason))
 
     async def _interrupt(self, message: Interrupted) -> None:

@@ -39,9 +39,13 @@ class Settling:
             run_id=context.run_id,
             reason=reason,
             commit=commit,
-            branch=context.recorder.run.branch,
+            branch=None if reason else context.recorder.run.branch,  # what did not land is not there
             saved_ref=saved_ref,
         )
+
+    def not_started(self) -> Note:
+        """For tasks that were claimed ahead and are given back."""
+        return self.note("it was not started after all")
 
     def counts(self, task: str) -> Counts:
         """What the task has used up."""
@@ -123,14 +127,14 @@ class Settling:
         await self.cannot_start(task, reason)
         await self._block_dependants(task)
 
-    async def taken(self, task: str, who: str, saved_ref: str | None) -> None:
+    async def taken(self, task: str, why: str, saved_ref: str | None) -> None:
         """Somebody closed or took it while it was worked on. The tracker is not told: the task is theirs."""
-        await self.cannot_start(task, f"{who} while it was worked on, so the work was not landed", saved_ref)
+        await self.cannot_start(task, f"{why}, so its work was not landed", saved_ref)
         await self._block_dependants(task, "was closed or taken by somebody else while it ran")
 
     async def cannot_start(self, task: str, reason: str, saved_ref: str | None = None) -> None:
         """Something it needs did not land. The tracker is not told: its own state of the task is still true."""
-        self._closing.give_back(task, self.note())
+        self._closing.give_back(task, self.not_started())
         await self._context.recorder.record(
             TaskBlocked(at=self._context.clock.now(), task=task, reason=reason, saved_ref=saved_ref)
         )

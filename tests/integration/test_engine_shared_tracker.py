@@ -126,7 +126,7 @@ def test_a_task_that_a_person_takes_while_it_runs_is_not_landed(repo: Repository
     run.seen.react = react
     ended = run.go()
     assert states(ended) == {"a": "blocked", "b": "blocked", "c": "landed"}
-    assert ended.tasks["a"].reason == "bob has closed it while it was worked on, so the work was not landed"
+    assert ended.tasks["a"].reason == "bob has closed it, so its work was not landed"
     assert ended.tasks["b"].reason == "depends on 'a', which was closed or taken by somebody else while it ran"
     assert repo.files(ended.tasks["a"].saved_ref or "") == ["README.md", "out-a.txt"]
     assert repo.files("integration/r") == ["README.md", "out-c.txt"]
