@@ -7,6 +7,7 @@ with its words in `coordinator.log` in the folder of the run. It is watched only
 from __future__ import annotations
 
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -45,6 +46,7 @@ def start_run(
     environ: Mapping[str, str],
     command: Sequence[str] = ("run",),
     config_file: Path | None = None,
+    standard_input: str | None = None,
     limit_seconds: float = 60.0,
 ) -> dict[str, Any]:
     """Start `maestro run` (or another `command` that makes a run) as if from `directory`; how it stands once it is
@@ -58,12 +60,14 @@ def start_run(
     said, log = (layout.runs / f".{run_id}.{kind}" for kind in ("json", "log"))  # no folder before there is a run
     globally = ["-C", str(directory), *(["--config", str(config_file)] if config_file else [])]
     try:
-        with _new(said, run_id) as stdout, _new(log, run_id) as stderr:
+        with _new(said, run_id) as stdout, _new(log, run_id) as stderr, tempfile.TemporaryFile() as stdin:
+            stdin.write((standard_input or "").encode())
+            stdin.seek(0)
             child = subprocess.Popen(
                 [*own_argv(), *globally, *command, "--json", "--run-id", run_id, *arguments],
                 cwd=directory,
                 env=dict(environ),
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
                 start_new_session=True,

@@ -43,7 +43,7 @@ class App:
         if self._repository is None:
             from maestro.vcs.git import open_repository
 
-            self._check_directory()
+            self.check_directory()
             self._repository = open_repository(self.directory, self.environ).directory
         return self._repository
 
@@ -51,7 +51,7 @@ class App:
         """The repository, or None outside of one, for commands that need none."""
         from maestro.errors import GitError
 
-        self._check_directory()
+        self.check_directory()
         try:
             return self.repository()
         except (BadInput, GitError):
@@ -93,7 +93,8 @@ class App:
             config_file = _absolute(self.config_file)
         return load_settings(repository, config_file, self.environ, flags or {}, self.directory)
 
-    def _check_directory(self) -> None:
+    def check_directory(self) -> None:
+        """BadInput where the directory to work in is none."""
         if not self.directory.is_dir():
             raise BadInput(f"{self.directory} is not a directory", hint="give -C a directory that exists")
 

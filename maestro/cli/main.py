@@ -26,6 +26,7 @@ COMMANDS = {
     "logs": "Show what the agent of a task printed.",
     "note": "Leave a note for a task of a run under way, or for all of its tasks.",
     "notes": "Show the notes that tasks and people left on the board of a run.",
+    "mcp": "Serve all this to an MCP client, such as Claude Code, on standard input and output.",
     "clean": "Remove workspaces; what is not landed is saved first.",
     "doctor": "Check everything that can go wrong before a run.",
     "init": "Write a configuration file with every key explained.",

@@ -22,16 +22,11 @@ from maestro.cli.options import output_options
 def command(app: App, text: str, to: str | None, sender: str | None, run_id: str | None) -> None:
     """Leave a note on the board of a run: prompts that are made from now on show it. TEXT - is standard input."""
     from maestro.clock import SystemClock
-    from maestro.store.board import note_object, post
-    from maestro.store.standing import run_meant
+    from maestro.store.board import note_object, post_as
 
     layout = app.layout_of_caller()
-    own = app.environ.get("MAESTRO_RUN_ID") or None
-    run = run_meant(layout, run_id if run_id is not None else own)
-    if sender is None and run == own:
-        sender = app.environ.get("MAESTRO_TASK_ID") or None
     said = sys.stdin.read() if text == "-" else text
-    note = post(layout, run, said, clock=SystemClock(), from_task=sender, to_task=to)
+    run, note = post_as(app.environ, layout, said, clock=SystemClock(), run_id=run_id, from_task=sender, to_task=to)
     if app.output.as_json:
         app.output.json({"run_id": run, **note_object(note)})
     else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from maestro.model.note import NOTE_LENGTH, Note
 from maestro.store.filelocks import locked
 from maestro.store.journal import read_first
 from maestro.store.layout import Layout
-from maestro.store.standing import DIED, finished, is_alive, known_run
+from maestro.store.standing import DIED, finished, is_alive, known_run, run_meant
 
 BOARD_LENGTH = 1 << 21
 """Bytes of one board: an agent that talks without end must not fill the disk."""
@@ -41,6 +42,25 @@ def post(
     note = Note(at=clock.now(), from_task=from_task, to_task=to_task, text=_checked(text))
     _append(layout.board(run_id), note.model_dump_json().encode() + b"\n")
     return note
+
+
+def post_as(
+    environ: Mapping[str, str],
+    layout: Layout,
+    text: str,
+    *,
+    clock: Clock,
+    run_id: str | None = None,
+    from_task: str | None = None,
+    to_task: str | None = None,
+) -> tuple[str, Note]:
+    """The same for a caller that need not name itself: by the variables of an agent, its own run and task; else the
+    only run under way, and nobody. The run, and the note."""
+    own = environ.get("MAESTRO_RUN_ID") or None
+    run = run_meant(layout, run_id if run_id is not None else own)
+    if from_task is None and run == own:
+        from_task = environ.get("MAESTRO_TASK_ID") or None
+    return run, post(layout, run, text, clock=clock, from_task=from_task, to_task=to_task)
 
 
 def read_board(path: Path) -> tuple[Note, ...]:
