@@ -40,7 +40,8 @@ _FINISH = """\
 1. Work only in `{workspace}`, a checkout of your own on a branch of its own; stay on that branch. Every path you write
    to starts with it, and every Bash command starts with `cd {quoted} && `. Do not touch {repository}.
 2. Commit your work there (`git add`, `git commit`), with a message that says what and why. Do not push.
-3. Your last act is this command, with your own words as the summary; without it nobody knows that you are done:
+3. Your last act is this command, with your own words as the summary; without it nobody knows that you are done. It is
+   not called from your checkout, which is gone as soon as the work has landed:
 
 ```
 {report} --status done --summary "what you did"
@@ -125,12 +126,13 @@ class DelegateAgent:
         task = f"--task {shlex.quote(job.task_id)}"
         if job.task_id.startswith("-"):
             task = shlex.quote(f"--task={job.task_id}")
-        where = f" -C {shlex.quote(str(self._repository))}" if self._repository else ""
+        home = shlex.quote(str(self._repository)) if self._repository else ""
+        away, where = (f"cd {home} && ", f" -C {home}") if home else ("", "")
         finish = _FINISH.format(
             workspace=job.workspace,
             quoted=shlex.quote(str(job.workspace)),
             repository=f"`{self._repository}`" if self._repository else "any other checkout",
-            report=f"{self._command}{where} report --run-id {job.run_id} {task} --attempt {job.attempt}",
+            report=f"{away}{self._command}{where} report --run-id {job.run_id} {task} --attempt {job.attempt}",
         )
         return f"{task_line(job.run_id, job.task_id, job.attempt)}\n\n{job.prompt.rstrip()}\n\n{finish}"
 

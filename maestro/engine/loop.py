@@ -42,6 +42,7 @@ from maestro.model.outcome import Succeeded
 from maestro.model.plan import ScheduleKind
 from maestro.model.retry import AskPerson, GiveUp, Hold, Retry, Stop, Submit, decide, decide_sent_back
 from maestro.model.run import Run
+from maestro.model.states import TaskState
 from maestro.planning.schedule import Dispatcher
 from maestro.workspaces.culprit import AttemptTrace
 
@@ -79,6 +80,7 @@ class Engine:
         self._stopped: str | None = None  # why nothing new starts
         self._halted: str | None = None  # why what runs is stopped
         self._interrupted = False
+        self._deserted: str | None = None  # those who did the work are gone
         self._looking = False  # at the checkout, after an attempt
         self._settled: bool | None = None  # what `on_settled` was told last
 
@@ -117,8 +119,18 @@ class Engine:
         missing = await asyncio.to_thread(missing_from_branch, context, context.recorder.run)
         if not missing:  # else the tasks' own branches may be all that keeps their work
             await self._desk.drop_branches(self._settling.landed)
-        stopped = (self._halted or "interrupted") if self._interrupted else self._stopped
-        return await finish(context, interrupted=self._interrupted, stopped=stopped, missing=missing)
+        interrupted, stopped = self._how_it_ended()
+        return await finish(context, interrupted=interrupted, stopped=stopped, missing=missing)
+
+    def _how_it_ended(self) -> tuple[bool, str | None]:
+        """Whether it was interrupted, and why it ended early. That everybody left once all was done is no news."""
+        if self._interrupted:
+            return True, self._halted or "interrupted"
+        if self._deserted is None:
+            return False, self._stopped
+        states = {task.state for task in self._context.recorder.run.tasks.values()}
+        cut_off = not states <= {TaskState.LANDED, TaskState.FAILED, TaskState.BLOCKED}
+        return cut_off, self._deserted if cut_off else None
 
     async def _loop(self) -> None:
         while True:
@@ -388,9 +400,7 @@ class Engine:
         self._interrupted = True
         await self._stop_dispatch(message.reason)
         if message.level == 1:
-            grace = self._context.options.grace_seconds
-            second = Interrupted(2, f"the grace time of {grace:g} s is over")
-            asyncio.get_running_loop().call_later(grace, self.tell, second)
+            self._stop_after_grace()
         elif self._halted is None:
             self._halted = message.reason
             for preparation in self._preparing:
@@ -399,9 +409,16 @@ class Engine:
                 attempt.stop(message.reason)
             await self._desk.stop(message.reason)
 
+    def _stop_after_grace(self) -> None:
+        grace = self._context.options.grace_seconds
+        second = Interrupted(2, f"the grace time of {grace:g} s is over")
+        asyncio.get_running_loop().call_later(grace, self.tell, second)
+
     async def _session_over(self, reason: str) -> None:
         """What is reported lands within the grace time; nobody will finish the rest."""
-        await self._interrupt(Interrupted(1, reason))
+        self._deserted = reason
+        await self._stop_dispatch(reason)
+        self._stop_after_grace()
         for attempt in self._attempts.values():
             if not attempt.has_reported():
                 attempt.stop(reason)

@@ -10,7 +10,7 @@ from maestro.errors import BadInput, MaestroError
 from maestro.model.offer import Offer
 from maestro.store.claims import live_runs
 from maestro.store.layout import Layout
-from maestro.store.offers import Offers, has_reported
+from maestro.store.offers import Offers
 from maestro.store.standing import finished, is_alive, known_run, newest_runs, result_of_run
 
 POLL_SECONDS = 0.02
@@ -93,11 +93,10 @@ def delegate_object(layout: Layout, run_id: str, launched: Collection[Offer] = (
     """What `maestro delegate` prints: the run, what to launch, and what to do now."""
     result = result_of_run(layout, run_id)
     offers = Offers(layout.delegate(run_id))
-    given_out = {offer.task: offer for offer in offers.running()}
+    given_out = [offer.task for offer in offers.running()]
     new = {offer.task for offer in launched}
-    ready = {offer.task for offer in offers.ready()}
     ended = result["status"] != "running"
-    tasks = {task: _task(entry, given_out.get(task), task in ready) for task, entry in result["tasks"].items()}
+    tasks = {task: _task(entry) for task, entry in result["tasks"].items()}
     running = [] if ended else [task for task in given_out if task not in new]
     landing = [] if ended else [task for task, one in tasks.items() if one["state"] == "submitted"]
     under_way = {*running, *landing, *new}
@@ -140,15 +139,9 @@ def _named(tasks: list[str]) -> str:
     return ", ".join(tasks[:most]) + more
 
 
-def _task(entry: dict[str, Any], given_out: Offer | None, ready: bool) -> dict[str, Any]:
+def _task(entry: dict[str, Any]) -> dict[str, Any]:
     """Finer than the words of C-1a: what is offered, given out and reported is told apart."""
-    state = str(entry.get("state", entry["status"]))
-    if state == "running":
-        if given_out is not None:
-            state = "reported" if has_reported(given_out) else "given out"
-        else:
-            state = "offered" if ready else "starting"
-    return {"status": entry["status"], "state": state, "reason": entry["reason"]}
+    return {"status": entry["status"], "state": entry.get("state", entry["status"]), "reason": entry["reason"]}
 
 
 def _launch(offer: Offer) -> dict[str, Any]:

@@ -135,6 +135,16 @@ class Offers:
         os.close(fd)
         return True
 
+    def states(self) -> dict[str, str]:
+        """How each offer that is not over stands, by its task: offered, given out, reported."""
+        handed, ended = _names(self._handed), _names(self._ended)
+        states = {}
+        for offer in self._read(key for key in self._keys() if key not in ended):
+            states[offer.task] = "offered" if offer.key not in handed else "given out"
+            if offer.key in handed and has_reported(offer):
+                states[offer.task] = "reported"
+        return states
+
     def _keys(self) -> list[str]:
         return [
             name.removesuffix(_SUFFIX)

@@ -74,11 +74,14 @@ def result_of_run(layout: Layout, run_id: str) -> dict[str, Any]:
         status, reason = ("running", "") if alive else ("interrupted", DIED)
         return {"run_id": run_id, "status": status, "reason": reason, "tasks": {}, "alive": alive}
     from maestro.model.result import result_object
-    from maestro.model.states import RunStatus
+    from maestro.model.states import RunStatus, TaskState
+    from maestro.store.offers import Offers
 
     result = result_object(run, {})
+    offered = Offers(layout.delegate(run_id)).states()  # in a run whose tasks a session does
     for task in run.tasks.values():  # finer than the words of C-1a: running and submitted are told from pending
-        result["tasks"][task.id]["state"] = task.state.value
+        state = task.state.value
+        result["tasks"][task.id]["state"] = offered.get(task.id, state) if task.state is TaskState.RUNNING else state
     if run.status is RunStatus.RUNNING and not alive:
         late = finished(layout, run_id)
         if late is not None:
