@@ -9,13 +9,20 @@ from pydantic import ValidationError
 
 from maestro.agents.base import Agent
 from maestro.agents.claude import ClaudeAgent, ClaudeOptions
+from maestro.agents.codex import CodexAgent, CodexOptions
 from maestro.agents.command import CommandAgent, CommandOptions
 from maestro.agents.delegate import DelegateAgent, DelegateOptions
+from maestro.agents.droid import DroidAgent, DroidOptions
+from maestro.agents.opencode import OpencodeAgent, OpencodeOptions
 from maestro.errors import BadInput
 
 
 def _claude(options: Mapping[str, Any]) -> Agent:
     return ClaudeAgent(ClaudeOptions.model_validate(dict(options)))
+
+
+def _codex(options: Mapping[str, Any]) -> Agent:
+    return CodexAgent(CodexOptions.model_validate(dict(options)))
 
 
 def _command(options: Mapping[str, Any]) -> Agent:
@@ -28,10 +35,21 @@ def _delegate(options: Mapping[str, Any]) -> Agent:
     return DelegateAgent(DelegateOptions.model_validate(dict(options)))
 
 
+def _droid(options: Mapping[str, Any]) -> Agent:
+    return DroidAgent(DroidOptions.model_validate(dict(options)))
+
+
+def _opencode(options: Mapping[str, Any]) -> Agent:
+    return OpencodeAgent(OpencodeOptions.model_validate(dict(options)))
+
+
 AGENTS: dict[str, Callable[[Mapping[str, Any]], Agent]] = {
     "claude": _claude,
+    "codex": _codex,
     "command": _command,
     "delegate": _delegate,
+    "droid": _droid,
+    "opencode": _opencode,
 }
 
 

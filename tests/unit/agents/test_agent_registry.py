@@ -17,7 +17,7 @@ def test_agents_are_made_by_name_with_their_options() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message", "hint"),
     [
-        ("clod", {}, "there is no agent named 'clod'", "known agents: claude, command"),
+        ("clod", {}, "there is no agent named 'clod'", "known agents: claude, "),
         ("command", {}, "the agent `command` needs a command line", "--agent-command"),
         ("claude", {"modle": "x"}, "option 'modle' of the agent 'claude': extra inputs", ""),
         ("claude", {"max_turns": 0}, "option 'max_turns' of the agent 'claude': input should be greater", ""),

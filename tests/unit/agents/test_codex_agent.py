@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maestro.agents.base import Job
+from maestro.agents.codex import CodexAgent, CodexOptions
+from maestro.agents.codex_sandbox import git_folders
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    workspace = tmp_path / "task-T1" / "project"
+    workspace.mkdir(parents=True)
+    return Job(
+        task_id="T1",
+        prompt="do it",
+        prompt_file=tmp_path / "prompt.md",
+        workspace=workspace,
+        state_dir=tmp_path / "state",
+        client_config=tmp_path / "client-config.json",
+    )
+
+
+def argv(job: Job, **options: Any) -> list[str]:
+    asked = CodexAgent(CodexOptions(**options)).invocation(job)
+    assert asked.stdin_file == job.prompt_file
+    assert asked.env == {}
+    return list(asked.argv)
+
+
+def config(job: Job, **options: Any) -> set[str]:
+    words = argv(job, **options)
+    return {words[at + 1] for at, word in enumerate(words) if word == "-c"}
+
+
+def test_the_command_line_as_it_is_without_options(job: Job) -> None:
+    assert argv(job) == [
+        "codex", "exec", "--json", "--skip-git-repo-check", "--sandbox", "workspace-write",
+        "--add-dir", str(job.state_dir),
+        "-c", "features.plugins=false",
+        "-c", "features.apps=false",
+        "-c", "features.unbounded_connection_retries=false",
+        "-c", "analytics.enabled=false",
+        "-c", 'approval_policy="never"',
+        "-c", "sandbox_workspace_write.network_access=true",
+        "-",
+    ]  # fmt: skip
+
+
+def test_options_come_before_the_thread_to_go_on_with(job: Job) -> None:
+    thread = "01a1fed4-37f8-7bc2-9581-7bfa6e1992dd"
+    words = argv(job.evolve(resume_session=thread), model="gpt", extra_args=("--ephemeral",), sandbox="read-only")
+    assert words[-6:] == ["--model", "gpt", "--ephemeral", "resume", thread, "-"]
+    assert "--add-dir" not in words
+    assert "resume" not in argv(job.evolve(resume_session="--last")), "it would begin anew without a word"
+
+
+def test_a_provider_of_ones_own(job: Job) -> None:
+    said = config(job, base_url='http://127.0.0.1/"v1"', env_key="LAB_KEY", max_retries=3)
+    assert {
+        'model_provider="maestro"',
+        'model_providers.maestro.base_url="http://127.0.0.1/\\"v1\\""',
+        'model_providers.maestro.wire_api="responses"',
+        'model_providers.maestro.env_key="LAB_KEY"',
+        "model_providers.maestro.request_max_retries=3",
+        "model_providers.maestro.stream_max_retries=3",
+    } <= said
+    assert not any("max_retries" in one for one in config(job, max_retries=3)), "those of its own provider are fixed"
+    assert "LAB_KEY" in CodexAgent(CodexOptions(env_key="LAB_KEY")).env_names()
+
+
+def test_the_sandbox_can_be_opened_and_closed_further(job: Job) -> None:
+    said = config(job, network=False, config={"model_reasoning_effort": "high", "analytics.enabled": True, "x": ("a",)})
+    assert {
+        "sandbox_workspace_write.network_access=false",
+        'model_reasoning_effort="high"',
+        "analytics.enabled=true",
+        'x=["a"]',
+    } <= said
+    words = argv(job, writable=("~/.cache", "/srv/cache"))
+    assert str(Path("~/.cache").expanduser()) in words
+    assert "/srv/cache" in words
+
+
+def test_a_worktree_s_commits_are_let_out_but_no_hooks(job: Job, tmp_path: Path) -> None:
+    git = tmp_path / "repo" / ".git"
+    own = git / "worktrees" / "project"
+    for folder in (own, git / "objects", git / "refs", git / "logs", git / "hooks"):
+        folder.mkdir(parents=True)
+    (own / "commondir").write_text("../..\n")
+    (job.workspace / ".git").write_text(f"gitdir: {own}\n")
+    assert git_folders(job.workspace) == (own, git / "objects", git / "refs", git / "logs")
+    assert argv(job).count("--add-dir") == 5
+    (own / "commondir").unlink()
+    assert git_folders(job.workspace) == (own,), "a submodule"
+
+
+def test_the_git_of_a_clone_is_its_own_and_without_git_there_is_none(job: Job) -> None:
+    assert git_folders(job.workspace) == ()
+    (job.workspace / ".git").write_text("nonsense")
+    assert git_folders(job.workspace) == ()
+    (job.workspace / ".git").unlink()
+    (job.workspace / ".git").mkdir()
+    assert git_folders(job.workspace) == (job.workspace / ".git",)
+
+
+def test_a_login_is_a_key_codex_reads_or_its_file(tmp_path: Path) -> None:
+    agent = CodexAgent()
+    home = {"HOME": str(tmp_path)}
+    assert agent.login({**home, "CODEX_API_KEY": "k"}).found
+    assert not agent.login({**home, "OPENAI_API_KEY": "k"}).found, "codex sends an empty key"
+    (tmp_path / ".codex").mkdir()
+    (tmp_path / ".codex" / "auth.json").write_text('{"tokens": {"access_token": "secret"}}')
+    found = agent.login(home)
+    assert found.found
+    assert "secret" not in found.detail
+    proxied = CodexAgent(CodexOptions(base_url="http://127.0.0.1/v1", env_key="LAB_KEY"))
+    assert not proxied.login(home).found
+    assert proxied.login({"LAB_KEY": "k"}).found
