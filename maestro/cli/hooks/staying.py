@@ -49,7 +49,7 @@ def _words(in_hand: InHand) -> str:
     if in_hand.landing:
         told.append(f"Being checked and landed: {_list(in_hand.landing)}.")
     told.append(
-        f"Run `maestro delegate next --run-id {run} --wait 90 --json`, launch all of its `launch` in one message, and "
+        f"Run `maestro delegate next --run-id {run} --wait 60 --json`, launch all of its `launch` in one message, and "
         f"when nothing is left `maestro wait --run-id {run}`; then say what landed and what did not."
     )
     return " ".join(told)

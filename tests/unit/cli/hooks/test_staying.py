@@ -16,7 +16,7 @@ def test_it_says_what_is_ready_running_and_landing_and_with_which_commands_to_go
     assert words is not None
     for said in ("Ready to be launched: a, b.", "Not reported yet: c.", "landed: d.", "maestro wait --run-id r1"):
         assert said in words
-    assert "maestro delegate next --run-id r1 --wait 90 --json" in words
+    assert "maestro delegate next --run-id r1 --wait 60 --json" in words
     assert held == Held("1", 1)
 
 

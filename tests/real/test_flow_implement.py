@@ -1,0 +1,175 @@
+"""/flow:implement in the real claude, with a scripted model that plays the session and its subagents (C-3)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maestro.testing.commandline import maestro
+from maestro.testing.model_server import ModelServer
+from maestro.testing.repository import Repository
+from tests.real.played_session import PlayedSession
+
+pytestmark = [pytest.mark.real("claude"), pytest.mark.timeout(180)]
+
+CHECKOUT = Path(__file__).parents[2]
+COMMANDS = ("implement", "summary", "plan", "status", "cleanup")
+
+
+class Session:
+    """What claude is started with, and what came of it."""
+
+    def __init__(self, repo: Repository, folder: Path, claude: Path, url: str, model: PlayedSession) -> None:
+        self.repo, self.folder, self.model = repo, folder, model
+        self.env = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{claude.parent}:{os.environ['PATH']}",
+            "ANTHROPIC_BASE_URL": url,
+            "ANTHROPIC_API_KEY": "fake-key",
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            "DISABLE_TELEMETRY": "1",
+            "DISABLE_AUTOUPDATER": "1",
+            "MAESTRO_WORKSPACE_ROOT": str(folder / "ws"),
+        }
+
+    def tasks(self, **behaviour: str) -> Path:
+        path = self.folder / "tasks.json"
+        tasks = [{"id": name, "description": f"behaves: {how}"} for name, how in behaviour.items()]
+        path.write_text(json.dumps(tasks))
+        return path
+
+    def claude(self, prompt: str, *args: str) -> list[dict[str, Any]]:
+        """Its events; the last one is the result."""
+        done = subprocess.run(
+            ["claude", "-p", prompt, "--output-format", "stream-json", "--verbose", *args],
+            cwd=self.repo.path, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=150,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def implement(self, *words: str, plugin: bool = True) -> dict[str, Any]:
+        """Run /flow:implement; how maestro's run stands afterwards."""
+        events = self.claude(f"/flow:implement {' '.join(words)}", *(["--plugin-dir", str(CHECKOUT)] if plugin else []))
+        assert events[-1]["subtype"] == "success", events[-1]
+        assert events[-1]["permission_denials"] == []
+        status = maestro("status", "--json", cwd=self.repo.path, env=self.env)
+        (run,) = status.json["runs"]
+        stands: dict[str, Any] = maestro("status", "--run-id", run["run_id"], "--json", cwd=self.repo.path).json
+        return {**stands, "said": events[-1]["result"]}
+
+
+@pytest.fixture
+def session(tmp_path: Path, repo: Repository, real: dict[str, Path]) -> Iterator[Session]:
+    model = PlayedSession()
+    with ModelServer(default=model) as server:
+        yield Session(repo, tmp_path, real["claude"], server.url, model)
+
+
+def statuses(stands: dict[str, Any]) -> dict[str, str]:
+    return {task: one["status"] for task, one in stands["tasks"].items()}
+
+
+def test_three_subagents_start_in_one_message_and_all_they_do_lands(session: Session) -> None:
+    before = session.repo.git("status", "--porcelain"), session.repo.git("rev-parse", "HEAD")
+    stands = session.implement("--tasks-file", str(session.tasks(a="plain", b="plain", c="plain")), "--no-tests")
+    assert statuses(stands) == {"a": "landed", "b": "landed", "c": "landed"}, stands
+    assert stands["status"] == "completed"
+    assert [len(launch) for launch in session.model.launches] == [3]
+    assert {"a.txt", "b.txt", "c.txt"} <= set(session.repo.files(stands["integration_branch"]))
+    assert (session.repo.git("status", "--porcelain"), session.repo.git("rev-parse", "HEAD")) == before
+    assert "completed" in stands["said"]
+
+
+def test_what_depends_on_another_is_launched_when_that_has_landed(session: Session) -> None:
+    path = session.tasks(a="plain", b="plain")
+    tasks = [*json.loads(path.read_text()), {"id": "c", "description": "behaves: plain", "dependencies": ["a", "b"]}]
+    path.write_text(json.dumps(tasks))
+    stands = session.implement("--tasks-file", str(path), "--no-tests")
+    assert statuses(stands) == {"a": "landed", "b": "landed", "c": "landed"}
+    assert [len(launch) for launch in session.model.launches] == [2, 1]
+
+
+def test_one_that_dies_fails_and_one_that_forgets_to_report_lands(session: Session) -> None:
+    tasks = session.tasks(good="plain", gone="dies", mute="forgets")
+    stands = session.implement("--tasks-file", str(tasks), "--no-tests", "--attempts", "1")
+    assert statuses(stands) == {"good": "landed", "gone": "failed", "mute": "landed"}
+    assert stands["status"] == "failed"
+    assert "API Error: 400 odd" in stands["tasks"]["gone"]["reason"]
+    assert [len(launch) for launch in session.model.launches] == [3]
+    assert "gone.txt" not in session.repo.files(stands["integration_branch"])
+    saved = session.repo.git("for-each-ref", "refs/maestro/saved", "--format=%(refname)")
+    assert saved.endswith("/gone"), "what it had written is kept"
+
+
+def test_one_without_work_is_sent_back_once(session: Session) -> None:
+    tasks = session.tasks(slow="lazy", never="idle")
+    stands = session.implement("--tasks-file", str(tasks), "--no-tests", "--attempts", "1")
+    assert statuses(stands) == {"slow": "landed", "never": "failed"}
+    assert "without a report and without work" in stands["tasks"]["never"]["reason"]
+
+
+def test_a_failed_one_is_launched_again(session: Session) -> None:
+    stands = session.implement("--tasks-file", str(session.tasks(gone="dies")), "--no-tests", "--attempts", "2")
+    assert stands["tasks"]["gone"]["attempts"] == 2
+    assert len(session.model.launches) == 2
+
+
+def test_a_write_into_the_users_checkout_is_denied_and_made_where_it_belongs(session: Session) -> None:
+    stands = session.implement("--tasks-file", str(session.tasks(a="strays")), "--no-tests")
+    assert statuses(stands) == {"a": "landed"}
+    assert not (session.repo.path / "a.txt").exists()
+    assert "a.txt" in session.repo.files(stands["integration_branch"])
+
+
+def test_the_commands_that_init_writes_do_the_same_without_the_plugin(session: Session) -> None:
+    maestro("init", "--hooks", cwd=session.repo.path)
+    session.repo.git("add", "-A")
+    session.repo.git("commit", "-q", "-m", "Set maestro up")
+    tasks = session.tasks(a="plain", mute="forgets")
+    stands = session.implement("--tasks-file", str(tasks), "--no-tests", plugin=False)
+    assert statuses(stands) == {"a": "landed", "mute": "landed"}
+
+
+def test_a_refusal_is_told_to_the_user_and_starts_nothing(session: Session) -> None:
+    events = session.claude(
+        f"/flow:implement --tasks-file {session.folder}/none.json --no-tests", "--plugin-dir", str(CHECKOUT)
+    )
+    assert "none.json" in events[-1]["result"]
+    assert session.model.launches == []
+
+
+def test_the_plugin_is_valid_and_brings_its_five_commands(session: Session) -> None:
+    for manifest in (".", ".claude-plugin/plugin.json", ".claude-plugin/marketplace.json"):
+        done = subprocess.run(
+            ["claude", "plugin", "validate", "--strict", manifest],
+            cwd=CHECKOUT,
+            env=session.env,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    start = next(one for one in session.claude("hi", "--plugin-dir", str(CHECKOUT)) if one.get("subtype") == "init")
+    assert start["plugins"][0]["name"] == "flow"
+    assert "plugin_errors" not in start
+    assert {f"flow:{name}" for name in COMMANDS} <= set(start["slash_commands"])
+
+
+def test_it_is_installed_from_a_checkout_as_a_marketplace(session: Session) -> None:
+    checkout = session.folder / "maestro"
+    for part in (".claude-plugin", ".claude", "hooks", "bin"):  # claude copies all of it, and here are tools of tests
+        shutil.copytree(CHECKOUT / part, checkout / part)
+    for words in (["marketplace", "add", str(checkout)], ["install", "flow@flow-maestro"]):
+        done = subprocess.run(
+            ["claude", "plugin", *words], cwd=session.repo.path, env=session.env, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    start = next(one for one in session.claude("hi") if one.get("subtype") == "init")
+    assert {f"flow:{name}" for name in COMMANDS} <= set(start["slash_commands"])
