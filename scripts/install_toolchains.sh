@@ -37,7 +37,7 @@ link() { # link NAME FILE WORD
     [ -e "$into/$2" ] || { echo "$into/$2 is not in the package" >&2 && return 1; }
     chmod +x "$into/$2"
     ln -sf "$into/$2" "$tools/bin/$1"
-    echo "$1 $("$tools/bin/$1" "$3" </dev/null) is in .tools"
+    echo "$1 $(version_of "$tools/bin/$1" "$3") is in .tools"
 }
 
 mkdir -p "$tools/bin"
