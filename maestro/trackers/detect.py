@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 from maestro.errors import BadInput
 from maestro.model.record import Record
 from maestro.trackers import entries
+from maestro.trackers.beads.place import main_checkout
 from maestro.trackers.checklist import items_of
 from maestro.trackers.epic import list_place
 from maestro.trackers.source import read_text, shown
@@ -38,10 +40,8 @@ def detect(repository: Path) -> list[Detected]:
                 flag="--tracker taskmaster",
             )
         )
-    if (repository / ".beads").is_dir():
-        found.append(
-            Detected(kind="beads", source=repository / ".beads", why=".beads is there", flag="--tracker beads")
-        )
+    if beads := _beads(repository):
+        found.append(beads)
     found += _check_lists(repository)
     for name in TASK_FILES:
         if (repository / name).is_file():
@@ -49,6 +49,14 @@ def detect(repository: Path) -> list[Detected]:
             why = f"{name} is there" + (" and holds an epic" if kind == "epic" else "")
             found.append(Detected(kind=kind, source=repository / name, why=why, flag=f"--tasks-file {name}"))
     return found
+
+
+def _beads(repository: Path) -> Detected | None:
+    """The folder here, else for a linked worktree that of the main checkout."""
+    folder, why = repository / ".beads", ".beads is there"
+    if not folder.is_dir() and (repository / ".git").is_file():
+        folder, why = main_checkout(repository, os.environ) / ".beads", ".beads is in the main checkout"
+    return Detected(kind="beads", source=folder, why=why, flag="--tracker beads") if folder.is_dir() else None
 
 
 def _kind_or_taskfile(path: Path, repository: Path) -> str:

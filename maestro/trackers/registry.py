@@ -14,6 +14,7 @@ from maestro.store.claims import live_runs
 from maestro.store.layout import Layout
 from maestro.trackers.base import Tracker
 from maestro.trackers.beads.place import FOLDER as BEADS_FOLDER
+from maestro.trackers.beads.place import main_checkout
 from maestro.trackers.beads.tracker import Beads
 from maestro.trackers.detect import kind_of_file, pick
 from maestro.trackers.epic import Epic
@@ -73,12 +74,14 @@ def _todos(wanted: Wanted) -> Tracker:
 def _beads(wanted: Wanted) -> Tracker:
     """The repository's own database by default: `.beads` in a linked worktree is not one, whatever found it there."""
     layout = Layout(wanted.repository)
-    given = wanted.source if wanted.source != wanted.repository / BEADS_FOLDER else None
+    environ = wanted.environ or os.environ
+    detected = (wanted.repository / BEADS_FOLDER, main_checkout(wanted.repository, environ) / BEADS_FOLDER)
+    given = None if wanted.source in detected else wanted.source
 
     def is_alive(run_id: str) -> bool:  # a run that never was in this checkout may live in another one
         return not layout.journal(run_id).is_file() or run_id in live_runs(layout.locks)
 
-    return Beads(wanted.repository, given, wanted.environ or os.environ, runs_alive=is_alive)
+    return Beads(wanted.repository, given, environ, runs_alive=is_alive)
 
 
 KINDS: dict[str, Callable[[Wanted], Tracker]] = {

@@ -36,6 +36,7 @@ class Backlog:
     source: Path | None
     options: dict[str, Any] = field(default_factory=dict)
     memory: MemoryTracker | None = None
+    ids: list[str] = field(default_factory=lambda: IDS)
 
     def open(self) -> Tracker:
         """A tracker as another process would open it."""
@@ -119,7 +120,7 @@ def filed(request: pytest.FixtureRequest, tmp_path: Path) -> Backlog:
 
 
 def test_load_keeps_the_given_order(backlog: Backlog) -> None:
-    assert [task.id for task in backlog.open().load()] == IDS
+    assert [task.id for task in backlog.open().load()] == backlog.ids
     assert set(backlog.progress().values()) == {Progress.OPEN}
 
 
@@ -131,25 +132,25 @@ def test_kind_and_identity(backlog: Backlog) -> None:
 
 
 def test_claim_is_seen_by_another(backlog: Backlog) -> None:
-    backlog.open().claim("T003", NOTE)
-    assert backlog.progress() == {**dict.fromkeys(IDS, Progress.OPEN), "T003": Progress.IN_PROGRESS}
+    backlog.open().claim(backlog.ids[2], NOTE)
+    assert backlog.progress() == {**dict.fromkeys(backlog.ids, Progress.OPEN), backlog.ids[2]: Progress.IN_PROGRESS}
 
 
 @pytest.mark.parametrize("progress", [Progress.DONE, Progress.BLOCKED, Progress.CANCELLED, Progress.OPEN])
 def test_what_is_written_is_read_back(backlog: Backlog, progress: Progress) -> None:
     tracker = backlog.open()
-    tracker.claim("T016", NOTE)
-    tracker.write("T016", progress, NOTE)
-    assert backlog.progress() == {**dict.fromkeys(IDS, Progress.OPEN), "T016": progress}
+    tracker.claim(backlog.ids[15], NOTE)
+    tracker.write(backlog.ids[15], progress, NOTE)
+    assert backlog.progress() == {**dict.fromkeys(backlog.ids, Progress.OPEN), backlog.ids[15]: progress}
 
 
 def test_writing_twice_changes_nothing_more(backlog: Backlog) -> None:
     tracker = backlog.open()
-    tracker.write("T002", Progress.DONE, NOTE)
+    tracker.write(backlog.ids[1], Progress.DONE, NOTE)
     once = tracker.load()
     content = backlog.source.read_bytes() if backlog.source else b""
-    tracker.write("T002", Progress.DONE, NOTE)
-    backlog.open().write("T002", Progress.DONE, NOTE)
+    tracker.write(backlog.ids[1], Progress.DONE, NOTE)
+    backlog.open().write(backlog.ids[1], Progress.DONE, NOTE)
     assert tracker.load() == once
     assert not backlog.source or backlog.source.read_bytes() == content
 
@@ -158,8 +159,8 @@ def test_done_and_reopened(backlog: Backlog) -> None:
     """A rollback puts the tracker back (E-9)."""
     content = backlog.source.read_bytes() if backlog.source else b""
     tracker = backlog.open()
-    tracker.write("T002", Progress.DONE, NOTE)
-    tracker.write("T002", Progress.OPEN, NOTE)
+    tracker.write(backlog.ids[1], Progress.DONE, NOTE)
+    tracker.write(backlog.ids[1], Progress.OPEN, NOTE)
     assert set(backlog.progress().values()) == {Progress.OPEN}
     assert not backlog.source or backlog.source.read_bytes() == content
 
@@ -177,19 +178,19 @@ def test_unknown_task(backlog: Backlog) -> None:
 
 def test_write_without_load(backlog: Backlog) -> None:
     """A resumed run writes before it loads."""
-    backlog.open().write("T009", Progress.DONE, NOTE)
-    assert backlog.progress()["T009"] is Progress.DONE
+    backlog.open().write(backlog.ids[8], Progress.DONE, NOTE)
+    assert backlog.progress()[backlog.ids[8]] is Progress.DONE
 
 
 def test_only_own_files_change(backlog: Backlog) -> None:
     before = snapshot(backlog.repository)
     tracker = backlog.open()
-    tracker.claim("T001", NOTE)
-    tracker.write("T001", Progress.DONE, NOTE)
+    tracker.claim(backlog.ids[0], NOTE)
+    tracker.write(backlog.ids[0], Progress.DONE, NOTE)
     after = snapshot(backlog.repository)
     changed = {path for path in before | after if before.get(path) != after.get(path)}
     assert bool(changed) == (backlog.kind != "memory")
-    assert changed <= set(tracker.own_files())
+    assert all(path.startswith(tracker.own_files()) for path in changed)
     assert all(Path(path).is_absolute() for path in tracker.own_files())
 
 
@@ -272,16 +273,16 @@ def test_behind_a_symlink(filed: Backlog, tmp_path_factory: pytest.TempPathFacto
 
 def test_failed_write_leaves_the_old_state_whole(backlog: Backlog, mocker: MockerFixture) -> None:
     tracker = backlog.open()
-    tracker.write("T001", Progress.DONE, NOTE)
+    tracker.write(backlog.ids[0], Progress.DONE, NOTE)
     before = snapshot(backlog.repository)
     if backlog.memory:
         backlog.memory.fail("write")
     mocker.patch("os.replace", side_effect=OSError(errno.ENOSPC, "No space left on device"))
     with pytest.raises(TrackerError):
-        tracker.write("T002", Progress.DONE, NOTE)
+        tracker.write(backlog.ids[1], Progress.DONE, NOTE)
     mocker.stopall()
     assert snapshot(backlog.repository) == before
-    assert backlog.progress() == {**dict.fromkeys(IDS, Progress.OPEN), "T001": Progress.DONE}
+    assert backlog.progress() == {**dict.fromkeys(backlog.ids, Progress.OPEN), backlog.ids[0]: Progress.DONE}
 
 
 CHILD = """
@@ -333,26 +334,35 @@ def test_parallel_writers_lose_nothing(name: str, tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
     else:
-        children = [start(backlog, share) for share in shares]
-        for child in children:
-            let_go(child)
-        for child in children:
-            child.communicate()
-            assert child.returncode == 0
+        write_at_once(backlog, shares)
     assert backlog.progress() == dict.fromkeys(IDS, Progress.DONE)
+
+
+def write_at_once(backlog: Backlog, shares: list[list[str]]) -> None:
+    """Processes that begin together, each with its share of the tasks."""
+    children = [start(backlog, share) for share in shares]
+    for child in children:
+        let_go(child)
+    for child in children:
+        child.communicate()
+        assert child.returncode == 0
 
 
 @pytest.mark.parametrize("name", EACH_WAY_OF_WRITING)
 def test_killed_writer_leaves_all_that_it_confirmed(name: str, tmp_path: Path) -> None:
-    backlog = make(name, tmp_path)
-    child = start(backlog, IDS)
+    kill_after(make(name, tmp_path), confirmations=5)
+
+
+def kill_after(backlog: Backlog, *, confirmations: int) -> None:
+    """A writer dies after so many tasks that it confirmed: these are done, and its lock is free."""
+    child = start(backlog, backlog.ids)
     let_go(child)
     assert child.stdout is not None
-    confirmed = [child.stdout.readline().strip() for _ in range(5)]
+    confirmed = [child.stdout.readline().strip() for _ in range(confirmations)]
     child.send_signal(signal.SIGKILL)
     child.communicate()
     progress = backlog.progress()
-    assert list(progress) == IDS
+    assert list(progress) == backlog.ids
     assert {progress[task] for task in confirmed} == {Progress.DONE}
-    backlog.open().write("T016", Progress.BLOCKED, NOTE)  # and its lock is free
-    assert backlog.progress()["T016"] is Progress.BLOCKED
+    backlog.open().write(backlog.ids[-1], Progress.BLOCKED, NOTE)
+    assert backlog.progress()[backlog.ids[-1]] is Progress.BLOCKED

@@ -13,11 +13,15 @@ from typing import Any
 
 from maestro.errors import TrackerError
 
-LOCKED = re.compile(
+_LOCKED = re.compile(
     r"database is locked|SQLITE_BUSY|exclusive lock|Error 1213|Error 1205|serialization|read.only|circuit breaker",
     re.IGNORECASE,
 )
-"""What bd says when somebody else is at the database: nothing was done, and a later try may work."""
+
+
+def is_locked(stderr: str) -> bool:
+    """Whether bd says that somebody else is at the database. It also warns of what does not matter."""
+    return any(_LOCKED.search(line) for line in stderr.splitlines() if not line.startswith("Warning"))
 
 
 def value_in(stdout: str, what: str) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from maestro.trackers.base import Note
 from maestro.trackers.beads.database import Database
-from maestro.trackers.beads.standing import Standing, actor_of, standing_of
+from maestro.trackers.beads.standing import Standing, actor_of, run_of, standing_of
 from maestro.trackers.beads.wording import why_not
 
 AT_ONCE = 40
@@ -67,6 +67,11 @@ def taken_from(db: Database, names: Iterable[str], actors: Mapping[str, str]) ->
     found = {}
     for name in names:
         issue = db.issue(name)
-        if issue is None or issue.is_closed or (issue.assignee and issue.assignee != actors.get(name, issue.assignee)):
+        if issue is None or issue.is_closed or _is_of_another(issue.assignee, actors.get(name)):
             found[name] = why_not(issue, name)
     return found
+
+
+def _is_of_another(assignee: str, actor: str | None) -> bool:
+    """Whether it is assigned to somebody else; where the claim was another process's, to a person."""
+    return bool(assignee) and (assignee != actor if actor is not None else run_of(assignee) is None)

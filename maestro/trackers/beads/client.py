@@ -95,7 +95,7 @@ class Bd:
         tries = 0
         while True:
             answer = self._call(args, actor)
-            was_locked = answer.known and not answer.stdout.strip() and answers.LOCKED.search(answer.stderr)
+            was_locked = answer.known and not answer.stdout.strip() and answers.is_locked(answer.stderr)
             pause = _PAUSES_SECONDS[min(tries, len(_PAUSES_SECONDS) - 1)]
             if not was_locked or time.monotonic() + pause > until:
                 return answer
@@ -174,12 +174,9 @@ class Bd:
             return TrackerError(
                 self._overran(verb), hint="another process may hold the database; try again when it has ended"
             )
-        hint = "it is locked by another process; try again when that has ended" if _is_locked(answer) else ""
+        was_locked = answers.is_locked(answer.stderr)
+        hint = "it is locked by another process; try again when that has ended" if was_locked else ""
         return TrackerError(f"`{PROGRAM} {verb}` failed: {answer.error or f'exit code {answer.code}'}", hint=hint)
 
     def _overran(self, verb: str) -> str:
         return f"`{PROGRAM} {verb}` did not end within {self._timeout_seconds:g} s and was stopped"
-
-
-def _is_locked(answer: Answer) -> bool:
-    return answers.LOCKED.search(answer.stderr) is not None

@@ -17,6 +17,10 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from maestro.errors import BadInput
+from maestro.trackers import yamltext
+from maestro.trackers.duration import minutes_of
+
 KNOWN: Mapping[str, str] = {
     "subagent_type": "subagent_type",
     "subagent": "subagent_type",
@@ -42,6 +46,7 @@ KNOWN: Mapping[str, str] = {
 }
 """Names of a field as people write them, in lower case with underscores."""
 
+_LISTS = ("fallback_agents", "applicable_skills", "files")
 _FENCE = re.compile(r"^(`{3,}|~{3,})[ \t]*(\w*)[^\n]*\n(.*?)^\1[ \t]*$", re.MULTILINE | re.DOTALL)
 _SECTION = re.compile(r"^(#{1,6}[ \t]*|\*\*)agent assignment:?\*{0,2}:?[ \t]*$", re.MULTILINE | re.IGNORECASE)
 _HEADING = re.compile(r"^#{1,6}[ \t]", re.MULTILINE)
@@ -49,20 +54,22 @@ _LINE = re.compile(r"^[ \t]*(?:[-*+][ \t]+|\|)?[ \t]*[*_`]{0,3}([A-Za-z][\w -]*?
 
 
 def details_of(metadata: Mapping[str, Any], description: str) -> dict[str, Any]:
-    """The known fields by name, and the other keys of the metadata column as they are.
+    """The known fields by name, and what else is in the metadata column as it is.
 
-    What stands in the column is stronger than a fenced block, and that stronger than the section.
+    What stands in the column is stronger than a fenced block, and that stronger than the section. A value that cannot
+    be meant for maestro (other tools write there too) counts as one of the unknown.
     """
     found = _section(description)
     for block in _blocks(description):
-        found |= {field: value for key, value in block.items() if (field := _field(key))}
-    rest = {}
-    for key, value in metadata.items():
-        if (field := _field(key)) is not None:
-            found[field] = _listed(field, value)
-        else:
-            rest[key] = value
-    return {**found, **({"metadata": rest} if rest else {})}
+        found |= _fields(block)
+    ours = _fields(metadata)
+    rest = {key: value for key, value in metadata.items() if _field(key) not in ours}
+    return {**found, **ours, **({"metadata": rest} if rest else {})}
+
+
+def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
+    values = ((_field(key), value) for key, value in given.items())
+    return {field: fitting for field, value in values if field and (fitting := _fitting(field, value)) is not None}
 
 
 def _field(key: object) -> str | None:
@@ -71,13 +78,20 @@ def _field(key: object) -> str | None:
     return KNOWN.get(re.sub(r"[\s-]+", "_", key.strip().lower()))
 
 
-def _listed(field: str, value: Any) -> Any:
-    """1.x may hold a list only as text: `create --graph` takes nothing else."""
-    if field in ("fallback_agents", "applicable_skills", "files") and isinstance(value, str):
+def _fitting(field: str, value: Any) -> Any:
+    """The value where it is one that the field can have, else None."""
+    if field == "estimate":
+        return value if minutes_of(value) is not None else None
+    if field == "group" and isinstance(value, str):
+        return re.sub(r"^(parallel:)?Group-", "", value.strip()) or None  # as in the label `parallel:Group-X`
+    if field not in _LISTS:
+        return value if isinstance(value, str) else None
+    if isinstance(value, str) and value.lstrip().startswith("["):  # `create --graph` of 1.x takes texts only
         with contextlib.suppress(ValueError):
-            parsed = json.loads(value)
-            return parsed if isinstance(parsed, list) else value
-    return value
+            value = json.loads(value)
+    if isinstance(value, list):
+        return value if all(isinstance(one, str) for one in value) else None
+    return value if isinstance(value, str) else None
 
 
 def _blocks(description: str) -> Iterator[dict[str, Any]]:
@@ -99,10 +113,8 @@ def _parsed(language: str, text: str) -> Any:
         with contextlib.suppress(ValueError):
             return tomllib.loads(text)
     if language in ("yaml", "yml", "metadata"):
-        import yaml  # type: ignore[import-untyped]  # slow, and most descriptions have none
-
-        with contextlib.suppress(yaml.YAMLError, ValueError, RecursionError):
-            return yaml.safe_load(text)
+        with contextlib.suppress(BadInput):
+            return yamltext.parse(text, "the block")
     return None
 
 
@@ -122,5 +134,5 @@ def _section(description: str) -> dict[str, Any]:
         value = match[2].strip().strip("|").strip()
         words = [word for part in value.split(",") if (word := part.strip().strip("`*_\"'[]").strip())]
         if words:
-            found.setdefault(field, words if field.endswith(("agents", "skills", "files")) else words[0])
+            found.setdefault(field, words if field in _LISTS else words[0])
     return found

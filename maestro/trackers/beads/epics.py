@@ -20,8 +20,8 @@ def close_finished(db: Database, names: Iterable[str], actor: str) -> None:
     _close(db, finished_above(db.hierarchy, names), actor)
 
 
-def close_in_the_way(db: Database, name: str, actor: str) -> bool:
-    """Close finished epics that an issue waits for, also through its own epics; whether there were any."""
+def close_in_the_way(db: Database, name: str, actor: str) -> None:
+    """Close finished epics that an issue waits for, also through its own epics."""
     hierarchy = db.hierarchy
     blockers = {
         other
@@ -31,7 +31,6 @@ def close_in_the_way(db: Database, name: str, actor: str) -> bool:
     }
     found = [one for one in blockers if hierarchy.is_container(one) and _is_finished(hierarchy, one, set())]
     _close(db, found, actor)
-    return bool(found)
 
 
 def reopen_above(db: Database, names: Iterable[str], actor: str) -> None:

@@ -99,6 +99,10 @@ class Beads:
         """The `.beads` folder: bd writes there, and people and agents who use it do."""
         return (str(self.folder),)
 
+    def agent_env(self) -> Mapping[str, str]:
+        """bd refuses to write for an agent: one that closed its own issue would look like a person who did."""
+        return {"BD_READONLY": "true"}
+
     def _is_dead(self, run_id: str) -> bool:
         return self._runs_alive is not None and not self._runs_alive(run_id)
 

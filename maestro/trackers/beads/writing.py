@@ -78,7 +78,8 @@ def _close(db: Database, writes: Sequence[Writing], actor: str) -> dict[str, str
 
 
 def _close_open(db: Database, todo: Sequence[Writing], actor: str) -> dict[str, str]:
-    """Close tasks by one call, those it did not close singly; what was said of each."""
+    """Close tasks by one call, and singly those it did not close for another's sake or because it died; what was
+    said of each."""
     said = _call_close(db, todo, actor) if todo else {}
     if all(_is_closed(db, one.task) for one in todo):
         return said
@@ -86,9 +87,9 @@ def _close_open(db: Database, todo: Sequence[Writing], actor: str) -> dict[str, 
     for one in todo:
         if _is_closed(db, one.task):
             continue
-        if close_in_the_way(db, one.task, actor) or len(todo) > 1 or not said[one.task]:
-            said |= _call_close(db, [one], actor)
-            db.read([one.task])
+        close_in_the_way(db, one.task, actor)
+        said |= _call_close(db, [one], actor)
+        db.read([one.task])
     return said
 
 
@@ -119,7 +120,7 @@ def _put(db: Database, writes: Sequence[Writing], status: str, actor: str) -> di
     _note(db, todo, actor, f"--status={status}", "--assignee=")
     db.read([one.task for one in todo])
     undone = [one for one in todo if not _stands(db, one.task, status)]
-    for one in undone if len(todo) > 1 else ():
+    for one in undone:  # one by one, for the whole may have been refused for the sake of one
         _note(db, [one], actor, f"--status={status}", "--assignee=")
         db.read([one.task])
     reopen_above(db, reopened, actor)
