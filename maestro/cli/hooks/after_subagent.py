@@ -1,7 +1,8 @@
 """A subagent ends (SubagentStop, StopFailure, and the Agent tool's own end): report for one that forgot to.
 
-A subagent that breaks off on an error of the API has no SubagentStop, only a StopFailure (2.1.197); one that was
-interrupted has neither, but the tool that launched it ends.
+A subagent that breaks off on an error of the API has no SubagentStop, only a StopFailure (2.1.197), which may come later
+than the end of the tool that launched it; one that was interrupted has neither. A stop in good order is always heard of
+before the tool's end, so whoever has not reported by then broke off.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def _offer_of(place: Place, mark: str) -> tuple[Offers, Offer] | None:
 def _ended(payload: Payload, offers: Offers, offer: Offer) -> Ended:
     event = payload.get("hook_event_name")
     said = str(payload.get("last_assistant_message") or _text_of(payload.get("tool_response")))
-    error = str(payload.get("error") or "an error") if event in ("StopFailure", "PostToolUseFailure") else ""
+    error = "" if event == "SubagentStop" else str(payload.get("error") or "an error")
     reported = has_reported(offer)
     stopping = event == "SubagentStop" and not payload.get("stop_hook_active") and not reported
     return Ended(

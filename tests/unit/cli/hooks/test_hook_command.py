@@ -200,8 +200,10 @@ def test_the_end_of_the_tool_that_launched_it_is_the_last_chance(
     cli("hook", "subagent-stop", stdin=json.dumps(launched))
     assert not subagent.report_file.exists(), "it works in the background"
     ended = {**body, "tool_response": response} if response else {**body, "hook_event_name": "PostToolUseFailure"}
+    subagent.commit()  # half of its work, for all that is known
     assert cli("hook", "subagent-stop", stdin=json.dumps(ended)).out == ""
     assert subagent.report().status == "failed"
+    assert subagent.report().summary == f"the subagent broke off: {'Bye.' if response else 'an error'}"
 
 
 def test_a_report_that_is_there_and_an_attempt_that_is_over_are_left_alone(
