@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from maestro.errors import BadInput, MaestroError
@@ -92,24 +92,39 @@ def take_offers(layout: Layout, run_id: str, wait_seconds: float) -> list[Offer]
 def delegate_object(layout: Layout, run_id: str, launched: Collection[Offer] = ()) -> dict[str, Any]:
     """What `maestro delegate` prints: the run, what to launch, and what to do now."""
     result = result_of_run(layout, run_id)
-    offers = Offers(layout.delegate(run_id))
-    given_out = [offer.task for offer in offers.running()]
-    new = {offer.task for offer in launched}
-    ended = result["status"] != "running"
+    if result["status"] != "running":
+        return result_only(result)
     tasks = {task: _task(entry) for task, entry in result["tasks"].items()}
-    running = [] if ended else [task for task in given_out if task not in new]
-    landing = [] if ended else [task for task, one in tasks.items() if one["state"] == "submitted"]
+    new = {offer.task for offer in launched}
+    running = [offer.task for offer in Offers(layout.delegate(run_id)).running() if offer.task not in new]
+    landing = [task for task, one in tasks.items() if one["state"] == "submitted"]
     under_way = {*running, *landing, *new}
     waiting = [task for task, one in tasks.items() if one["state"] not in _OVER and task not in under_way]
+    return _object(result, tasks, list(map(_launch, launched)), running, landing, waiting)
+
+
+def result_only(result: dict[str, Any]) -> dict[str, Any]:
+    """The same for a run that has ended, from its result object."""
+    return _object(result, {task: _task(entry) for task, entry in result["tasks"].items()})
+
+
+def _object(
+    result: dict[str, Any],
+    tasks: dict[str, Any],
+    launch: Sequence[dict[str, Any]] = (),
+    running: Sequence[str] = (),
+    landing: Sequence[str] = (),
+    waiting: Sequence[str] = (),
+) -> dict[str, Any]:
     answer = {
-        "run_id": run_id,
+        "run_id": result["run_id"],
         "status": result["status"],
         "reason": result.get("reason", ""),
         "integration_branch": result.get("integration_branch"),
-        "launch": [_launch(offer) for offer in launched],
-        "running": running,
-        "landing": landing,
-        "waiting": waiting,
+        "launch": list(launch),
+        "running": list(running),
+        "landing": list(landing),
+        "waiting": list(waiting),
         "tasks": tasks,
     }
     return {**answer, "next": what_now(answer)}

@@ -5,8 +5,7 @@ runs/<run>/delegate/
     handed/<name>.<n>        made exclusively by who gives the offer out: two callers never get the same one
     ended/<name>.<n>         made when the attempt is over, whatever came of it
     settled                  there while all that can start now has been offered
-    session.json             the session's process, where there is one
-    coordinator.log          what the coordinator in the background says
+    session.json             the coordinator's process, and the session's where there is one
 
 Nothing here is the truth about the run: that is the journal. A reader needs a few system calls and no lock.
 """
@@ -35,7 +34,6 @@ class Offers:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.log = folder / "coordinator.log"
         self.session_file = folder / "session.json"
         self._offers = folder / "offers"
         self._handed = folder / "handed"

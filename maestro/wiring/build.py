@@ -177,7 +177,7 @@ def build(
         compose=prepared.compose,
         read_report=read_report,
         metrics=metrics.values,
-        on_settled=settled_teller(settings, layout, run_id),
+        on_settled=settled_teller(prepared.agent, layout, run_id, environ),
     )
     return Built(context, _run_started(context, backlog), session_of(prepared.agent))
 

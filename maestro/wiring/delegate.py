@@ -26,6 +26,7 @@ SUBAGENTS_AT_ONCE = 10
 """The work is done by the session's own processes, so the cores of this machine do not bound it; what a session can
 follow does. Claude Code itself runs about as many at once and lets the others wait."""
 
+_SESSION_ID = "CLAUDE_CODE_SESSION_ID"
 _NAME = re.compile(r"^name:[ \t]*[\"']?([^\"'\n]+?)[\"']?[ \t]*$", re.MULTILINE)
 
 
@@ -86,13 +87,16 @@ def choose(task: Task, available: Collection[str] | None, table: Mapping[str, Co
     return Choice(subagent=GENERAL_PURPOSE, why="fallback", reason=reason)
 
 
-def settled_teller(settings: Settings, layout: Layout, run_id: str) -> Callable[[bool], None] | None:
+def settled_teller(
+    agent: Agent, layout: Layout, run_id: str, environ: Mapping[str, str]
+) -> Callable[[bool], None] | None:
     """Makes the folder of offers, and a function that keeps its word on whether all is offered; None where nobody
     is offered anything."""
-    if settings.agent != DELEGATE:
+    if not isinstance(agent, DelegateAgent):
         return None
     offers = Offers(layout.delegate(run_id))
     offers.open()
+    offers.set_session(agent.session, environ.get(_SESSION_ID), coordinator=os.getpid())
 
     def tell(settled: bool) -> None:
         with suppress(OSError):  # a reader that waits for the word waits its time, and is given what is there

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ class Session:
         return self.runs / run_id / "delegate"
 
     def log(self, run_id: str) -> str:
-        return (self.delegate_folder(run_id) / "coordinator.log").read_text()
+        return (self.runs / run_id / "coordinator.log").read_text()
 
     def coordinator(self, run_id: str) -> int:
         return int(json.loads((self.delegate_folder(run_id) / "session.json").read_text())["coordinator"])
@@ -71,7 +72,7 @@ class Session:
             pid = int(json.loads(file.read_text())["coordinator"])
             if is_coordinator(pid):
                 os.kill(pid, signal.SIGTERM)
-                until(lambda pid=pid: not is_coordinator(pid))
+                until(partial(has_ended, pid))
 
 
 def subagent(launch: dict[str, Any], work: str = WRITES_ONE_FILE, status: str = "done") -> subprocess.Popen[str]:
@@ -110,7 +111,11 @@ def is_coordinator(pid: int) -> bool:
         return False
 
 
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
+def has_ended(pid: int) -> bool:
+    return not is_coordinator(pid)
+
+
+def until(true: Callable[[], bool], seconds: float = 60) -> None:
     """Wait for something that will become so."""
     deadline = time.monotonic() + seconds
     while not true():
