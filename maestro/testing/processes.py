@@ -46,6 +46,23 @@ def python(script: str) -> tuple[str, ...]:
     return (sys.executable, "-S", "-E", "-c", script)
 
 
+class Gate:
+    """A pipe in a file: who reads a line of it (`read _ < PATH`) waits until the test lets it through."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        os.mkfifo(path)
+        self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)  # open for both, so that neither side ever waits to open it
+
+    def let_through(self, times: int = 1) -> None:
+        """So many readers, now or later."""
+        os.write(self._fd, b"go\n" * times)
+
+    def close(self) -> None:
+        """Whoever still waits goes on, with an error."""
+        os.close(self._fd)
+
+
 def until(true: Callable[[], object], *, seconds: float = 20.0) -> None:
     """Wait for a condition that other processes bring about; AssertionError when it does not come."""
     deadline = time.monotonic() + seconds

@@ -17,7 +17,7 @@ from maestro.errors import BadInput, MaestroError
 from maestro.store.claims import live_runs
 from maestro.store.endings import Looks
 from maestro.store.layout import Layout
-from maestro.testing.processes import until
+from maestro.testing.processes import Gate, until
 from maestro.testing.repository import Repository
 from tests.conftest import processes_with
 
@@ -49,13 +49,13 @@ def test_flags_are_written_as_a_user_would() -> None:
 
 
 def test_it_returns_while_the_run_goes_on(repo: Repository, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-    os.mkfifo(gate)
-    stands = started(repo, [{"id": "a"}], "bg", agent=f"cat {gate}; {WORK}")
+    gate = Gate(tmp_path / "gate")
+    stands = started(repo, [{"id": "a"}], "bg", agent=f"read _ < {gate.path}; {WORK}")
     assert (stands["run_id"], stands["status"], stands["alive"]) == ("bg", "running", True)
     assert live_runs(Layout(repo.path).locks) == {"bg"}
-    gate.write_text("go")
+    gate.let_through()
     assert ended(repo, "bg") == {"run_id": "bg", "status": "completed", "reason": "", "timed_out": False}
+    gate.close()
     assert "a.txt" in repo.files("integration/bg")
     log = Layout(repo.path).run("bg") / "coordinator.log"
     assert "a" in log.read_text()
@@ -88,8 +88,7 @@ def test_nothing_to_do_is_a_result(repo: Repository) -> None:
 
 
 def test_the_run_goes_on_when_its_starter_and_its_group_are_killed(repo: Repository, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-    os.mkfifo(gate)
+    gate = Gate(tmp_path / "gate")
     (tmp_path / "tasks.json").write_text('[{"id": "a"}]')
     code = (
         "import os, sys; from pathlib import Path; from maestro.background import start_run; "
@@ -98,7 +97,7 @@ def test_the_run_goes_on_when_its_starter_and_its_group_are_killed(repo: Reposit
         "print('started', flush=True); sys.stdin.read()"
     )
     arguments = arguments_of(
-        {"tasks_file": str(tmp_path / "tasks.json"), "agent_command": f"cat {gate}; {WORK}", "no_tests": True}
+        {"tasks_file": str(tmp_path / "tasks.json"), "agent_command": f"read _ < {gate.path}; {WORK}", "no_tests": True}
     )
     starter = subprocess.Popen(
         [sys.executable, "-c", code, str(repo.path), *arguments],
@@ -111,5 +110,6 @@ def test_the_run_goes_on_when_its_starter_and_its_group_are_killed(repo: Reposit
     assert starter.stdout.readline() == "started\n"
     os.killpg(starter.pid, signal.SIGKILL)
     starter.communicate()
-    gate.write_text("go")
+    gate.let_through()
     assert ended(repo, "bg")["status"] == "completed"
+    gate.close()
