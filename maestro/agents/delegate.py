@@ -123,18 +123,26 @@ class DelegateAgent:
         )
 
     def _prompt(self, job: Job) -> str:
-        task = f"--task {shlex.quote(job.task_id)}"
-        if job.task_id.startswith("-"):
-            task = shlex.quote(f"--task={job.task_id}")
-        home = shlex.quote(str(self._repository)) if self._repository else ""
-        away, where = (f"cd {home} && ", f" -C {home}") if home else ("", "")
         finish = _FINISH.format(
             workspace=job.workspace,
             quoted=shlex.quote(str(job.workspace)),
             repository=f"`{self._repository}`" if self._repository else "any other checkout",
-            report=f"{away}{self._command}{where} report --run-id {job.run_id} {task} --attempt {job.attempt}",
+            report=self._report_command(job),
         )
         return f"{task_line(job.run_id, job.task_id, job.attempt)}\n\n{job.prompt.rstrip()}\n\n{finish}"
+
+    def _report_command(self, job: Job) -> str:
+        """Without its status: the attempt is named, for a subagent may still be at work when the next one begins."""
+        task = f"--task {shlex.quote(job.task_id)}"
+        if job.task_id.startswith("-"):
+            task = shlex.quote(f"--task={job.task_id}")
+        command = f"report --run-id {job.run_id} {task} --attempt {job.attempt}"
+        if self._repository is None:
+            return f"{self._command} {command}"
+        home = shlex.quote(str(self._repository))
+        # Claude Code takes a plain `cd` to its own directory out of a command, wherever the shell is by then
+        away = home if home.startswith("'") else f"'{home}'"
+        return f"cd {away} && {self._command} -C {home} {command}"
 
 
 class DelegateReader:

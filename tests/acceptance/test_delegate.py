@@ -87,6 +87,16 @@ def test_the_prompt_stands_on_its_own(session: Session) -> None:
     assert session.wait(said["run_id"]).code == 0
 
 
+def test_a_report_from_inside_the_workspace_finds_its_run(session: Session) -> None:
+    said = session.start([{"id": "a"}]).json
+    workspace = Path(said["launch"][0]["workspace"])
+    (workspace / "sub").mkdir()
+    (workspace / "sub" / "new.txt").write_text("new")
+    reported = session.report("--task", "a", "--status", "done", cwd=workspace / "sub")
+    assert reported.code == 0, reported.err
+    assert session.wait(said["run_id"]).code == 0
+
+
 def test_uncommitted_work_counts_and_is_committed_by_maestro(session: Session) -> None:
     said = session.start([{"id": "a"}]).json
     work_all(said["launch"], "echo left > left.txt")
