@@ -27,6 +27,8 @@ from tests.contract.test_trackers import (
 )
 from tests.real.beads_repository import make_beads
 
+pytestmark = pytest.mark.timeout(180)
+
 IDS = [f"demo-{number:03d}" for number in range(1, 17)]
 
 __all__ = [
