@@ -42,8 +42,9 @@ from maestro.telemetry.observer import FanOut, Observer
 from maestro.vcs.git import Git, open_repository, require_version
 from maestro.wiring.backlog import Backlog, plan_backlog
 from maestro.wiring.build import Built, Prepared, build, check_run_id, new_run_id, prepare, prepare_state
-from maestro.wiring.choices import agent_env_names, refresh_argv
+from maestro.wiring.choices import agent_env_names
 from maestro.wiring.delegate import observers_of
+from maestro.wiring.refreshing import refresh_argv
 from maestro.wiring.takeover import take_over
 
 __all__ = ["GroupMetadata", "GroupPhase", "ParallelCoordinator", "RunResult", "TaskMetadata", "TaskStatus"]
@@ -211,12 +212,13 @@ class ParallelCoordinator:
     def refresh_context_before_group(self) -> bool:
         """Run the refresh command (E-2) now; whether it completed. False where no command is configured."""
         settings = self.settings()
-        argv = refresh_argv(settings)
+        repository = self.open().directory
+        argv = refresh_argv(settings, repository)
         if argv is None:
             return False
         done = capture(
             argv,
-            cwd=self.open().directory,
+            cwd=repository,
             env=allowed_environment(self._environ, (*settings.env_allow, *agent_env_names(settings))),
             stdin=None,
             timeout_seconds=settings.refresh_timeout,

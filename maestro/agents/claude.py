@@ -39,6 +39,11 @@ _KEYS = (
 )
 
 
+def outside_of_sessions() -> tuple[str, ...]:
+    """What a command line of claude begins with, so that it knows nothing of a session around us."""
+    return ("env", *(word for name in _OF_THE_PARENT for word in ("-u", name)))
+
+
 class ClaudeOptions(Record):
     """Options of `claude`, as its own flags name them; None leaves the flag out.
 
@@ -110,10 +115,7 @@ class ClaudeAgent:
         """`env -u` takes out what belongs to a session around us; the lists come last, for they take any number
         of words."""
         options = self._options
-        argv = ["env"]
-        for name in _OF_THE_PARENT:
-            argv += ["-u", name]
-        argv += [options.executable, "-p", "--output-format", "stream-json", "--verbose"]
+        argv = [*outside_of_sessions(), options.executable, "-p", "--output-format", "stream-json", "--verbose"]
         servers = _mcp_servers(job.client_config)
         for flag, value in (
             ("--permission-mode", options.permission_mode),

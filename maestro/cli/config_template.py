@@ -37,6 +37,8 @@ CONFIG = """\
 # env_allow = []                      # variables that agents get beyond the usual ones
 # refresh_command = "cat NOTES.md"    # context before each group; no default (claude: /flow:summary)
 # refresh_timeout = 300
+# refresh_max_chars = 8000            # of what it says
+# refresh_every_group = true          # no default: a refresh_command yes, /flow:summary once in a run
 # agents = {}                         # options of each agent, such as { claude = { model = "opus" } }
 # keywords = {}                       # words that choose an agent, such as { qa-expert = ["test", "pytest"] }
 

@@ -9,8 +9,8 @@ import click
 
 from maestro.cli.app import App
 from maestro.cli.options import output_options
-from maestro.cli.shipped import COMMANDS, HOOKS, SCRIPT, command_files, shipped
 from maestro.errors import StateError
+from maestro.store.shipped import COMMANDS, HOOKS, SCRIPT, command_files, shipped
 
 SESSION_SETTINGS = ".claude/settings.json"
 

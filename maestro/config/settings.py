@@ -74,6 +74,8 @@ class Settings(Record):
     stop_terminate_seconds: Wait = 5.0  # between TERM and KILL
     refresh_command: Text | None = None  # context before each group (E-2)
     refresh_timeout: Seconds = 300.0
+    refresh_max_chars: Count = 8_000
+    refresh_every_group: bool | None = None  # None: a refresh_command yes, /flow:summary once in a run
 
     # the workspaces
     workspace: WorkspaceKind = "worktree"

@@ -81,6 +81,8 @@ class Options:
     land_on_base: bool = False
     refresh_argv: tuple[str, ...] | None = None  # None: no model is called that the user did not choose (E-2)
     refresh_timeout_seconds: float = 300.0
+    refresh_max_chars: int = 8_000  # of its answer, for it goes into every prompt of the group
+    refresh_every_group: bool = True  # False: one answer serves all groups of the run
 
 
 @dataclass(frozen=True)

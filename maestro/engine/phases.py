@@ -6,15 +6,12 @@ import asyncio
 
 from maestro.engine.context import RunContext
 from maestro.engine.environment import allowed_environment
-from maestro.engine.refresh import Refreshed, read_refresh
+from maestro.engine.refresh import Refreshed, read_refresh, shortened
 from maestro.engine.watch import tail_of
 from maestro.errors import MaestroError
 from maestro.model.events import GroupMoved, Warned
 from maestro.model.states import FINAL, GroupPhase, GroupStatus, TaskState
 from maestro.proc.request import MARKER, ProcessRequest
-
-SUMMARY_LIMIT = 8_000
-"""Characters of the refreshed context that go into every prompt of the group."""
 
 
 class GroupPhases:
@@ -26,6 +23,8 @@ class GroupPhases:
         self._summaries: dict[str, str] = {}
         self._ready: set[str] = set()
         self._preparing: set[str] = set()
+        self._refreshing = asyncio.Lock()
+        self._answer: Refreshed | None = None  # what serves all groups of the run, where one answer does
 
     def group_of(self, task: str) -> str | None:
         """The marker group of a task."""
@@ -59,14 +58,27 @@ class GroupPhases:
 
     async def _prepare(self, group: str) -> None:
         await self._move(group, GroupPhase.PRE_EXECUTION, GroupStatus.IN_PROGRESS)
-        refreshed = await self._refresh(group)
+        refreshed = await self._refreshed(group)
         if refreshed is not None and not refreshed.completed:
             message = f"the context of group {group} was not refreshed: {refreshed.reason}"
             await self._context.recorder.record(Warned(at=self._context.clock.now(), message=message))
-        self._summaries[group] = refreshed.text[:SUMMARY_LIMIT] if refreshed else ""
+        self._summaries[group] = shortened(refreshed.text, self._context.options.refresh_max_chars) if refreshed else ""
         self._ready.add(group)
         done = refreshed is not None and refreshed.completed
         await self._move(group, GroupPhase.CONCURRENT_EXECUTION, GroupStatus.IN_PROGRESS, refreshed=done)
+
+    async def _refreshed(self, group: str) -> Refreshed | None:
+        """The answer for a group. One for the whole run is asked for once, also by groups that start together; where
+        that failed, the next group asks again."""
+        if self._context.options.refresh_every_group:
+            return await self._refresh(group)
+        async with self._refreshing:
+            if self._answer is None:
+                refreshed = await self._refresh(group)
+                if refreshed is None or not refreshed.completed:
+                    return refreshed
+                self._answer = refreshed
+            return self._answer
 
     async def _refresh(self, group: str) -> Refreshed | None:
         """Run the refresh command in the repository; None where the user chose no model and no command."""
@@ -96,7 +108,7 @@ class GroupPhases:
             await running.sweep()
         except TimeoutError:
             await running.stop("the refresh ran over its limit")
-            return Refreshed(completed=False, reason=f"{argv[0]} did not end within {limit:g} s")
+            return Refreshed(completed=False, reason=f"its command did not end within {limit:g} s")
         except asyncio.CancelledError:
             await running.stop("the run was stopped")
             raise

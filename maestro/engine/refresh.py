@@ -15,6 +15,16 @@ class Refreshed(Record):
     reason: str = ""
 
 
+def shortened(text: str, most: int) -> str:
+    """The beginning of a text, in whole lines where they are short enough, with a word on what was left out."""
+    if len(text) <= most:
+        return text
+    kept = text[:most]
+    at_a_line = kept.rpartition("\n")[0]
+    kept = at_a_line if len(at_a_line) > most // 2 else kept
+    return f"{kept.rstrip()}\n[… {len(text) - len(kept.rstrip())} more characters left out]"
+
+
 def read_refresh(code: int | None, stdout: str, stderr: str) -> Refreshed:
     """Text of the answer; `claude --output-format json` is understood, anything else is taken as plain text.
 

@@ -17,6 +17,7 @@ from maestro.model.offer import DELEGATE
 from maestro.resources.admission import Admitted, admit, look
 from maestro.vcs.git import Git
 from maestro.wiring.delegate import SUBAGENTS_AT_ONCE
+from maestro.wiring.refreshing import refresh_argv, refresh_every_group
 
 
 def make_gate(git: Git, settings: Settings) -> Gate | None:
@@ -53,7 +54,7 @@ def _how_many(settings: Settings, tracker_kind: str, root: Path, floor: int) -> 
     return admitted
 
 
-def make_options(settings: Settings, gate: Gate | None, root: Path, tracker_kind: str) -> Options:
+def make_options(settings: Settings, gate: Gate | None, root: Path, tracker_kind: str, repository: Path) -> Options:
     """Limits and choices of a run, from the settings."""
     floor = settings.min_free_disk_mb << 20
     admitted = _how_many(settings, tracker_kind, root, floor)
@@ -78,19 +79,11 @@ def make_options(settings: Settings, gate: Gate | None, root: Path, tracker_kind
         max_batch=settings.max_batch,
         conflict_detection=settings.conflict_detection,
         land_on_base=settings.land_on_base,
-        refresh_argv=refresh_argv(settings),
+        refresh_argv=refresh_argv(settings, repository),
         refresh_timeout_seconds=settings.refresh_timeout,
+        refresh_max_chars=settings.refresh_max_chars,
+        refresh_every_group=refresh_every_group(settings),
     )
-
-
-def refresh_argv(settings: Settings) -> tuple[str, ...] | None:
-    """The command before each group: what is configured, `/flow:summary` where the agent is claude, else none (E-2)."""
-    if settings.refresh_command is not None:
-        return ("sh", "-c", settings.refresh_command)
-    if settings.agent == "claude":
-        executable = settings.agents.get("claude", {}).get("executable", "claude")
-        return (str(executable), "-p", "/flow:summary", "--output-format", "json")
-    return None
 
 
 def _agent_options(settings: Settings) -> dict[str, object]:

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import maestro
-from maestro.cli.shipped import SCRIPT, shipped
 from maestro.model.group import GroupMetadata
 from maestro.store.layout import Layout
+from maestro.store.shipped import SCRIPT, shipped
 from maestro.testing.repository import Repository, make_repository
 
 COPY = "0.0.0+copy"

@@ -1,8 +1,8 @@
 """A subagent ends (SubagentStop, StopFailure, and the Agent tool's own end): report for one that forgot to.
 
-A subagent that breaks off on an error of the API has no SubagentStop, only a StopFailure (2.1.197), which may come later
-than the end of the tool that launched it; one that was interrupted has neither. A stop in good order is always heard of
-before the tool's end, so whoever has not reported by then broke off.
+A subagent that breaks off on an error of the API has no SubagentStop, only a StopFailure (2.1.197), which may come
+later than the end of the tool that launched it; one that was interrupted has neither. A stop in good order is always
+heard of before the end of the tool, so whoever has not reported by then broke off.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,21 @@ import pytest
 
 from maestro.cli.config_template import CONFIG
 from maestro.cli.init import SESSION_SETTINGS
-from maestro.cli.shipped import COMMANDS, HOOKS, SCRIPT, shipped
 from maestro.config.load import KEYS, load_settings
 from maestro.config.settings import Settings
 from maestro.store.layout import Layout
+from maestro.store.shipped import COMMANDS, HOOKS, SCRIPT, plugin_root, shipped
 
-UNSET = {"tasks_file", "max_parallel", "group_parallel", "agent_command", "refresh_command", "epic"} | {
-    "git_credentials",
-    "workspace_root",
-    "integration_base_branch",
-    "test_command",
-}
+UNSET = (
+    {"tasks_file", "max_parallel", "group_parallel", "agent_command", "refresh_command", "epic"}
+    | {"refresh_every_group"}
+    | {
+        "git_credentials",
+        "workspace_root",
+        "integration_base_branch",
+        "test_command",
+    }
+)
 """Keys without a default; the file shows an example."""
 
 
@@ -131,17 +136,17 @@ def test_every_key_is_shown_with_its_default(key: str) -> None:
 def test_an_installed_package_holds_the_files_where_init_looks_for_them(
     cli: Any, layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project = tomllib.loads((shipped(SCRIPT).parents[3] / "pyproject.toml").read_text())
+    project = tomllib.loads((plugin_root() / "pyproject.toml").read_text())
     places = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
-    script = tmp_path / "site-packages" / places[SCRIPT]
-    commands = tmp_path / "site-packages" / places[COMMANDS]
-    hooks = tmp_path / "site-packages" / places[HOOKS]
-    commands.mkdir(parents=True)
-    script.write_bytes(b"# the script\n")
-    (commands / "plan.md").write_text("the plan\n")
-    hooks.write_text('{"hooks": {"Stop": [1]}}')
-    monkeypatch.setattr("maestro.cli.shipped.__file__", str(script.parents[1] / "shipped.py"))
+    for place, in_the_wheel in places.items():
+        target = tmp_path / "site-packages" / in_the_wheel
+        target.parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if (plugin_root() / place).is_dir() else shutil.copy
+        copy(plugin_root() / place, target)
+    named = cli("init", "--hooks", "--dry-run", "--json").json()
+    monkeypatch.setattr("maestro.store.shipped.__file__", str(tmp_path / "site-packages/maestro/store/shipped.py"))
+    assert plugin_root() == tmp_path / "site-packages" / "maestro" / "store" / "data"
+    assert cli("init", "--hooks", "--dry-run", "--json").json() == named
     assert cli("init", "--hooks").code == 0
-    assert (layout.repository / SCRIPT).read_bytes() == b"# the script\n"
-    assert (layout.repository / COMMANDS / "plan.md").read_text() == "the plan\n"
-    assert json.loads((layout.repository / SESSION_SETTINGS).read_text()) == {"hooks": {"Stop": [1]}}
+    assert (layout.repository / COMMANDS / "plan.md").is_file()
+    assert (plugin_root() / "bin" / "maestro").is_file()

@@ -1,0 +1,30 @@
+"""Files that ship with maestro and are no Python of the package: the plugin for Claude Code, and the script of C-2.
+
+In a checkout they lie where they are used; an installed package has the same places in the folder `data` beside this
+module (pyproject.toml puts them there). Either root is a plugin that `claude --plugin-dir` takes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+SCRIPT = ".flow/maestro/scripts/parallel_coordinator.py"
+COMMANDS = ".claude/commands/flow"
+HOOKS = "hooks/hooks.json"
+_MANIFEST = ".claude-plugin/plugin.json"
+
+
+def plugin_root() -> Path:
+    """The folder that is the plugin `flow`."""
+    checkout = Path(__file__).parents[2]
+    return checkout if (checkout / _MANIFEST).is_file() else Path(__file__).parent / "data"
+
+
+def shipped(place: str) -> Path:
+    """Where the file or folder lies that has the given place in a checkout."""
+    return plugin_root() / place
+
+
+def command_files() -> list[Path]:
+    """The slash commands `/flow:…`, in the order of their names."""
+    return sorted(shipped(COMMANDS).glob("*.md"))
