@@ -23,6 +23,7 @@ from maestro.model.outcome import Cancelled, Clock3, Failed, FailureKind, Outcom
 from maestro.model.report import BadReport, Report
 from maestro.proc.request import MARKER, ProcessRequest
 from maestro.store.board import read_board
+from maestro.trackers.base import ReadOnlyForAgents
 from maestro.workspaces.base import WorkEvidence, Workspace, WorkspaceSpec
 
 log = logging.getLogger(__name__)
@@ -254,6 +255,7 @@ class AttemptRun:
             argv=invocation.argv,
             cwd=workspace.repo,
             env={
+                **self._tracker_env(),  # weakest: who names these variables in env_allow wants otherwise
                 **allowed_environment(context.environ, names),
                 **workspace.env,
                 **invocation.env,
@@ -264,6 +266,10 @@ class AttemptRun:
             stderr_file=stderr,
             exit_file=exit_file,
         )
+
+    def _tracker_env(self) -> Mapping[str, str]:
+        tracker = self._context.tracker
+        return tracker.agent_env() if isinstance(tracker, ReadOnlyForAgents) else {}
 
     def _variables(self, workspace: Workspace) -> Mapping[str, str]:
         """The variables every agent gets (A-2)."""

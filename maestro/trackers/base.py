@@ -59,6 +59,15 @@ class Selecting(Protocol):
         ...
 
 
+@runtime_checkable
+class ReadOnlyForAgents(Protocol):
+    """A tracker that agents can reach by themselves, as people do: it is the coordinator that writes (T-1)."""
+
+    def agent_env(self) -> Mapping[str, str]:
+        """Variables with which an agent may read the tracker and not change it."""
+        ...
+
+
 class Writing(Record):
     """One of several writes made at once."""
 

@@ -28,7 +28,8 @@ _FINISH = """\
 `status` is `done`, `failed`, `blocked` (you cannot go on without a person: say what you need) or `no_change`
 (the task needs no change: say why). `confidence` is a number from 0 to 1. Do not claim `done` for work that is not
 committed or that you have not tried. Work that you come across and that is no part of this task, leave alone and name:
-`"discovered": [{"title": "what is to be done", "description": "where and why", "kind": "bug"}]`.
+`"discovered": [{"title": "what is to be done", "description": "where and why", "kind": "bug"}]`. The backlog itself is
+not yours to change (no `bd close`, no ticked boxes): the task is closed there once your work has landed.
 """
 
 _NOTE = """
