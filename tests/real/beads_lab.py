@@ -66,6 +66,12 @@ class Lab:
         """A tracker as another process would open it."""
         return Tracker(self.path, None, os.environ, **options)  # type: ignore[arg-type]
 
+    def tracker_loaded(self) -> Tracker:
+        """One that has read the database."""
+        tracker = self.tracker()
+        tracker.load()
+        return tracker
+
     def calls(self) -> list[str]:
         """The verbs of maestro's own calls since this was last asked."""
         try:

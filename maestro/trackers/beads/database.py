@@ -52,8 +52,9 @@ class Database:
         before = self._now()
         check_jsonl(self.bd.folder)
         found = answers.lines_in(self.bd.read("export"), f"`{PROGRAM} export`")
-        if not found:  # 0.4x says nothing, and succeeds, also where something went wrong
-            found = answers.objects_in(self._list(), f"`{PROGRAM} list`")
+        # an empty answer is one of success and of much else
+        if not found and answers.objects_in(self._list(), f"`{PROGRAM} list`"):
+            raise TrackerError(f"`{PROGRAM} export` gave nothing, though there are issues")
         self._know({issue.id: issue for issue in issues_in(found, f"`{PROGRAM} export`")})
         self._was_read(before)
         return self.hierarchy
