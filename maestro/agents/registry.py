@@ -13,6 +13,7 @@ from maestro.agents.codex import CodexAgent, CodexOptions
 from maestro.agents.command import CommandAgent, CommandOptions
 from maestro.agents.delegate import DelegateAgent, DelegateOptions
 from maestro.agents.droid import DroidAgent, DroidOptions
+from maestro.agents.gemini import GeminiAgent, GeminiOptions
 from maestro.agents.opencode import OpencodeAgent, OpencodeOptions
 from maestro.errors import BadInput
 
@@ -39,6 +40,10 @@ def _droid(options: Mapping[str, Any]) -> Agent:
     return DroidAgent(DroidOptions.model_validate(dict(options)))
 
 
+def _gemini(options: Mapping[str, Any]) -> Agent:
+    return GeminiAgent(GeminiOptions.model_validate(dict(options)))
+
+
 def _opencode(options: Mapping[str, Any]) -> Agent:
     return OpencodeAgent(OpencodeOptions.model_validate(dict(options)))
 
@@ -49,6 +54,7 @@ AGENTS: dict[str, Callable[[Mapping[str, Any]], Agent]] = {
     "command": _command,
     "delegate": _delegate,
     "droid": _droid,
+    "gemini": _gemini,
     "opencode": _opencode,
 }
 
