@@ -212,13 +212,12 @@ class ParallelCoordinator:
     def refresh_context_before_group(self) -> bool:
         """Run the refresh command (E-2) now; whether it completed. False where no command is configured."""
         settings = self.settings()
-        repository = self.open().directory
-        argv = refresh_argv(settings, repository)
+        argv = refresh_argv(settings)
         if argv is None:
             return False
         done = capture(
             argv,
-            cwd=repository,
+            cwd=self.open().directory,
             env=allowed_environment(self._environ, (*settings.env_allow, *agent_env_names(settings))),
             stdin=None,
             timeout_seconds=settings.refresh_timeout,

@@ -42,5 +42,6 @@ def read_refresh(code: int | None, stdout: str, stderr: str) -> Refreshed:
         return Refreshed(completed=bool(text), text=text, reason="" if text else "it printed nothing")
     text = str(answer.get("result") or "").strip()
     if answer.get("is_error") or answer.get("num_turns") == 0 or not text:
-        return Refreshed(completed=False, reason=text or "it answered nothing")
+        unknown = " (`maestro init` writes it, and the plugin brings it)" if text.startswith("Unknown command") else ""
+        return Refreshed(completed=False, reason=f"{text}{unknown}" or "it answered nothing")
     return Refreshed(completed=True, text=text)

@@ -103,7 +103,7 @@ def prepare(git: Git, settings: Settings, backlog: Backlog, run_id: str, environ
     gate_workspaces = workspaces if is_worktree else _workspaces("worktree", git, settings, root)
     return Prepared(
         agent=agent,
-        options=make_options(settings, gate, root, backlog.tracker.kind, git.directory),
+        options=make_options(settings, gate, root, backlog.tracker.kind),
         root=root,
         workspaces=workspaces,
         gate_workspaces=gate_workspaces,

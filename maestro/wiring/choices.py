@@ -54,7 +54,7 @@ def _how_many(settings: Settings, tracker_kind: str, root: Path, floor: int) -> 
     return admitted
 
 
-def make_options(settings: Settings, gate: Gate | None, root: Path, tracker_kind: str, repository: Path) -> Options:
+def make_options(settings: Settings, gate: Gate | None, root: Path, tracker_kind: str) -> Options:
     """Limits and choices of a run, from the settings."""
     floor = settings.min_free_disk_mb << 20
     admitted = _how_many(settings, tracker_kind, root, floor)
@@ -79,7 +79,7 @@ def make_options(settings: Settings, gate: Gate | None, root: Path, tracker_kind
         max_batch=settings.max_batch,
         conflict_detection=settings.conflict_detection,
         land_on_base=settings.land_on_base,
-        refresh_argv=refresh_argv(settings, repository),
+        refresh_argv=refresh_argv(settings),
         refresh_timeout_seconds=settings.refresh_timeout,
         refresh_max_chars=settings.refresh_max_chars,
         refresh_every_group=refresh_every_group(settings),

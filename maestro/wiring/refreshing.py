@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from maestro.agents.claude import outside_of_sessions
 from maestro.config.settings import Settings
-from maestro.store.shipped import COMMANDS, plugin_root
 
 _COMMAND = "/flow:summary"
 
 
-def refresh_argv(settings: Settings, repository: Path) -> tuple[str, ...] | None:
+def refresh_argv(settings: Settings) -> tuple[str, ...] | None:
     """What is configured, `/flow:summary` where the agent is claude, else none: no model that the user did not choose.
 
-    A repository that has no such command of its own is lent that of our plugin: to claude an unknown one is no error.
+    The command is one of the repository (`maestro init` writes it) or of the plugin that the user has installed.
     """
     if settings.refresh_command is not None:
         return ("sh", "-c", settings.refresh_command)
@@ -24,8 +21,6 @@ def refresh_argv(settings: Settings, repository: Path) -> tuple[str, ...] | None
     argv = [*outside_of_sessions(), str(options.get("executable", "claude")), "-p", _COMMAND, "--output-format", "json"]
     if options.get("model"):
         argv += ["--model", str(options["model"])]
-    if not (repository / COMMANDS / "summary.md").is_file():
-        argv += ["--plugin-dir", str(plugin_root())]
     return tuple(argv)
 
 

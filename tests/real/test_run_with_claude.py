@@ -139,7 +139,8 @@ def test_a_repository_without_the_summary_command_is_warned_about_and_goes_on(
     assert said.code == 0, said.err
     metadata = json.loads((repo.path / ".flow/maestro/parallel_groups/one/metadata.json").read_text())
     assert metadata["pre_group_refresh_completed"] is False
-    assert any("was not refreshed" in warning for warning in said.json["warnings"])
+    (warning,) = (one for one in said.json["warnings"] if "was not refreshed" in one)
+    assert "Unknown command: /flow:summary (`maestro init` writes it" in warning
 
 
 def test_a_claude_that_never_answers_is_stopped_by_its_clock_and_leaves_nothing(
