@@ -21,8 +21,8 @@ def command(app: App) -> None:
     For Claude Code: claude mcp add maestro -- maestro mcp
     """
     check_package()
+    from maestro.mcp.place import Place
     from maestro.mcp.server import serve
-    from maestro.mcp.tools import Place
 
     app.check_directory()
     config = app.config_file

@@ -26,7 +26,8 @@ from mcp.types import Tool as Listed
 
 from maestro import __version__
 from maestro.errors import BadInput, MaestroError, error_object
-from maestro.mcp.tools import TOOLS, Answer, Place
+from maestro.mcp.place import Answer, Place
+from maestro.mcp.tools import TOOLS
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ async def called(place: Place, asked: CallToolRequestParams) -> CallToolResult:
     try:
         if tool is None:
             raise BadInput(f"there is no tool {asked.name}", hint=f"tools: {', '.join(TOOLS)}")
-        return _result(await tool.call(place, tool.checked(asked.arguments or {})))
+        return _result(await tool.call(place, asked.arguments or {}))
     except MaestroError as error:
         return _refused(error.message, error.hint)
     except Exception as error:  # a bug met by one call is no reason to end the server

@@ -17,8 +17,8 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
+from maestro.mcp.place import Place
 from maestro.mcp.server import make_server
-from maestro.mcp.tools import Place
 from maestro.store.claims import live_runs
 from maestro.store.endings import Looks
 from maestro.store.layout import Layout

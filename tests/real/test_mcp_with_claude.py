@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from maestro.mcp.tools import TOOLS
-from maestro.testing.commandline import command_line
+from maestro.testing.commandline import command_line, maestro
 from maestro.testing.model_server import ModelServer
 from maestro.testing.processes import until
 from maestro.testing.repository import Repository
@@ -19,6 +19,8 @@ from tests.conftest import processes_with
 
 pytestmark = [pytest.mark.real("claude"), pytest.mark.timeout(180)]
 
+# claude -p takes its first turn without the tools of a server that is still starting
+WAIT_FOR_SERVERS = {"MCP_CONNECTION_NONBLOCKING": "0", "MCP_CONNECT_TIMEOUT_MS": "60000", "MCP_TIMEOUT": "60000"}
 WORK = 'echo "$MAESTRO_TASK_ID" > "$MAESTRO_TASK_ID.txt" && git add -A && git commit -qm work'
 
 
@@ -45,6 +47,7 @@ def say(repo: Repository, claude: Path, server: ModelServer, steps: list[dict[st
         "DISABLE_AUTOUPDATER": "1",
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "IS_SANDBOX": "1",
+        **WAIT_FOR_SERVERS,
     }
     done = subprocess.run(
         argv, cwd=repo.path, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=150, check=False
@@ -116,3 +119,44 @@ def test_a_run_goes_on_when_the_session_ends(repo: Repository, real: dict[str, P
     mark = f"MAESTRO_TEST_MARK={os.environ['MAESTRO_TEST_MARK']}"
     until(lambda: not processes_with(mark), seconds=30)
     assert "a.txt" in repo.files("integration/r1")
+
+
+def test_an_agent_of_a_run_leaves_a_note_by_the_server_in_its_own_client_configuration(
+    repo: Repository, real: dict[str, Path], tmp_path: Path
+) -> None:
+    command, *args = command_line("mcp")
+    config = repo.path / ".flow" / "maestro" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(
+        f'env_allow = ["MCP_*"]\n[mcp_servers.maestro]\ncommand = {json.dumps(command)}\nargs = {json.dumps(args)}\n'
+    )
+    steps = [tool("note", text="the table is called people"), {"bash": WORK}, {"say": "done"}]
+    tasks = [
+        {"id": "a", "description": f"Do it.\n\n```maestro-script\n{json.dumps(steps)}\n```\n"},
+        {
+            "id": "b",
+            "dependencies": ["a"],
+            "description": f"Do it.\n\n```maestro-script\n{json.dumps(steps[1:])}\n```\n",
+        },
+    ]
+    (tmp_path / "tasks.json").write_text(json.dumps(tasks))
+    with ModelServer() as server:
+        said = maestro(
+            "run", "--tasks-file", "../tasks.json", "--agent", "claude", "--no-tests", "--json", "--run-id", "r1",
+            cwd=repo.path,
+            env={
+                "PATH": f"{real['claude'].parent}:{os.environ['PATH']}",
+                "ANTHROPIC_BASE_URL": server.url,
+                "ANTHROPIC_API_KEY": "fake-key",
+                "IS_SANDBOX": "1",
+                **WAIT_FOR_SERVERS,
+            },
+            timeout_seconds=150,
+        )  # fmt: skip
+    assert said.code == 0, said.err
+    notes = maestro("notes", "--run-id", "r1", "--json", cwd=repo.path).json["notes"]
+    assert [(note["from_task"], note["to_task"], note["text"]) for note in notes] == [
+        ("a", None, "the table is called people")
+    ]
+    prompt = repo.path / ".flow" / "maestro" / "runs" / "r1" / "attempts" / "b" / "1" / "prompt.md"
+    assert "- From task a: the table is called people" in prompt.read_text()

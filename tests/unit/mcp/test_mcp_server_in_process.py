@@ -14,9 +14,11 @@ from mcp import Client
 from mcp.types import CallToolResult
 
 from maestro import __version__
-from maestro.mcp import tools
+from maestro.mcp import acts
+from maestro.mcp.acts import ACTS
+from maestro.mcp.place import Answer, Place
 from maestro.mcp.server import make_server
-from maestro.mcp.tools import TOOLS, Answer, Place, Tool
+from maestro.mcp.tools import TOOLS
 from maestro.testing.repository import Repository
 
 
@@ -49,6 +51,10 @@ def test_the_tools_are_listed_with_what_they_do(repo: Repository) -> None:
             assert "`wait` until timed_out is false" in (client.instructions or "")
 
     asyncio.run(go())
+
+
+def test_every_tool_does_something() -> None:
+    assert list(ACTS) == list(TOOLS)
 
 
 def test_an_unknown_tool(repo: Repository) -> None:
@@ -94,7 +100,7 @@ def test_a_bug_met_by_one_call_is_told_and_written_down(
     def broken(_place: Place, _given: Any) -> Answer:
         raise ZeroDivisionError("by\nzero")
 
-    monkeypatch.setitem(tools.TOOLS, "status", Tool("status", "x", TOOLS["status"].takes, broken))
+    monkeypatch.setitem(acts.ACTS, "status", broken)
     with caplog.at_level(logging.ERROR):
         said = error(call(repo.path, "status", {}))
     assert said["message"] == "Maestro met a bug of its own (ZeroDivisionError: by zero)."
@@ -109,6 +115,14 @@ def test_odd_settings_are_said_beside_the_plan(repo: Repository) -> None:
     assert result.structured_content["total_tasks"] == 1
     assert result.content[1].text.startswith("Warning: ")  # type: ignore[union-attr]
     assert "max_paralel" in result.content[1].text  # type: ignore[union-attr]
+
+
+def test_a_false_argument_is_stronger_than_the_configuration(repo: Repository) -> None:
+    config = repo.path / ".flow" / "maestro" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text("no_tests = true\n")
+    said = error(call(repo.path, "run", {"todos": [{"content": "x"}], "agent_command": "true", "no_tests": False}))
+    assert said["message"].startswith("No test command was found")
 
 
 def test_an_agent_s_own_server_speaks_for_its_task(repo: Repository, tmp_path: Path) -> None:

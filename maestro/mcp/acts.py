@@ -1,0 +1,146 @@
+"""What the tools do: each is a command of the command line, and gives what that gives with `--json`.
+
+Imported at the first call: a client that has just started the server waits for the list of tools, not for this.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from maestro.background import arguments_of, start_run
+from maestro.clock import SystemClock
+from maestro.config.load import Loaded, load_settings
+from maestro.coordinator import ParallelCoordinator
+from maestro.errors import BadInput
+from maestro.mcp.inputs import Input, NoteInput, PlanInput, ReportInput, RunInput, StatusInput, WaitInput, one_of
+from maestro.mcp.place import Answer, Place
+from maestro.planning.render_json import plan_object
+from maestro.store.board import note_object, post_as
+from maestro.store.endings import LOOK_SECONDS, Looks
+from maestro.store.layout import Layout
+from maestro.store.standing import group_metadata, known_run, newest_object, result_of_run
+from maestro.vcs.git import Git, open_repository
+from maestro.wiring.backlog import plan_backlog
+from maestro.wiring.build import new_run_id
+from maestro.wiring.reporting import take_report
+
+BEGIN_SECONDS = 45.0
+"""A run must have begun, or been refused, within the time that clients wait for an answer."""
+
+
+def plan(place: Place, given: PlanInput) -> Answer:
+    """As `maestro plan --json`."""
+    git = ParallelCoordinator(_directory(place, given), environ=place.environ).open()
+    loaded = _settings(place, given, git)
+    backlog = plan_backlog(git, loaded.settings, standard_input=_todos(given), environ=place.environ)
+    return Answer(plan_object(backlog.plan), tuple(map(str, loaded.warnings)))
+
+
+def run(place: Place, given: RunInput) -> Answer:
+    """Start what `maestro run` runs; as `maestro status --run-id ID --json` once it is under way."""
+    directory = _directory(place, given)
+    git = ParallelCoordinator(directory, environ=place.environ).open()
+    loaded = _settings(place, given, git)  # refused here rather than in a child
+    flags = given.flags()
+    refused = {f"MAESTRO_{key.upper()}": "false" for key, value in flags.items() if value is False}  # no flag says so
+    stands = start_run(
+        Layout(git.directory),
+        directory,
+        arguments_of(flags),
+        run_id=given.run_id or new_run_id(SystemClock()),
+        environ={**place.environ, **refused},
+        config_file=place.config_file,
+        standard_input=_todos(given),
+        limit_seconds=BEGIN_SECONDS,
+    )
+    return Answer(stands, tuple(map(str, loaded.warnings)))
+
+
+def status(place: Place, given: StatusInput) -> Answer:
+    """As `maestro status --json`."""
+    one_of(given.run_id, given.group_id, needed=False)
+    layout = _layout(place, given)
+    if given.group_id is not None:
+        return Answer(group_metadata(layout, given.group_id))
+    if given.run_id is not None:
+        return Answer(result_of_run(layout, known_run(layout, given.run_id)))
+    return Answer(newest_object(layout))
+
+
+async def wait(place: Place, given: WaitInput) -> Answer:
+    """As `maestro wait --json`; a client that cancels the call, or goes away, ends it at once."""
+    one_of(given.run_id, given.group_id, needed=True)
+    layout = await anyio.to_thread.run_sync(_layout, place, given)
+    looks = Looks(layout, run_id=given.run_id, group_id=given.group_id)
+    deadline = time.monotonic() + given.timeout
+    while (stands := looks.look())["timed_out"] and (left := deadline - time.monotonic()) > 0:  # noqa: ASYNC110
+        await anyio.sleep(min(LOOK_SECONDS, left))  # at a file of another process, which rings no bell
+    return Answer(stands)
+
+
+def note(place: Place, given: NoteInput) -> Answer:
+    """As `maestro note --json`."""
+    run_id, left = post_as(
+        place.environ,
+        _layout_of_caller(place, given),
+        given.text,
+        clock=SystemClock(),
+        run_id=given.run_id,
+        from_task=given.from_task,
+        to_task=given.to_task,
+    )
+    return Answer({"run_id": run_id, **note_object(left)})
+
+
+def report(place: Place, given: ReportInput) -> Answer:
+    """As `maestro report --json`."""
+    said = given.model_dump(include={"status", "summary", "confidence", "notes", "discovered"})
+    taken = take_report(
+        said,
+        environ=place.environ,
+        layout=lambda: _layout_of_caller(place, given),
+        task=given.task,
+        run_id=given.run_id,
+        attempt=given.attempt,
+    )
+    return Answer(taken)
+
+
+def _directory(place: Place, given: Input) -> Path:
+    """The directory a call is about; BadInput where there is none."""
+    directory = place.directory / Path(given.repository or ".").expanduser()
+    if not directory.is_dir():
+        raise BadInput(f"{directory} is not a directory", hint="give a repository that exists")
+    return Path(os.path.normpath(directory))
+
+
+def _layout(place: Place, given: Input) -> Layout:
+    """The paths of its repository; BadInput outside of one."""
+    return Layout(open_repository(_directory(place, given), dict(place.environ)).directory)
+
+
+def _layout_of_caller(place: Place, given: Input) -> Layout:
+    """The same for an agent whose server stands in its workspace: of the repository that its run belongs to."""
+    home = place.environ.get("MAESTRO_REPOSITORY")
+    return _layout(place, given) if given.repository or not home else Layout(Path(home))
+
+
+def _settings(place: Place, given: PlanInput, git: Git) -> Loaded:
+    """What the call gives, on top of the repository's configuration."""
+    directory = _directory(place, given)
+    return load_settings(git.directory, place.config_file, place.environ, given.flags(), directory)
+
+
+def _todos(given: PlanInput) -> str | None:
+    return None if given.todos is None else json.dumps(given.todos)
+
+
+ACTS: dict[str, Any] = {"plan": plan, "run": run, "status": status, "wait": wait, "note": note, "report": report}
+"""Tool → what it does with a place and its checked arguments."""
