@@ -49,9 +49,10 @@ class Responses:
         answers: set[str] = set()
         for item in given:
             answer = _answer_of(item)
+            if item.get("role") in ("developer", "system"):
+                continue
             if answer is None:
-                if item.get("role") not in ("developer", "system"):
-                    turns.append(Turn("user", _text(item.get("content"))))
+                turns.append(Turn("user", _text(item.get("content"))))
             else:
                 if not (answer in answers or (turns and turns[-1].role == "assistant")):
                     turns.append(Turn("assistant", ""))
@@ -65,20 +66,11 @@ class Responses:
     def answer(self, body: Body, text: str, calls: Sequence[Call]) -> dict[str, Any]:
         """A whole response."""
         answer = uuid.uuid4().hex[:16]
-        offered = {tool["name"]: tool.get("parameters") or {} for tool in body.get("tools") or () if tool.get("name")}
-        output: list[dict[str, Any]] = []
-        for index, call in enumerate(calls):
-            name, given = in_words_of(call, offered)
-            output.append(
-                {
-                    "type": "function_call",
-                    "id": f"fc_{answer}_{index}",
-                    "call_id": f"call_{answer}_{index}",
-                    "name": name,
-                    "arguments": json.dumps(given),
-                    "status": "completed",
-                }
-            )
+        offered = dict(_tools(body))
+        output = [
+            {**_call(call, offered), "id": f"fc_{answer}_{index}", "call_id": f"call_{answer}_{index}"}
+            for index, call in enumerate(calls)
+        ]
         said = {"type": "output_text", "text": text, "annotations": []}
         message = {"type": "message", "id": f"msg_{answer}", "role": "assistant", "status": "completed"}
         return {
@@ -105,6 +97,27 @@ class Responses:
         """A text with a type and a code."""
         kind = _ERRORS.get(status, "server_error")
         return {"error": {"message": message, "type": kind, "code": kind, "param": None}}
+
+
+def _tools(body: Body) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The client's tools with their schemas, those in folders and those that come as an item included."""
+    waiting = [*(body.get("tools") or ())]
+    if isinstance(body.get("input"), list):
+        waiting += [tool for item in body["input"] for tool in item.get("tools") or ()]
+    for tool in waiting:
+        waiting += tool.get("tools") or ()
+        if tool.get("name"):
+            yield tool["name"], tool.get("parameters") or {}
+
+
+def _call(call: Call, offered: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The tool call as an item; a client that takes programs instead of calls gets one of a line."""
+    if "exec" in offered and "exec_command" not in offered and call.tool in ("write", "bash"):
+        name, given = in_words_of(call, {"exec_command": {}})
+        program = f"text(await tools.{name}({json.dumps(given)}));"
+        return {"type": "custom_tool_call", "name": "exec", "input": program, "status": "completed"}
+    name, given = in_words_of(call, offered)
+    return {"type": "function_call", "name": name, "arguments": json.dumps(given), "status": "completed"}
 
 
 def _answer_of(item: Mapping[str, Any]) -> str | None:
@@ -142,8 +155,11 @@ def _events(response: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield {"type": "response.output_text.done", **where, "content_index": 0, "text": part["text"]}
             yield {"type": "response.content_part.done", **where, "content_index": 0, "part": part}
         else:
-            yield {"type": "response.output_item.added", "output_index": index, "item": {**item, "arguments": ""}}
-            yield {"type": "response.function_call_arguments.delta", **where, "delta": item["arguments"]}
-            yield {"type": "response.function_call_arguments.done", **where, "arguments": item["arguments"]}
+            given, kind = (
+                ("input", "custom_tool_call_input") if "input" in item else ("arguments", "function_call_arguments")
+            )
+            yield {"type": "response.output_item.added", "output_index": index, "item": {**item, given: ""}}
+            yield {"type": f"response.{kind}.delta", **where, "delta": item[given]}
+            yield {"type": f"response.{kind}.done", **where, given: item[given]}
         yield {"type": "response.output_item.done", "output_index": index, "item": item}
     yield {"type": "response.completed", "response": response}

@@ -225,3 +225,21 @@ def test_a_client_without_a_tool_to_write_files_gets_a_command_that_does() -> No
     assert name == "exec_command"
     assert given["cmd"].endswith("""printf '%s' 'it'"'"'s' > 'd/a b.txt'""")
     assert in_words_of(Call("odd", {"x": 1}), {}) == ("odd", {"x": 1})
+
+
+def test_a_client_that_takes_programs_gets_programs() -> None:
+    """codex with its newest models: the tools come as an item, in a folder, and only `exec` is called."""
+    wire = wire_of("/v1/responses")
+    assert wire is not None
+    offer = {"type": "additional_tools", "role": "developer", "tools": [
+        {"type": "namespace", "name": "functions", "tools": [{"type": "custom", "name": "exec"}]}
+    ]}  # fmt: skip
+    body: Body = {"input": [offer, {"role": "user", "content": "p"}]}
+    answer = wire.answer(body, "", [Call("bash", {"command": 'echo "x"'}), Call("odd", {"x": 1})])
+    program, call = answer["output"]
+    assert (program["type"], program["name"]) == ("custom_tool_call", "exec")
+    assert program["input"] == 'text(await tools.exec_command({"cmd": "echo \\"x\\""}));'
+    assert (call["type"], call["name"]) == ("function_call", "odd")
+    assert b"custom_tool_call_input.done" in b"".join(wire.stream(answer))
+    given = [*body["input"], program, call, {"type": "custom_tool_call_output", "call_id": program["call_id"]}]
+    assert [turn.role for turn in wire.turns({"input": given})] == ["user", "assistant", "user"]
