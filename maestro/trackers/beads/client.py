@@ -33,7 +33,12 @@ class Answer(Record):
     code: int
     stdout: str
     stderr: str
-    known: bool  # False: it overran or died, and may or may not have written
+    timed_out: bool
+
+    @property
+    def known(self) -> bool:
+        """False: it overran or died, and may or may not have written."""
+        return not self.timed_out and self.code <= 128
 
     @property
     def ok(self) -> bool:
@@ -116,7 +121,7 @@ class Bd:
             code=done.code,
             stdout=done.stdout.decode("utf-8", "replace"),
             stderr=done.stderr.decode("utf-8", "replace"),
-            known=not done.timed_out and done.code <= 128,
+            timed_out=done.timed_out,
         )
 
     def environment(self, actor: str) -> dict[str, str]:
@@ -140,9 +145,10 @@ class Bd:
         return found
 
     def _probe(self) -> Version:
-        answer = self._call(("version", "--json"), READER)
+        args = ("version", "--json")
+        answer = self._call(args, READER)
         if not answer.known:
-            raise TrackerError(self._overran("version") if answer.code > 128 else f"{PROGRAM} version died")
+            raise self._failed(args, answer)
         if answer.code != 0:
             raise BadInput(
                 f"`{PROGRAM} version` failed: {answer.error or f'exit code {answer.code}'}",
@@ -170,13 +176,13 @@ class Bd:
 
     def _failed(self, args: Sequence[str], answer: Answer) -> TrackerError:
         verb = next((arg for arg in args if not arg.startswith("-")), "")
-        if not answer.known:
+        if answer.timed_out:
             return TrackerError(
-                self._overran(verb), hint="another process may hold the database; try again when it has ended"
+                f"`{PROGRAM} {verb}` did not end within {self._timeout_seconds:g} s and was stopped",
+                hint="another process may hold the database; try again when it has ended",
             )
+        if not answer.known:
+            return TrackerError(f"`{PROGRAM} {verb}` died of signal {answer.code - 128}")
         was_locked = answers.is_locked(answer.stderr)
         hint = "it is locked by another process; try again when that has ended" if was_locked else ""
         return TrackerError(f"`{PROGRAM} {verb}` failed: {answer.error or f'exit code {answer.code}'}", hint=hint)
-
-    def _overran(self, verb: str) -> str:
-        return f"`{PROGRAM} {verb}` did not end within {self._timeout_seconds:g} s and was stopped"

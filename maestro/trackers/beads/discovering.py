@@ -21,6 +21,7 @@ KINDS = frozenset({"task", "bug", "feature", "chore"})
 """What both eras know, and an agent may file."""
 
 _TRIES = 2
+_LONGEST = 20_000
 
 
 def discover(db: Database, task: str, found: Sequence[Discovery], note: Note) -> tuple[str, ...]:
@@ -59,7 +60,7 @@ def _marked(db: Database, mark: str) -> Issue | None:
 def _create(db: Database, task: str, one: Discovery, mark: str, note: Note) -> None:
     """One call; how it ended is seen when all is read again."""
     title = " ".join(one.title.replace("\0", " ").split())[:500]
-    text = one.description.replace("\0", " ").strip()
+    text = one.description.replace("\0", " ").strip()[:_LONGEST]
     source = f"Found by maestro run {note.run_id} during {task} ({mark})."
     db.bd.write(
         "create",

@@ -66,16 +66,16 @@ def is_work(issue: Issue) -> bool:
 
 def dependencies(hierarchy: Hierarchy, name: str) -> tuple[str, ...]:
     """What must be done before: its own blockers, and those of the containers it is in."""
-    found: dict[str, None] = {}
-    for other, kind in sorted(hierarchy.issues[name].links):
+    found: set[str] = set()
+    for other, kind in hierarchy.issues[name].links:
         if kind in BLOCKING:
-            found |= dict.fromkeys(_meant(hierarchy, other))
+            found.update(_meant(hierarchy, other))
     for container in hierarchy.ancestors(name):
-        inside = {container, *hierarchy.below(container)}  # an epic that waits for its own child waits to be closed
-        for other, kind in sorted(hierarchy.issues[container].links):
-            if kind in BLOCKING:
-                found |= dict.fromkeys(one for one in _meant(hierarchy, other) if one not in inside)
-    return tuple(found)
+        blockers = [other for other, kind in hierarchy.issues[container].links if kind in BLOCKING]
+        # an epic that waits for its own child waits to be closed, and holds that child back no more than the others
+        inside = {container, *hierarchy.below(container)} if blockers else ()
+        found |= {one for other in blockers for one in _meant(hierarchy, other) if one not in inside}
+    return tuple(sorted(found))
 
 
 def _meant(hierarchy: Hierarchy, other: str) -> tuple[str, ...]:

@@ -42,13 +42,14 @@ class Beads:
         environ: Mapping[str, str],
         *,
         runs_alive: Callable[[str], bool] | None = None,
-        timeout_seconds: float = TIMEOUT_SECONDS,
+        timeout_seconds: float | None = None,
         lock_seconds: float = LOCK_SECONDS,
     ) -> None:
         checkout = place.main_checkout(repository, environ)
         self.folder = place.find(checkout, beads_dir, environ)
         self.identity = f"{self.kind}:{self.folder}"
-        bd = Bd(self.folder, checkout, environ, timeout_seconds=timeout_seconds, lock_seconds=lock_seconds)
+        limit = timeout_seconds or TIMEOUT_SECONDS * (2 if place.is_served(self.folder) else 1)
+        bd = Bd(self.folder, checkout, environ, timeout_seconds=limit, lock_seconds=lock_seconds)
         self._db = Database(bd)
         self._turn = Turn(self.folder, timeout_seconds=2 * lock_seconds)
         self._runs_alive = runs_alive
@@ -100,8 +101,12 @@ class Beads:
         return (str(self.folder),)
 
     def agent_env(self) -> Mapping[str, str]:
-        """bd refuses to write for an agent: one that closed its own issue would look like a person who did."""
-        return {"BD_READONLY": "true"}
+        """bd refuses to write for an agent: one that closed its own issue would look like a person who did.
+
+        It reads this database, in clones as well: 0.47 would start a daemon in each workspace, and where only the
+        issues are in git, it recurses until its stack is full.
+        """
+        return {"BD_READONLY": "true", "BEADS_DIR": str(self.folder), "BEADS_NO_DAEMON": "1"}
 
     def _is_dead(self, run_id: str) -> bool:
         return self._runs_alive is not None and not self._runs_alive(run_id)

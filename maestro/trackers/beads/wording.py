@@ -20,6 +20,7 @@ _SEVERAL = "Landed, as the notes say"
 EPIC_REASON = "All its issues are closed"
 _OURS = re.compile(rf"Landed as [0-9a-f]{{7,64}}|{_NO_CHANGE}|{_SEVERAL}")
 _LONGEST = 4000
+_LONGEST_OF_SEVERAL = 500
 """An agent's own words may be long, and stay in the notes for good."""
 
 
@@ -42,8 +43,8 @@ def is_closed_by_us(issue: Issue) -> bool:
 def note_for(writes: Sequence[Writing]) -> str:
     """The note for some writes of one run and one kind: what became of the work, and where it is."""
     if len(writes) == 1:
-        return _clean(f"maestro run {writes[0].note.run_id}: {_said(writes[0])}")
-    lines = [f"{one.task} {_said(one)}" for one in writes]
+        return _clean(f"maestro run {writes[0].note.run_id}: {_said(writes[0], _LONGEST)}")
+    lines = [f"{one.task} {_said(one, _LONGEST_OF_SEVERAL)}" for one in writes]
     return _clean("\n".join([f"maestro run {writes[0].note.run_id}:", *(f"- {line}" for line in lines)]))
 
 
@@ -60,20 +61,20 @@ def appended(notes: str, text: str) -> str:
     return f"{notes}\n{text}" if notes else text
 
 
-def _said(one: Writing) -> str:
+def _said(one: Writing, longest: int) -> str:
     note = one.note
     if one.progress is Progress.DONE:
         work = f"landed as {note.commit}" if note.commit else "done, nothing had to change"
-        return work + (f" on {note.branch}" if note.branch else "") + _reason(note)
+        return work + (f" on {note.branch}" if note.branch else "") + _reason(note, longest)
     kept = [f"saved as {note.saved_ref}"] if note.saved_ref else []
     kept += [f"branch {note.branch}"] if note.branch else []
     where = f" (work: {', '.join(kept)})" if kept else ""
     state = {Progress.BLOCKED: "blocked", Progress.DEFERRED: "deferred"}.get(one.progress, "open again")
-    return state + _reason(note) + where
+    return state + _reason(note, longest) + where
 
 
-def _reason(note: Note) -> str:
-    return f": {note.reason.strip()[:_LONGEST]}" if note.reason.strip() else ""
+def _reason(note: Note, longest: int) -> str:
+    return f": {note.reason.strip()[:longest]}" if note.reason.strip() else ""
 
 
 def _clean(text: str) -> str:

@@ -18,6 +18,9 @@ from maestro.trackers.beads.standing import Standing, actor_of, standing_of
 from maestro.trackers.beads.wording import appended, closing_reason, is_closed_by_us, is_noted, note_for, why_not
 
 CLOSED = "closed"
+LONGEST_ARGUMENT = 120_000
+"""The kernel takes 131,072 bytes. Notes that would be longer stay as they are: 0.4x can only replace them whole."""
+
 STATUS: Mapping[Progress, str] = {Progress.DONE: CLOSED, Progress.BLOCKED: "blocked", Progress.DEFERRED: "deferred"}
 """All else is open: beads knows no cancelled, and what a run gave up the next may take up."""
 
@@ -32,7 +35,7 @@ def write(db: Database, writes: Sequence[Writing], *, is_dead: Callable[[str], b
         members = list(group)
         for start in range(0, len(members), AT_ONCE):
             part = members[start : start + AT_ONCE]
-            mine = [one for one in part if _may_write(db.issue(one.task), one, actor, is_dead)]
+            mine = [one for one in part if _may_write(db.issue(one.task), actor, is_dead)]
             refused |= {one.task: why_not(db.issue(one.task), one.task) for one in part if one not in mine}
             refused |= _close(db, mine, actor) if status == CLOSED else _put(db, mine, status, actor)
     return refused
@@ -42,7 +45,7 @@ def _kind(one: Writing) -> tuple[str, str]:
     return one.note.run_id, STATUS.get(one.progress, "open")
 
 
-def _may_write(issue: Issue | None, one: Writing, actor: str, is_dead: Callable[[str], bool]) -> bool:
+def _may_write(issue: Issue | None, actor: str, is_dead: Callable[[str], bool]) -> bool:
     """Whether the issue is there, and neither a person's by now nor another run's."""
     if issue is None or issue.status == "pinned":
         return False
@@ -51,8 +54,8 @@ def _may_write(issue: Issue | None, one: Writing, actor: str, is_dead: Callable[
             return is_closed_by_us(issue)
         case Standing.HELD:
             return False
-        case Standing.LEFT:  # landed work of a dead run is told by the next
-            return issue.assignee == actor or one.progress is Progress.DONE
+        case Standing.LEFT:
+            return issue.assignee == actor
         case _:
             return True
 
@@ -70,7 +73,9 @@ def _close(db: Database, writes: Sequence[Writing], actor: str) -> dict[str, str
     close_finished(db, [one.task for one in closed], actor)
     refused = {}
     for one in writes:
-        if not _is_closed(db, one.task):
+        if _is_theirs(db, one.task, actor):
+            refused[one.task] = why_not(db.issue(one.task), one.task)
+        elif not _is_closed(db, one.task):
             why = f"beads does not close it: {said.get(one.task) or 'it is still open'}"
             refused[one.task] = why
             _put(db, [_landed_but_open(one, why)], "blocked", actor)  # nobody shall do it a second time
@@ -78,18 +83,17 @@ def _close(db: Database, writes: Sequence[Writing], actor: str) -> dict[str, str
 
 
 def _close_open(db: Database, todo: Sequence[Writing], actor: str) -> dict[str, str]:
-    """Close tasks by one call, and singly those it did not close for another's sake or because it died; what was
-    said of each."""
+    """Close tasks by one call; singly those it did not close for another's sake or because it died. What was said of
+    each."""
     said = _call_close(db, todo, actor) if todo else {}
     if all(_is_closed(db, one.task) for one in todo):
         return said
     db.read([one.task for one in todo])
     for one in todo:
-        if _is_closed(db, one.task):
-            continue
-        close_in_the_way(db, one.task, actor)
-        said |= _call_close(db, [one], actor)
-        db.read([one.task])
+        if not _is_closed(db, one.task) and not _is_theirs(db, one.task, actor):
+            close_in_the_way(db, one.task, actor)
+            said |= _call_close(db, [one], actor)
+            db.read([one.task])
     return said
 
 
@@ -100,8 +104,17 @@ def _call_close(db: Database, writes: Sequence[Writing], actor: str) -> dict[str
 
 
 def _is_closed(db: Database, name: str) -> bool:
+    """Whether we have closed it."""
     issue = db.issue(name)
-    return issue is not None and issue.is_closed
+    return issue is not None and issue.is_closed and is_closed_by_us(issue)
+
+
+def _is_theirs(db: Database, name: str, actor: str) -> bool:
+    """Whether a person was quicker: closed it, took it, or removed it."""
+    issue = db.issue(name)
+    if issue is None or issue.is_closed:
+        return issue is None or not is_closed_by_us(issue)
+    return issue.assignee not in ("", actor)
 
 
 def _landed_but_open(one: Writing, why: str) -> Writing:
@@ -121,6 +134,8 @@ def _put(db: Database, writes: Sequence[Writing], status: str, actor: str) -> di
     db.read([one.task for one in todo])
     undone = [one for one in todo if not _stands(db, one.task, status)]
     for one in undone:  # one by one, for the whole may have been refused for the sake of one
+        if _is_theirs(db, one.task, actor):
+            continue
         _note(db, [one], actor, f"--status={status}", "--assignee=")
         db.read([one.task])
     reopen_above(db, reopened, actor)
@@ -152,5 +167,7 @@ def _note(db: Database, writes: Sequence[Writing], actor: str, *changes: str) ->
     calls += [([one.task], f"{flag}={appended(issue.notes, note_for([one]))}") for one, issue in alone]
     shown: frozenset[str] = frozenset()
     for names, text in calls:
-        shown |= db.write("update", *names, *changes, text, "--json", names=names, actor=actor).shown
+        flags = [*changes, text] if len(text.encode()) <= LONGEST_ARGUMENT else list(changes)
+        if flags:
+            shown |= db.write("update", *names, *flags, "--json", names=names, actor=actor).shown
     return shown
