@@ -36,6 +36,9 @@ AT_ONCE = 4
 PATIENCE = 4
 """After so many more urgent turns one is made for the writes, so that the tracker is never told only at the end."""
 
+MOMENT_SECONDS = 0.05
+"""Before a write: what has landed lets others start, and they ask for their claims within milliseconds."""
+
 _OVER = "the run could not go on"
 
 
@@ -133,7 +136,11 @@ class SharedClosing(Closing):
         try:
             while True:
                 turn = self._next_turn()
+                if turn == self._write_turn and not self._finishing:
+                    await asyncio.sleep(MOMENT_SECONDS)
+                    turn = self._next_turn()
                 if turn is not None:
+                    self._passed = self._passed + 1 if self._writes else 0
                     await turn()
                 elif self._finishing:
                     return
@@ -149,7 +156,6 @@ class SharedClosing(Closing):
     def _next_turn(self) -> Callable[[], Awaitable[None]] | None:
         if self._writes and self._passed >= PATIENCE:
             return self._write_turn
-        self._passed = self._passed + 1 if self._writes else 0
         if self._asked:
             return lambda: self._claim_turn(self._asked)
         if self._questions:

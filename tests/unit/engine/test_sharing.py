@@ -91,6 +91,20 @@ def test_what_somebody_waits_for_goes_first() -> None:
     asyncio.run(go())
 
 
+def test_a_start_that_a_landing_allows_does_not_wait_for_its_write() -> None:
+    async def go() -> None:
+        desk = Desk()
+        working = asyncio.ensure_future(desk.closing.run())
+        desk.closing.write("t00", Progress.DONE, NOTE)
+        await asyncio.sleep(0.001)  # the worker is awake, and the loop has only now seen who may start
+        assert await desk.closing.claim("t01", NOTE) is None
+        desk.closing.finish()
+        await working
+        assert desk.tracker.calls == [("claim", ("t01",)), ("write", ("t00",))]
+
+    asyncio.run(go())
+
+
 def test_writes_get_their_turn_however_much_is_more_urgent() -> None:
     async def go() -> None:
         desk = Desk()
