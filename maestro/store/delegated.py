@@ -139,8 +139,8 @@ def what_now(answer: dict[str, Any]) -> str:
         return f"The run has ended, {answer['status']}{because}: {landed} of {len(answer['tasks'])} tasks landed."
     if answer["launch"]:
         count = len(answer["launch"])
-        them = "this subagent" if count == 1 else f"these {count} subagents, all in one message"
-        return f"Launch {them}, each with its prompt as it is; when one has ended, run {again}."
+        them = "this subagent with its" if count == 1 else f"these {count} subagents in one message, each with its"
+        return f"Launch {them} prompt as it is; when one has ended, run {again}."
     if answer["running"]:
         return f"Let the subagents of {_named(answer['running'])} go on; when one has ended, run {again}."
     if answer["landing"]:
