@@ -58,4 +58,4 @@ def test_tasks_land_a_refused_one_does_not_and_nothing_of_the_user_s_is_touched(
     assert 401 in [seen.status for seen in server.requests]
     assert {seen.api_key for seen in server.requests} == {"fake-key"}
     assert repo.git("status", "--porcelain") == ""
-    assert not (hermetic / ".gemini").exists()
+    assert not list(hermetic.glob(".gemini/tmp/*/chats")), "conversations stay with the workspace"
