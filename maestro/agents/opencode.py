@@ -34,6 +34,7 @@ _KEYS = (
 _SETTINGS = (
     "OPENCODE_AUTH_CONTENT",
     "OPENCODE_CONFIG*",
+    "OPENCODE_DB",
     "OPENCODE_DISABLE_*",
     "OPENCODE_ENABLE_*",
     "OPENCODE_EXPERIMENTAL*",
@@ -116,6 +117,8 @@ class OpencodeAgent:
             argv.append("--auto")
         argv += options.extra_args
         env = {name: "1" for name in _QUIET if name not in self._parent_env}
+        if not self._has_run_here():
+            env["OPENCODE_DB"] = str(job.state_dir / "opencode.db")
         if options.permission:
             env["OPENCODE_PERMISSION"] = json.dumps(options.permission)
         config = {**options.config}
@@ -124,6 +127,15 @@ class OpencodeAgent:
         if config:
             env["OPENCODE_CONFIG_CONTENT"] = json.dumps(config)
         return Invocation(argv=tuple(argv), env=env, stdin_file=job.prompt_file)
+
+    def _has_run_here(self) -> bool:
+        """Whether its database is there, with logins perhaps. Where it is not, several first starts at once would fail
+        over making it, so that each workspace gets its own."""
+        env = self._parent_env
+        if env.get("OPENCODE_DB"):
+            return True
+        data = Path(env.get("XDG_DATA_HOME") or f"{env.get('HOME', '')}/.local/share")
+        return (data / "opencode" / "opencode.db").exists()
 
     def reader(self) -> OpencodeReader:
         """A reader of its events."""

@@ -123,6 +123,9 @@ class OpencodeReader:
         if exit_code is None or exit_code >= 128:
             reason = f"{explain_exit(exit_code, said)}, before its last step had ended"
             return Verdict(claim=Claim.SILENT, reason=reason)
+        if exit_code == 1 and "Failed query" in said:
+            reason = "its database could not be set up or read, as happens when several start at once after an update"
+            return Verdict(claim=Claim.FAILED, reason=f"exit code 1: {reason}")
         if exit_code:
             retryable = exit_code not in (126, 127)
             return Verdict(claim=Claim.FAILED, reason=explain_exit(exit_code, said), retryable=retryable)

@@ -39,11 +39,13 @@ def server() -> Iterator[ModelServer]:
 def lab(tmp_path: Path, hermetic: Path, real: dict[str, Path], server: ModelServer) -> AgentLab:
     (hermetic / ".npmrc").write_text(NPM_ASKS_NOBODY)
 
+    env = {"LAB_KEY": "fake-key", "OPENCODE_DB": str(tmp_path / "opencode.db")}
+
     def make(**options: Any) -> OpencodeAgent:
         chosen = {"model": "lab/m1", "config": provider(server.url), **options}
-        return OpencodeAgent(OpencodeOptions(**chosen), parent_env={})
+        return OpencodeAgent(OpencodeOptions(**chosen), parent_env=env)
 
-    return AgentLab(tmp_path, hermetic, real["opencode"], make, {"LAB_KEY": "fake-key"})
+    return AgentLab(tmp_path, hermetic, real["opencode"], make, env)
 
 
 def test_work_is_done_and_committed_and_a_push_is_refused(lab: AgentLab, server: ModelServer) -> None:

@@ -94,6 +94,15 @@ def test_how_it_can_end(name: str) -> None:
     assert verdict.retryable
 
 
+def test_a_start_that_lost_the_race_for_the_database() -> None:
+    said = (
+        "\x1b[91m\x1b[1mError: \x1b[0mUnexpected error\n\nFailed query: \nCREATE TABLE `workspace` (\n);\n\nparams: \n"
+    )
+    verdict, _ = read(b"", 1, said)
+    assert (verdict.claim, verdict.retryable) == (Claim.FAILED, True)
+    assert "its database could not be set up" in verdict.reason
+
+
 def test_a_permission_that_nobody_gave_ends_the_conversation_with_exit_code_0() -> None:
     asked = start() + tool("write", REJECTED, filePath="/etc/x") + finish("tool-calls")
     verdict, notes = read(asked)
