@@ -12,11 +12,43 @@ from maestro.cli.options import output_options, run_options
 
 @click.command("run")
 @run_options
+@click.option("--background", is_flag=True, help="Start it, and leave it to itself; `maestro wait` waits for its end.")
 @output_options
 @click.pass_obj
-def command(app: App, flags: dict[str, Any], run_id: str | None) -> int:
+def command(app: App, flags: dict[str, Any], run_id: str | None, background: bool) -> int:
     """Run the backlog: agents in workspaces of their own, finished work landed and checked."""
-    return run_backlog(app, flags, run_id)
+    return leave_to_itself(app, flags, run_id) if background else run_backlog(app, flags, run_id)
+
+
+def leave_to_itself(app: App, flags: dict[str, Any], run_id: str | None) -> int:
+    """Start it in a process that outlives this one and the session or terminal around it; refused as a run is."""
+    from maestro import background
+    from maestro.cli.outcome import say_outcome
+    from maestro.cli.standard_input import text_for
+    from maestro.clock import SystemClock
+    from maestro.model.result import EXIT_CODES
+    from maestro.model.states import RunStatus
+    from maestro.wiring.build import new_run_id
+
+    layout = app.layout()
+    settings = app.load(flags, repository=layout.repository).settings
+    begun = background.start_run(
+        layout,
+        app.directory,
+        background.arguments_of(flags),
+        run_id=new_run_id(SystemClock()) if run_id is None else run_id,
+        environ=app.environ,
+        config_file=app.config_file.absolute() if app.config_file else None,
+        standard_input=text_for(settings),
+    )
+    if begun["status"] != RunStatus.RUNNING:
+        say_outcome(app, begun)
+        return EXIT_CODES[RunStatus(begun["status"])]
+    if app.output.as_json:
+        app.output.json(begun)
+    else:
+        app.output.text(f"Run {begun['run_id']} goes on by itself; `maestro wait --run-id {begun['run_id']}`.")
+    return 0
 
 
 def run_backlog(app: App, flags: dict[str, Any], run_id: str | None) -> int:

@@ -26,11 +26,16 @@ MOVES = "plain forgets idle lazy dies strays"
 
 
 class PlayedSession:
-    """The default of a model server. `types`: the subagents that the session offers."""
+    """The default of a model server. `types`: the subagents that the session offers.
+
+    `hasty` ends its turn when the first subagents have come back; `stubborn` whenever it is told to go on, too.
+    """
 
     def __init__(self, types: str = "general-purpose,Explore") -> None:
         self.types = types
+        self.hasty = self.stubborn = False
         self.launches: list[list[str]] = []  # descriptions, by message
+        self.kept: list[str] = []  # what hooks said when it wanted to end its turn
 
     def __call__(self, prompt: str, body: Body) -> Sequence[Step]:
         past: list[Step] = [{"say": ""}] * sum(message["role"] == "assistant" for message in body["messages"])
@@ -43,7 +48,11 @@ class PlayedSession:
     def _next(self, prompt: str, body: Body) -> Step:
         calls = last_calls(body)
         if not past_calls(body):
-            return {"bash": self._line(prompt, "delegate start")}
+            return {"bash": self._line(prompt, "run" if "--headless" in prompt_arguments(prompt) else "delegate start")}
+        if kept := [text for text in last_words(body) if "Stop hook feedback" in text]:
+            self.kept += kept
+        if self.stubborn or (self.hasty and not self.kept and calls[0][0] == "Agent"):
+            return {"say": "Good enough."}
         answers = [result for name, result in calls if name == "Bash"]
         if not answers:  # subagents have come back, or a hook does not let the session end
             return {"bash": self._line(prompt, "delegate next", run_id(body))}
@@ -53,7 +62,7 @@ class PlayedSession:
         stands, _ = json.JSONDecoder().raw_decode(brace + rest)
         if "error" in stands:
             return {"say": stands["error"]["message"]}
-        if stands["launch"]:
+        if stands.get("launch"):
             self.launches.append([one["description"] for one in stands["launch"]])
             keys = ("subagent_type", "description", "prompt")
             return {
@@ -61,16 +70,29 @@ class PlayedSession:
                     {"tool": {"name": "Agent", "input": {key: one[key] for key in keys}}} for one in stands["launch"]
                 ]
             }
-        if stands["status"] == "running":
+        if stands["status"] == "running" and "launch" in stands:
             return {"bash": self._line(prompt, "delegate next", stands["run_id"])}
         return {"bash": self._line(prompt, "wait", stands["run_id"])}
 
     def _line(self, prompt: str, command: str, run: str = "") -> str:
         """The line of the command file that has the command, with its words in capitals filled in."""
-        (line,) = re.findall(rf"^ {{4,}}(maestro {command} .*)$", prompt, re.MULTILINE)
-        options = re.search(r"<command-args>(.*?)</command-args>", prompt, re.DOTALL)
-        filled = {"OPTIONS": options[1] if options else "", "TYPES": self.types, "RUN_ID": run}
+        line = re.findall(rf"^ {{4,}}(maestro {command} .*)$", prompt, re.MULTILINE)[0]
+        options = prompt_arguments(prompt).replace("--headless", "")
+        filled = {"OPTIONS": options, "TYPES": self.types, "RUN_ID": run}
         return re.sub("OPTIONS|TYPES|RUN_ID", lambda word: filled[word[0]], line)
+
+
+def prompt_arguments(prompt: str) -> str:
+    """The words after the slash command."""
+    found = re.search(r"<command-args>(.*?)</command-args>", prompt, re.DOTALL)
+    return found[1] if found else ""
+
+
+def last_words(body: Body) -> list[str]:
+    """What the user's side said last."""
+    last = body["messages"][-1]
+    content = last.get("content") or ""
+    return [content] if isinstance(content, str) else [str(block.get("text", "")) for block in content]
 
 
 def subagent(prompt: str, body: Body, past: list[Step]) -> Sequence[Step]:

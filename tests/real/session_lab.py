@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from maestro.testing.commandline import maestro
+from maestro.testing.processes import until
 from maestro.testing.repository import Repository
+from tests.conftest import processes_with
 from tests.real.played_session import PlayedSession
 
 CHECKOUT = Path(__file__).parents[2]
@@ -52,6 +54,7 @@ class Session:
         events = self.claude(f"/flow:implement {' '.join(words)}", *(["--plugin-dir", str(CHECKOUT)] if plugin else []))
         assert events[-1]["subtype"] == "success", events[-1]
         assert events[-1]["permission_denials"] == []
+        until(lambda: not processes_with(f"MAESTRO_TEST_MARK={os.environ['MAESTRO_TEST_MARK']}"), seconds=60)
         status = maestro("status", "--json", cwd=self.repo.path, env=self.env)
         (run,) = status.json["runs"]
         stands: dict[str, Any] = maestro("status", "--run-id", run["run_id"], "--json", cwd=self.repo.path).json

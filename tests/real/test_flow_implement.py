@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -10,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from maestro.cli.hooks.staying import LIMIT
 from maestro.testing.commandline import maestro
 from maestro.testing.model_server import ModelServer
+from maestro.testing.processes import until
 from maestro.testing.repository import Repository
+from tests.conftest import processes_with
 from tests.real.played_session import PlayedSession
 from tests.real.session_lab import CHECKOUT, Session, statuses
 
@@ -78,6 +82,37 @@ def test_a_write_into_the_users_checkout_is_denied_and_made_where_it_belongs(ses
     assert statuses(stands) == {"a": "landed"}
     assert not (session.repo.path / "a.txt").exists()
     assert "a.txt" in session.repo.files(stands["integration_branch"])
+
+
+def test_a_session_that_wants_to_end_too_early_is_kept(session: Session) -> None:
+    session.model.hasty = True
+    path = session.tasks(a="plain")
+    path.write_text(json.dumps([*json.loads(path.read_text()), {"id": "b", "dependencies": ["a"]}]))
+    stands = session.implement("--tasks-file", str(path), "--no-tests")
+    assert statuses(stands) == {"a": "landed", "b": "landed"}
+    assert len(session.model.kept) == 1
+    assert f"maestro delegate next --run-id {stands['run_id']}" in session.model.kept[0]
+
+
+def test_one_that_will_not_go_on_is_let_go_and_the_run_ends_with_it(session: Session) -> None:
+    path = session.tasks(a="plain")
+    session.model.stubborn = True
+    session.claude(f"/flow:implement --tasks-file {path} --no-tests", "--plugin-dir", str(CHECKOUT))
+    (run,) = maestro("status", "--json", cwd=session.repo.path).json["runs"]
+    ended = maestro("wait", "--run-id", run["run_id"], "--timeout", "60", cwd=session.repo.path)
+    assert ended.code == 130, ended
+    until(lambda: not processes_with(f"MAESTRO_TEST_MARK={os.environ['MAESTRO_TEST_MARK']}"))
+    assert len(session.model.kept) == LIMIT
+
+
+def test_headless_agents_of_maestros_own_do_the_work(session: Session) -> None:
+    agent = "'echo x > $MAESTRO_TASK_ID.txt; git add -A; git commit -qm x'"
+    tasks = session.tasks(a="plain", b="plain")
+    words = f"--headless --tasks-file {tasks} --no-tests --agent-command {agent}"
+    stands = session.implement(words)
+    assert statuses(stands) == {"a": "landed", "b": "landed"}
+    assert session.model.launches == []
+    assert "completed" in stands["said"]
 
 
 def test_the_commands_that_init_writes_do_the_same_without_the_plugin(session: Session) -> None:
