@@ -49,6 +49,10 @@ class Session:
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
 
+    def journal(self, run: str) -> str:
+        """What the run wrote down."""
+        return (self.repo.path / ".flow" / "maestro" / "runs" / run / "journal.jsonl").read_text()
+
     def implement(self, *words: str, plugin: bool = True) -> dict[str, Any]:
         """Run /flow:implement; how maestro's run stands afterwards."""
         events = self.claude(f"/flow:implement {' '.join(words)}", *(["--plugin-dir", str(CHECKOUT)] if plugin else []))

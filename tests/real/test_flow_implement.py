@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from maestro.cli.hooks.ending import REPORTED_FOR_IT
 from maestro.cli.hooks.staying import LIMIT
 from maestro.testing.commandline import maestro
 from maestro.testing.model_server import ModelServer
@@ -41,6 +42,9 @@ def test_three_subagents_start_in_one_message_and_all_they_do_lands(session: Ses
     assert {"a.txt", "b.txt", "c.txt"} <= set(session.repo.files(stands["integration_branch"]))
     assert (session.repo.git("status", "--porcelain"), session.repo.git("rev-parse", "HEAD")) == before
     assert "completed" in stands["said"]
+    journal = session.journal(stands["run_id"])
+    assert all(f"made {name}" in journal for name in "abc"), "each has reported with its own words"
+    assert REPORTED_FOR_IT not in journal
 
 
 def test_what_depends_on_another_is_launched_when_that_has_landed(session: Session) -> None:
@@ -57,6 +61,7 @@ def test_one_that_dies_fails_and_one_that_forgets_to_report_lands(session: Sessi
     stands = session.implement("--tasks-file", str(tasks), "--no-tests", "--attempts", "1")
     assert statuses(stands) == {"good": "landed", "gone": "failed", "mute": "landed"}
     assert stands["status"] == "failed"
+    assert session.journal(stands["run_id"]).count(REPORTED_FOR_IT) == 1
     assert "API Error: 400 odd" in stands["tasks"]["gone"]["reason"]
     assert [len(launch) for launch in session.model.launches] == [3]
     assert "gone.txt" not in session.repo.files(stands["integration_branch"])

@@ -13,6 +13,9 @@ NUDGES = 2
 """At most so often is one subagent sent back, whatever the session says of the stop: never an endless loop."""
 
 
+REPORTED_FOR_IT = "the subagent stopped without reporting; this report was made for it"
+
+
 class Ended(NamedTuple):
     """What is known of the subagent's end."""
 
@@ -34,13 +37,10 @@ def decide(ended: Ended, has_work: Callable[[], bool], report_command: str) -> R
     if ended.error:
         return Report(status="failed", summary=f"the subagent broke off: {ended.error.strip()[:SUMMARY_LIMIT]}")
     if has_work():
-        return Report(status="done", summary=said or "the subagent ended without a word", notes=(_BY_HOOK,))
+        return Report(status="done", summary=said or "the subagent ended without a word", notes=(REPORTED_FOR_IT,))
     if ended.may_go_back:
         return (
             "You have not reported, and your workspace holds no commit and no change. Finish the task there and "
             f"commit, or say why it cannot be done. Your last act is this command: {report_command}"
         )
     return Report(status="failed", summary=f"ended without a report and without work; it said: {said or 'nothing'}")
-
-
-_BY_HOOK = "the subagent stopped without reporting; this report was made for it"
