@@ -1,8 +1,8 @@
 """Claims and writes for a tracker that is slow and that others work on too (T-1).
 
 One worker makes all calls, one at a time. At each turn it takes what has gathered of the most urgent kind, as one call:
-claims that a start waits for, questions whether a task is still ours, claims ahead of need, writes, discovered work.
-So a start waits for at most one call, landing for none, and the busier the tracker is, the fewer calls there are.
+questions whether a task is still ours, claims that a start waits for, claims ahead of need, writes, discovered work. So
+nobody ever waits for more than the one call under way, and the busier the tracker is, the fewer calls there are.
 
 A claim is in the journal before it is made and after; a run that died in between may have it or not.
 """
@@ -10,6 +10,7 @@ A claim is in the journal before it is made and after; a run that died in betwee
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
@@ -33,11 +34,17 @@ from maestro.trackers.base import BulkTracker, Note, Tracker, Writing
 AT_ONCE = 4
 """Most tasks in one call: each of them takes time, and somebody may be waiting for the next turn."""
 
-PATIENCE = 4
-"""After so many more urgent turns one is made for the writes, so that the tracker is never told only at the end."""
+ALL = 40
+"""Most tasks in one call at the end, when nobody waits any more."""
+
+GATHER_SECONDS = 0.3
+"""So long a write waits for others: tasks that ran together land together."""
 
 MOMENT_SECONDS = 0.05
-"""Before a write: what has landed lets others start, and they ask for their claims within milliseconds."""
+"""So long after the last landing nothing is written: it lets others start, and they ask for their claims first."""
+
+PATIENCE = 4
+"""After so many more urgent turns one is made for the writes, so that the tracker is never told only at the end."""
 
 _OVER = "the run could not go on"
 
@@ -60,6 +67,7 @@ class SharedClosing(Closing):
         self._questions: dict[str, asyncio.Future[str | None]] = {}
         self._writes: deque[Writing] = deque()
         self._found: deque[tuple[str, Sequence[Discovery], Note]] = deque()
+        self._write_at = 0.0  # when the writes that wait have gathered
         self._passed = 0  # turns in which writes waited
         self._given_up = False  # nothing starts any more
         self._finishing = False
@@ -116,6 +124,8 @@ class SharedClosing(Closing):
 
     def write(self, task: str, progress: Progress, note: Note) -> None:
         """Queue a write."""
+        now = self._clock.monotonic()
+        self._write_at = max(self._write_at if self._writes else now + GATHER_SECONDS, now + MOMENT_SECONDS)
         self._writes.append(Writing(task=task, progress=progress, note=note))
         self._wake.set()
 
@@ -136,35 +146,41 @@ class SharedClosing(Closing):
         try:
             while True:
                 turn = self._next_turn()
-                if turn == self._write_turn and not self._finishing:
-                    await asyncio.sleep(MOMENT_SECONDS)
-                    turn = self._next_turn()
                 if turn is not None:
-                    self._passed = self._passed + 1 if self._writes else 0
                     await turn()
                 elif self._finishing:
                     return
                 else:
-                    self._wake.clear()
-                    await self._wake.wait()
+                    await self._rest()
         finally:  # whoever still waits must not wait for ever
             for waiter in self._waiters.values():
                 _answer(waiter, _OVER)
             for waiter in self._questions.values():
                 _answer(waiter, None)
 
+    async def _rest(self) -> None:
+        """Until something is wished, or the writes that wait have gathered."""
+        self._wake.clear()
+        left = self._write_at - self._clock.monotonic() if self._writes else None
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), left)
+
     def _next_turn(self) -> Callable[[], Awaitable[None]] | None:
-        if self._writes and self._passed >= PATIENCE:
-            return self._write_turn
-        if self._asked:
-            return lambda: self._claim_turn(self._asked)
         if self._questions:
             return self._question_turn
+        if self._writes and self._passed >= PATIENCE:
+            return self._write_turn
+        self._passed = self._passed + 1 if self._writes else 0
+        if self._asked:
+            return lambda: self._claim_turn(self._asked)
         if self._ahead:
             return lambda: self._claim_turn(self._ahead)
-        if self._writes:
+        if self._writes and self._have_gathered():
             return self._write_turn
         return self._discovery_turn if self._found else None
+
+    def _have_gathered(self) -> bool:
+        return self._finishing or self._clock.monotonic() >= self._write_at
 
     async def _claim_turn(self, wanted: dict[str, Note]) -> None:
         claims = {task: wanted.pop(task) for task in list(wanted)[:AT_ONCE]}
@@ -206,7 +222,8 @@ class SharedClosing(Closing):
 
     async def _write_turn(self) -> None:
         self._passed = 0
-        writes = [self._writes.popleft() for _ in range(min(AT_ONCE, len(self._writes)))]
+        most = ALL if self._finishing else AT_ONCE
+        writes = [self._writes.popleft() for _ in range(min(most, len(self._writes)))]
         await self._recorder.record(
             *(TrackerWriting(at=self._clock.now(), task=one.task, progress=one.progress) for one in writes)
         )

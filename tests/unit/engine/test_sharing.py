@@ -59,12 +59,27 @@ def test_what_gathered_is_written_together_and_journalled_around_it() -> None:
         desk.tracker.take("t01", "bob has closed it")
         for name in NAMES[: AT_ONCE + 1]:
             desk.closing.write(name, Progress.DONE, NOTE)
-        await desk.work()
+        working = asyncio.ensure_future(desk.closing.run())
+        while len(desk.tracker.calls) < 2:
+            await asyncio.sleep(0.01)
+        desk.closing.finish()
+        await working
         assert desk.tracker.calls == [("write", tuple(NAMES[:AT_ONCE])), ("write", (NAMES[AT_ONCE],))]
         kinds = [type(event) for event in desk.recorded.events]
         assert kinds == [TrackerWriting] * AT_ONCE + [TrackerWritten] * AT_ONCE + [TrackerWriting, TrackerWritten]
         errors = {event.task: event.error for event in desk.recorded.events if isinstance(event, TrackerWritten)}
         assert {task: error for task, error in errors.items() if error} == {"t01": "bob has closed it"}
+
+    asyncio.run(go())
+
+
+def test_what_is_left_at_the_end_is_written_by_one_call() -> None:
+    async def go() -> None:
+        desk = Desk()
+        for name in NAMES:
+            desk.closing.write(name, Progress.DONE, NOTE)
+        await desk.work()
+        assert desk.tracker.calls == [("write", tuple(NAMES))]
 
     asyncio.run(go())
 
@@ -81,8 +96,8 @@ def test_what_somebody_waits_for_goes_first() -> None:
         await desk.work()
         assert (await asked, await claimed) == (None, None)
         assert desk.tracker.calls == [
-            ("claim", ("t00",)),
             ("taken", ("t01",)),
+            ("claim", ("t00",)),
             ("claim", ("t02", "t03")),
             ("write", ("t04",)),
             ("discover", ("t05",)),
@@ -91,16 +106,17 @@ def test_what_somebody_waits_for_goes_first() -> None:
     asyncio.run(go())
 
 
-def test_a_start_that_a_landing_allows_does_not_wait_for_its_write() -> None:
+def test_a_write_waits_for_the_start_that_its_landing_allows_and_for_those_that_come_with_it() -> None:
     async def go() -> None:
         desk = Desk()
         working = asyncio.ensure_future(desk.closing.run())
         desk.closing.write("t00", Progress.DONE, NOTE)
         await asyncio.sleep(0.001)  # the worker is awake, and the loop has only now seen who may start
         assert await desk.closing.claim("t01", NOTE) is None
+        desk.closing.write("t02", Progress.DONE, NOTE)
         desk.closing.finish()
         await working
-        assert desk.tracker.calls == [("claim", ("t01",)), ("write", ("t00",))]
+        assert desk.tracker.calls == [("claim", ("t01",)), ("write", ("t00", "t02"))]
 
     asyncio.run(go())
 
