@@ -18,7 +18,8 @@ _QUOTA = re.compile(
 )
 _HOPELESS = re.compile(
     r"(?:invalid|incorrect|missing|no) (?:x-)?api[ -]?key|not logged in|please (?:log|sign) in|log in first"
-    r"|authentication (?:failed|required)|unauthori[sz]ed|(?:invalid|unknown) model|model .{0,80}not found",
+    r"|authentication (?:failed|required)|unauthori[sz]ed|(?:invalid|unknown) model|no such model"
+    r"|\bmodel ['\"]?[\w./:@-]+['\"]? (?:was )?not found",
     re.IGNORECASE,
 )
 _STATUS = re.compile(r"^(?:Error:\s*)?(?:HTTP\s*)?([45]\d\d)\b")

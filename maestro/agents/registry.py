@@ -11,6 +11,7 @@ from maestro.agents.base import Agent
 from maestro.agents.claude import ClaudeAgent, ClaudeOptions
 from maestro.agents.codex import CodexAgent, CodexOptions
 from maestro.agents.command import CommandAgent, CommandOptions
+from maestro.agents.cursor import CursorAgent, CursorOptions
 from maestro.agents.delegate import DelegateAgent, DelegateOptions
 from maestro.agents.droid import DroidAgent, DroidOptions
 from maestro.agents.gemini import GeminiAgent, GeminiOptions
@@ -30,6 +31,10 @@ def _command(options: Mapping[str, Any]) -> Agent:
     if "command" not in options:
         raise BadInput("the agent `command` needs a command line", hint="give one with --agent-command 'CMD'")
     return CommandAgent(CommandOptions.model_validate(dict(options)))
+
+
+def _cursor(options: Mapping[str, Any]) -> Agent:
+    return CursorAgent(CursorOptions.model_validate(dict(options)))
 
 
 def _delegate(options: Mapping[str, Any]) -> Agent:
@@ -52,6 +57,7 @@ AGENTS: dict[str, Callable[[Mapping[str, Any]], Agent]] = {
     "claude": _claude,
     "codex": _codex,
     "command": _command,
+    "cursor": _cursor,
     "delegate": _delegate,
     "droid": _droid,
     "gemini": _gemini,
