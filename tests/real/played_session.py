@@ -43,6 +43,9 @@ class PlayedSession:
             return subagent(prompt, body, past)
         if "<command-name>/flow:implement</command-name>" in prompt:
             return [*past, self._next(prompt, body)]
+        if re.search(r"<command-name>/flow:(plan|status|cleanup)</command-name>", prompt):
+            calls = last_calls(body)
+            return [*past, {"say": calls[-1][1]} if calls else {"bash": self._line(prompt, "")}]
         return [*past, {"say": f"what is {prompt[:200]}"}]
 
     def _next(self, prompt: str, body: Body) -> Step:
@@ -76,7 +79,7 @@ class PlayedSession:
 
     def _line(self, prompt: str, command: str, run: str = "") -> str:
         """The line of the command file that has the command, with its words in capitals filled in."""
-        line = re.findall(rf"^ {{4,}}(maestro {command} .*)$", prompt, re.MULTILINE)[0]
+        line = re.findall(rf"^ {{4,}}(maestro {command}.*)$", prompt, re.MULTILINE)[0]
         options = prompt_arguments(prompt).replace("--headless", "")
         filled = {"OPTIONS": options, "TYPES": self.types, "RUN_ID": run}
         return re.sub("OPTIONS|TYPES|RUN_ID", lambda word: filled[word[0]], line)

@@ -137,6 +137,22 @@ def test_a_refusal_is_told_to_the_user_and_starts_nothing(session: Session) -> N
     assert session.model.launches == []
 
 
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        ("/flow:plan --tasks-file TASKS", "Total tasks: 2"),
+        ("/flow:status", "No run yet."),
+        ("/flow:cleanup", "0 workspaces (0 MB) and 0 branches would be removed"),
+        ("/flow:plan --tasks-file none.json", "none.json does not exist"),
+    ],
+)
+def test_the_other_commands_do_what_they_say_without_a_question(session: Session, command: str, answer: str) -> None:
+    tasks = session.tasks(a="plain", b="plain")
+    events = session.claude(command.replace("TASKS", str(tasks)), "--plugin-dir", str(CHECKOUT))
+    assert events[-1]["permission_denials"] == []
+    assert answer in events[-1]["result"]
+
+
 def test_the_plugin_is_valid_and_brings_its_five_commands(session: Session) -> None:
     for manifest in (".", ".claude-plugin/plugin.json", ".claude-plugin/marketplace.json"):
         done = subprocess.run(
