@@ -194,10 +194,12 @@ class Engine:
             self.tell(Nudge())
 
     def _claim_ahead(self) -> None:
-        """With all slots taken, claim what will start next: a slow tracker must not hold up a slot that gets free."""
+        """Claim what will start next: neither a slot that gets free nor what a landing allows waits for a slow tracker."""
+        if not self._closing.is_shared:
+            return
         limit = self._context.options.max_parallel
-        if self._closing.is_shared and len(self._dispatch.running) >= limit:
-            self._closing.claim_ahead(self._dispatcher.ready(limit), self._settling.note(), limit)
+        ready = self._dispatcher.ready(limit) if len(self._dispatch.running) >= limit else []
+        self._closing.claim_ahead([*ready, *self._dispatcher.next_after_active(limit)], self._settling.note(), limit)
 
     async def _open_level_of(self, task: str) -> None:
         """Each level has a branch, also one of which nothing can run (M-2)."""

@@ -59,6 +59,23 @@ class Dispatcher:
         """
         return [self._names[number] for number in self._queue.first(limit)]
 
+    def next_after_active(self, limit: int) -> list[str]:
+        """Tasks that would be ready if all that is active landed now, at most `limit`, in the order of P-5.
+
+        Shared files are not looked at.
+        """
+        needed: dict[str, int] = {}  # how many of the active a task waits for
+        for task in self._active:
+            for dependant in self._dependants.get(task, ()):
+                needed[dependant] = needed.get(dependant, 0) + 1
+        stages, last = self._plan.stages, self._open_stage
+        if last + 1 < len(stages) and self._unfinished[last] == sum(task in self._active for task in stages[last]):
+            last += 1
+            needed = dict.fromkeys(stages[last], 0) | needed
+        found = [task for task, count in needed.items() if self._missing[task] == count]
+        found = [task for task in found if self._state[task] is _State.WAITING and self._stage.get(task, 0) <= last]
+        return sorted(found, key=self._number.__getitem__)[:limit]
+
     def may_start(self, task: str) -> bool:
         """Whether `start` would be right now."""
         waits = self._state[task] is _State.WAITING and self._is_released(task)

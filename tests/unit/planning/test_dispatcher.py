@@ -201,6 +201,36 @@ def test_allowed_overlaps_hold_nobody() -> None:
     assert flow.ready() == ["b"]
 
 
+def test_what_follows_is_what_only_active_tasks_stand_before() -> None:
+    flow = dispatcher(task("a"), task("b"), task("c", "a"), task("d", "a", "b"), task("e", "c"), task("f", "a"))
+    assert flow.next_after_active(9) == []
+    flow.start("a")
+    assert flow.next_after_active(9) == ["c", "f"]
+    assert flow.next_after_active(1) == ["c"]
+    flow.start("b")
+    assert flow.next_after_active(9) == ["c", "d", "f"]
+    flow.landed("a")
+    assert flow.next_after_active(9) == ["d"]
+    flow.failed("b")
+    assert flow.next_after_active(9) == []
+
+
+def test_what_follows_may_stand_in_the_next_stage_once_all_of_this_one_is_active() -> None:
+    flow = dispatcher(
+        task("a", group="x"), task("b", group="x"), task("c", group="y"), task("d", "a", group="y"), task("e")
+    )
+    flow.start("a")
+    assert flow.next_after_active(9) == []
+    flow.start("b")
+    assert flow.next_after_active(9) == ["c", "d"]
+    flow.landed("a")
+    assert flow.next_after_active(9) == ["c", "d"]
+    flow.landed("b")
+    run(flow, "c", "d")
+    flow.start("e")
+    assert flow.next_after_active(9) == []
+
+
 def test_moves_that_make_no_sense_are_refused() -> None:
     flow = dispatcher(task("a", files=("x",)), task("b", "a"), task("c", files=("x",)))
     for refused in (
