@@ -57,7 +57,11 @@ def _outline(backlog: Backlog, options: PlanOptions, elsewhere: Mapping[str, str
         schedule=schedule,
         tasks=dict(backlog.chosen),
         done_before=tuple(
-            name for name, task in backlog.tasks.items() if task.progress is Progress.DONE and name not in elsewhere
+            name
+            for name, task in backlog.tasks.items()
+            if task.progress is Progress.DONE
+            and name not in elsewhere
+            and (options.selected is None or name in options.selected)
         ),
         dependencies=dict(backlog.graph),
         groups={group: tuple(members) for group, members in groups.items()},

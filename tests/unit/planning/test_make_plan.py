@@ -171,6 +171,14 @@ def test_what_an_earlier_run_landed_elsewhere_satisfies_nothing() -> None:
     assert made.levels == (("d",),)
 
 
+def test_what_was_done_before_outside_the_selection_is_not_counted() -> None:
+    tasks = [task("mine", progress=Progress.DONE), task("theirs", progress=Progress.DONE), task("a", "theirs")]
+    assert plan(*tasks, selected=frozenset({"mine", "a"})).done_before == ("mine",)
+    nothing = plan(*tasks, selected=frozenset())
+    assert nothing.done_before == ()
+    assert not nothing.is_all_done
+
+
 def test_a_blocked_member_stays_in_its_group_and_holds_what_stands_after() -> None:
     tasks = [task("a", group="x"), task("b", group="x", progress=Progress.BLOCKED), task("c"), task("d", "a")]
     made = plan(*tasks)
