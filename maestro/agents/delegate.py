@@ -50,7 +50,11 @@ _FINISH = """\
 The status is `done`, `failed`, `blocked` (you cannot go on without a person: say what you need) or `no_change` (the
 task needs no change: say why). Say how sure you are with `--confidence 0.9`, what the next one should know with
 `--note "…"`, and work that you came across and left alone with `--discovered '{{"title": "…", "description": "…"}}'`.
-Do not report `done` for work that is not committed or that you have not tried.
+Do not report `done` for work that is not committed or that you have not tried. The backlog itself is not yours to
+change (no `bd close`, no ticked boxes): the task is closed there once your work has landed.
+
+What tasks that start later must know before yours has landed (a name you chose, a trap), say at once with
+`{note} "…"`; with `--to TASK` it is for that one only.
 """
 
 
@@ -128,21 +132,24 @@ class DelegateAgent:
             quoted=shlex.quote(str(job.workspace)),
             repository=f"`{self._repository}`" if self._repository else "any other checkout",
             report=self._report_command(job),
+            note=f"{self._maestro()} note --run-id {job.run_id} {_option('--from', job.task_id)}",
         )
         return f"{task_line(job.run_id, job.task_id, job.attempt)}\n\n{job.prompt.rstrip()}\n\n{finish}"
 
     def _report_command(self, job: Job) -> str:
         """Without its status: the attempt is named, for a subagent may still be at work when the next one begins."""
-        task = f"--task {shlex.quote(job.task_id)}"
-        if job.task_id.startswith("-"):
-            task = shlex.quote(f"--task={job.task_id}")
-        command = f"report --run-id {job.run_id} {task} --attempt {job.attempt}"
+        task = _option("--task", job.task_id)
+        command = f"{self._maestro()} report --run-id {job.run_id} {task} --attempt {job.attempt}"
         if self._repository is None:
-            return f"{self._command} {command}"
+            return command
         home = shlex.quote(str(self._repository))
         # Claude Code takes a plain `cd` to its own directory out of a command, wherever the shell is by then
         away = home if home.startswith("'") else f"'{home}'"
-        return f"cd {away} && {self._command} -C {home} {command}"
+        return f"cd {away} && {command}"
+
+    def _maestro(self) -> str:
+        """How a shell of the session's starts maestro for this repository, wherever it stands."""
+        return self._command if self._repository is None else f"{self._command} -C {shlex.quote(str(self._repository))}"
 
 
 class DelegateReader:
@@ -160,6 +167,11 @@ class DelegateReader:
             return Verdict(claim=Claim.DONE)
         reason = f"the process that waits for its report ended: {explain_exit(exit_code, stderr_tail)}"
         return Verdict(claim=Claim.FAILED, reason=reason, retryable=exit_code not in (126, 127))
+
+
+def _option(name: str, value: str) -> str:
+    """An option with its value for a shell, also where the value looks like an option itself."""
+    return shlex.quote(f"{name}={value}") if value.startswith("-") else f"{name} {shlex.quote(value)}"
 
 
 def _description(job: Job) -> str:

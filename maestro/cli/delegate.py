@@ -63,16 +63,18 @@ def start(app: App, flags: dict[str, Any], run_id: str | None, agents: str | Non
     metavar="SECONDS",
     help="Wait at most so long for something to launch, or the end of the run (default: 0).",
 )
+@click.option("--again", multiple=True, metavar="TASK", help="Give this out once more: nobody works on it; several.")
 @output_options
 @click.pass_obj
-def next_(app: App, run_id: str | None, wait_seconds: float) -> None:
+def next_(app: App, run_id: str | None, wait_seconds: float, again: tuple[str, ...]) -> None:
     """Give out what has become ready and nobody was given yet."""
     from maestro.cli.delegation import say
-    from maestro.store.delegated import delegate_object, delegate_run_meant, take_offers
+    from maestro.store.delegated import delegate_object, delegate_run_meant, given_out, take_offers
 
     layout = app.layout_of_caller()
     run = delegate_run_meant(layout, run_id)
-    say(app, delegate_object(layout, run, take_offers(layout, run, wait_seconds)))
+    once_more = given_out(layout, run, again)
+    say(app, delegate_object(layout, run, [*once_more, *take_offers(layout, run, 0.0 if again else wait_seconds)]))
 
 
 @command.command(hidden=True)

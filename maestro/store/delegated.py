@@ -10,7 +10,7 @@ from maestro.errors import BadInput, MaestroError
 from maestro.model.offer import Offer
 from maestro.store.claims import live_runs
 from maestro.store.layout import Layout
-from maestro.store.offers import Offers
+from maestro.store.offers import Offers, has_reported
 from maestro.store.standing import finished, is_alive, known_run, newest_runs, result_of_run
 
 POLL_SECONDS = 0.02
@@ -89,6 +89,17 @@ def take_offers(layout: Layout, run_id: str, wait_seconds: float) -> list[Offer]
         time.sleep(min(POLL_SECONDS, max(0.0, deadline - now)))
 
 
+def given_out(layout: Layout, run_id: str, tasks: Collection[str]) -> list[Offer]:
+    """The offers of these tasks, which were given out before; BadInput where one was not, or needs nobody any more."""
+    running = {offer.task: offer for offer in Offers(layout.delegate(run_id)).running() if not has_reported(offer)}
+    if unknown := [task for task in tasks if task not in running]:
+        raise BadInput(
+            f"task {unknown[0]} is not given out by run {run_id}, or has been reported",
+            hint=f"given out now: {', '.join(running) or 'none'}",
+        )
+    return [running[task] for task in dict.fromkeys(tasks)]
+
+
 def delegate_object(layout: Layout, run_id: str, launched: Collection[Offer] = ()) -> dict[str, Any]:
     """What `maestro delegate` prints: the run, what to launch, and what to do now."""
     result = result_of_run(layout, run_id)
@@ -142,7 +153,10 @@ def what_now(answer: dict[str, Any]) -> str:
         them = "this subagent with its" if count == 1 else f"these {count} subagents in one message, each with its"
         return f"Launch {them} prompt as it is; when one has ended, run {again}."
     if answer["running"]:
-        return f"Let the subagents of {_named(answer['running'])} go on; when one has ended, run {again}."
+        return (
+            f"Let the subagents of {_named(answer['running'])} go on; when one has ended, run {again}, "
+            "with `--again TASK` where nobody works on a task any more."
+        )
     if answer["landing"]:
         return f"{_named(answer['landing'])}: reported, and landing now; run {again}."
     return f"Nothing can start at this moment; run {again}."

@@ -197,6 +197,18 @@ def test_many_reports_at_once_make_one(session: Session) -> None:
     assert session.wait(said["run_id"]).code == 3
 
 
+def test_what_nobody_works_on_is_given_out_again(session: Session) -> None:
+    first = session.start([{"id": "a"}, {"id": "b"}]).json
+    once_more = session.next("--again", "b").json
+    assert once_more["launch"] == first["launch"][1:]
+    assert once_more["running"] == ["a"]
+    for words in (["--again", "nobody"], ["--again", "a", "--again", "nobody"]):
+        assert session.next(*words).code == 2
+    work_all(first["launch"])
+    assert session.next("--run-id", first["run_id"], "--again", "a").code == 2
+    assert session.wait(first["run_id"]).code == 0
+
+
 def test_two_callers_never_get_the_same_offer(session: Session) -> None:
     """Twenty tasks, ten at once; four ask for them all the time."""
     said = session.start([{"id": f"t{number}"} for number in range(20)]).json
@@ -379,7 +391,7 @@ def test_status_tells_what_is_given_out(session: Session) -> None:
 
 
 def test_what_does_not_exist_in_the_session_falls_back_and_is_recorded(session: Session) -> None:
-    tasks = [
+    tasks: list[dict[str, Any]] = [
         {"id": "a", "subagent_type": "wizard", "fallback_agents": ["builder"]},
         {"id": "b", "subagent_type": "wizard"},
         {"id": "c", "title": "Add a react component"},
