@@ -64,15 +64,15 @@ class App:
         return Layout(self.repository())
 
     def layout_of_caller(self) -> Layout:
-        """The same, for commands that an agent calls: without -C, of the repository that its run belongs to.
-
-        Its current directory is in a workspace, where no run is kept.
+        """The same, for commands that an agent calls: of the repository that its run belongs to. Its current directory
+        is in a workspace, where no run is kept; its variables, where it has them and there is no -C, say it for sure.
         """
+        from maestro.store.layout import Layout
+        from maestro.workspaces.marker import layout_of_workspace
+
         home = self.environ.get("MAESTRO_REPOSITORY", "")
         if not home or self._directory_given:
-            return self.layout()
-        from maestro.store.layout import Layout
-
+            return layout_of_workspace(self.directory) or self.layout()
         if not Path(home).is_dir():
             raise BadInput(f"MAESTRO_REPOSITORY names {home}, which is not a directory", hint="unset it, or give -C")
         return Layout(Path(home))

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from maestro.cli.app import App
 from maestro.cli.options import output_options
 from maestro.errors import BadInput
-
-if TYPE_CHECKING:  # pydantic is imported only once there is something to check
-    from maestro.store.layout import Layout
 
 STATUSES = ("done", "failed", "blocked", "no_change")
 
@@ -51,25 +48,12 @@ def command(
         "discovered": [_object(text) for text in discovered],
     }
     taken = take_report(
-        given, environ=app.environ, layout=lambda: _layout(app), task=task, run_id=run_id, attempt=attempt
+        given, environ=app.environ, layout=app.layout_of_caller, task=task, run_id=run_id, attempt=attempt
     )
     if app.output.as_json:
         app.output.json(taken)
     else:
         app.output.note(f"Task {taken['task']} of run {taken['run_id']} is reported {taken['status']}.")
-
-
-def _layout(app: App) -> Layout:
-    """Of the repository whose run is meant, also from inside a workspace of it, where subagents forget to leave."""
-    from maestro.store.layout import Layout
-    from maestro.workspaces.marker import decode_path, read_marker
-
-    for folder in (app.directory, *app.directory.parents):
-        if (marker := read_marker(folder)) is not None:
-            layout = Layout(decode_path(marker.common_dir).parent)
-            if layout.run(marker.run_id).is_dir():
-                return layout
-    return app.layout_of_caller()
 
 
 def _object(text: str) -> Any:

@@ -30,6 +30,7 @@ from maestro.vcs.git import Git, open_repository
 from maestro.wiring.backlog import plan_backlog
 from maestro.wiring.build import new_run_id
 from maestro.wiring.reporting import take_report
+from maestro.workspaces.marker import layout_of_workspace
 
 BEGIN_SECONDS = 45.0
 """A run must have begun, or been refused, within the time that clients wait for an answer."""
@@ -129,7 +130,9 @@ def _layout(place: Place, given: Input) -> Layout:
 def _layout_of_caller(place: Place, given: Input) -> Layout:
     """The same for an agent whose server stands in its workspace: of the repository that its run belongs to."""
     home = place.environ.get("MAESTRO_REPOSITORY")
-    return _layout(place, given) if given.repository or not home else Layout(Path(home))
+    if home and not given.repository:
+        return Layout(Path(home))
+    return layout_of_workspace(_directory(place, given)) or _layout(place, given)
 
 
 def _settings(place: Place, given: PlanInput, git: Git) -> Loaded:

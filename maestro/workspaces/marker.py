@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from maestro.errors import WorkspaceError
 from maestro.model.record import Record
+from maestro.store.layout import Layout
 
 MARKER_FILE = ".maestro-workspace.json"
 
@@ -48,6 +49,15 @@ def decode_path(text: str) -> Path:
 def write_marker(home: Path, marker: Marker) -> None:
     """Write it into `home`."""
     (home / MARKER_FILE).write_text(marker.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def layout_of_workspace(directory: Path) -> Layout | None:
+    """Where the run is kept whose workspace holds the directory; None outside of one, or where it cannot be found."""
+    for folder in (directory, *directory.parents):
+        if (marker := read_marker(folder)) is not None:
+            layout = Layout(decode_path(marker.common_dir).parent)
+            return layout if layout.run(marker.run_id).is_dir() else None
+    return None
 
 
 def read_marker(home: Path) -> Marker | None:
