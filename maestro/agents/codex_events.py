@@ -1,7 +1,7 @@
 """Reads the JSON lines of `codex exec --json`.
 
-`turn.completed` with exit code 0 comes also where the sandbox stopped every command (those leave no item at all), and
-while a command is still running (the model did not wait for it, and it is killed). `error` items are warnings, `error`
+`turn.completed` with exit code 0 comes also where the sandbox stopped every command (often without an item for any)
+or while a command is still running (the model did not wait, and it is killed). `error` items are warnings, and `error`
 events come before each new try; only `turn.failed` is an end.
 """
 
@@ -101,10 +101,12 @@ class CodexReader:
 
     def _without_end(self, verdict: Verdict, exit_code: int | None, stderr_tail: str) -> Verdict:
         reason = explain_exit(exit_code, stderr_tail)
-        if exit_code is not None and 0 < exit_code < 128:
+        if self._session is None and exit_code is not None and 0 < exit_code < 128:
             # it refused to start: bad option, no such thread, not installed
             return verdict.evolve(claim=Claim.FAILED, reason=reason, retryable=exit_code not in (126, 127))
-        reason = f"{reason if exit_code != 0 else 'it ended with exit code 0'}, without a final event"
+        if exit_code in (0, 1):  # 1: interrupted; what stands on standard error then has nothing to do with it
+            reason = f"it ended with exit code {exit_code}"
+        reason += ", without a final event"
         if self._trying:
             reason += f", while it was trying again ({self._trying})"
         return verdict.evolve(claim=Claim.SILENT, reason=reason)

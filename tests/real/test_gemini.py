@@ -217,6 +217,22 @@ def test_a_terminated_one_ends_with_exit_code_0_and_is_silent_all_the_same(lab: 
     assert members(lab.mark) == []
 
 
+def test_it_waits_for_what_a_command_left_in_the_background(lab: AgentLab) -> None:
+    agent = lab.make()
+    steps = prompt([{"bash": "sleep 300 & echo $! > pid; mv pid started"}, {"say": "went on"}])
+
+    async def main() -> Exit:
+        child = await lab.start(steps, agent)
+        sleeper = int((await lab.file("started")).read_text())
+        while any(Path(f"/proc/{one.pid}/comm").read_text() == "bash\n" for one in members(lab.mark)):
+            await asyncio.sleep(0.01)
+        os.kill(sleeper, signal.SIGKILL)
+        return await child.wait()
+
+    ran = lab.read(agent, asyncio.run(main()))
+    assert (ran.verdict.claim, ran.verdict.summary) == (Claim.DONE, "went on")
+
+
 def test_the_ladder_ends_it_with_all_its_children(lab: AgentLab) -> None:
     agent = lab.make()
 

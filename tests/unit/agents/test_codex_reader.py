@@ -92,21 +92,32 @@ def test_new_tries_are_noted_and_a_turn_after_a_failed_one_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "stderr", "claim", "retryable", "reason"),
+    ("code", "reason"),
     [
-        (0, "", Claim.SILENT, True, "exit code 0, without a final event"),
-        (None, "", Claim.SILENT, True, "without a final event"),
-        (143, "", Claim.SILENT, True, "SIGTERM"),
-        (1, "Error: thread/resume failed: no rollout found", Claim.FAILED, True, "no rollout found"),
-        (2, "error: unexpected argument '--x' found", Claim.FAILED, True, "--x"),
-        (127, "codex: not found", Claim.FAILED, False, "not found"),
+        (0, "it ended with exit code 0, without a final event"),
+        (1, "it ended with exit code 1, without a final event"),  # interrupted
+        (None, "killed before an exit status could be recorded, without a final event"),
+        (143, "exit code 143 (SIGTERM): WARNING: x, without a final event"),
     ],
 )
-def test_an_end_without_an_end(code: int | None, stderr: str, claim: Claim, retryable: bool, reason: str) -> None:
-    verdict, _, _ = read(BEGIN, code, stderr)
-    assert (verdict.claim, verdict.retryable) == (claim, retryable)
-    assert reason in verdict.reason
+def test_an_end_without_an_end(code: int | None, reason: str) -> None:
+    verdict, _, _ = read(BEGIN, code, "WARNING: x")
+    assert (verdict.claim, verdict.reason) == (Claim.SILENT, reason)
     assert verdict.usage.session_id == THREAD
+
+
+@pytest.mark.parametrize(
+    ("code", "stderr", "retryable"),
+    [
+        (1, "Error: thread/resume failed: no rollout found", True),
+        (2, "error: unexpected argument '--x' found", True),
+        (127, "codex: not found", False),
+    ],
+)
+def test_one_that_did_not_begin(code: int, stderr: str, retryable: bool) -> None:
+    verdict, _, _ = read("", code, stderr)
+    assert (verdict.claim, verdict.retryable) == (Claim.FAILED, retryable)
+    assert stderr in verdict.reason
 
 
 def test_killed_while_it_tried_again() -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from maestro.agents.claude import ClaudeOptions
+from maestro.agents.codex import CodexOptions
+from maestro.agents.gemini import GeminiOptions
 from maestro.cli.options import RUN_OPTIONS
 from maestro.config.load import KEYS
 from maestro.config.settings import Settings
@@ -19,6 +21,7 @@ ROWS = {
     for key, default, flag in re.findall(r"^\| `(\w+)` \| ([^|]+?) \| ([^|]*)\| ", PAGE, re.MULTILINE)
 }
 FLAGS = {name for name, _ in RUN_OPTIONS}
+OPTIONS = {"claude": ClaudeOptions, "codex": CodexOptions, "gemini": GeminiOptions}
 
 
 def test_every_key_has_one_row_in_the_order_of_the_code() -> None:
@@ -38,6 +41,7 @@ def test_a_flag_is_named_where_there_is_one(key: str) -> None:
     assert ROWS[key][1].strip() == (f"`{flag}`" if flag in FLAGS else "")
 
 
-def test_every_option_of_claude_is_named() -> None:
-    section = PAGE.partition("| option of `claude`")[2].partition("\n\n")[0]
-    assert set(re.findall(r"`(\w+)`", section)) >= set(ClaudeOptions.model_fields)
+@pytest.mark.parametrize("agent", OPTIONS)
+def test_every_option_of_an_agent_is_named(agent: str) -> None:
+    section = PAGE.partition(f"| option of `{agent}`")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`(\w+)`", section)) >= set(OPTIONS[agent].model_fields)
