@@ -60,7 +60,7 @@ class Login(Record):
     """Whether a key or a login can be seen from here. Never holds a secret."""
 
     found: bool
-    detail: str  # "ANTHROPIC_API_KEY is set", or what was looked for in vain
+    detail: str  # "ANTHROPIC_API_KEY is set"
     hint: str = ""
 
 

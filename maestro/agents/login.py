@@ -20,18 +20,17 @@ class LoginFile(NamedTuple):
     keys: tuple[str, ...] = ()
 
 
-def look_for_login(
-    env: Mapping[str, str], variables: Sequence[str], files: Sequence[LoginFile], *, hint: str = ""
-) -> Login:
-    """The first of the variables that is set, else the first of the files that holds a login."""
+def look_for_login(env: Mapping[str, str], variables: Sequence[str], files: Sequence[LoginFile], *, hint: str) -> Login:
+    """The first of the variables that is set, else the first of the files that holds a login. `hint` is how to log
+    in."""
     for name in variables:
         if env.get(name):
             return Login(found=True, detail=f"{name} is set")
     for file in files:
         if _holds(_place(env, file.path), file.keys):
             return Login(found=True, detail=f"logged in ({file.path})")
-    wanted = [*variables, *(file.path for file in files)]
-    return Login(found=False, detail=f"no key and no login seen (looked for {', '.join(wanted)})", hint=hint)
+    wanted = ", ".join((*variables, *(file.path for file in files)))
+    return Login(found=False, detail="no key and no login seen", hint=f"{hint} (looked for {wanted})")
 
 
 def _place(env: Mapping[str, str], path: str) -> Path | None:

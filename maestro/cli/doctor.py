@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from maestro.cli.app import App
 from maestro.cli.options import output_options, run_options
 from maestro.cli.output import colour
+
+if TYPE_CHECKING:
+    from maestro.cli.examine import Finding
 
 SIGNS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 
@@ -29,7 +32,7 @@ def command(app: App, flags: dict[str, Any], run_id: str | None) -> int:  # noqa
     findings = list(examine(app, flags))
     healthy = all(finding.health is not Health.PROBLEM for finding in findings)
     if app.output.as_json:
-        app.output.json({"healthy": healthy, "checks": [asdict(finding) for finding in findings]})
+        app.output.json({"healthy": healthy, "checks": [_as_json(finding) for finding in findings]})
         return 0 if healthy else 1
     for finding in findings:
         sign, hue = SIGNS[finding.health]
@@ -38,3 +41,8 @@ def command(app: App, flags: dict[str, Any], run_id: str | None) -> int:  # noqa
             app.output.text(f"    {finding.hint}")
     app.output.text("Ready." if healthy else "Not ready.")
     return 0 if healthy else 1
+
+
+def _as_json(finding: Finding) -> dict[str, Any]:
+    shown = asdict(finding)
+    return shown if finding.facts is not None else {key: shown[key] for key in shown if key != "facts"}

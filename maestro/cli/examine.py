@@ -16,6 +16,7 @@ from maestro.store.layout import Layout
 from maestro.store.standing import finished, is_alive, newest_runs
 
 if TYPE_CHECKING:
+    from maestro.agents.base import Login
     from maestro.config.load import Loaded
     from maestro.vcs.git import Git
 
@@ -36,6 +37,7 @@ class Finding:
     health: Health
     detail: str
     hint: str = ""
+    facts: Mapping[str, Any] | None = None  # for programs that read it, where words are not enough
 
 
 @dataclass
@@ -124,19 +126,37 @@ def _counted(number: int, what: str) -> str:
 
 def _agent(patient: Patient) -> Iterator[Finding]:
     from maestro.wiring.choices import open_agent
+    from maestro.wiring.roster import chosen_login
 
     if patient.loaded is None:
         return
     settings = patient.loaded.settings
-    agent = open_agent(settings, patient.app.environ)
-    yield Finding("agent", Health.OK, f"{settings.agent}: {agent.availability(patient.app.environ).detail}")
-    if settings.agent == "claude" and os.geteuid() == 0 and patient.app.environ.get("IS_SANDBOX") != "1":
-        yield Finding(
-            "agent",
-            Health.PROBLEM,
-            "claude refuses to work without asking when it is started as root",
-            "run maestro as another user, or set IS_SANDBOX=1 where this machine is a sandbox",
-        )
+    environ = patient.app.environ
+    agent = open_agent(settings, environ)
+    login = chosen_login(settings, environ)
+    detail = f"{settings.agent}: {agent.availability(environ).detail}"
+    yield Finding("agent", Health.OK, detail, facts=_facts(settings.agent, True, login))
+    if login is not None:
+        health = Health.OK if login.found else Health.WARNING
+        yield Finding("agent", health, f"{settings.agent}: {login.detail}", login.hint)
+
+
+def _other_agents(patient: Patient) -> Iterator[Finding]:
+    """Information only: a run needs none of them."""
+    from maestro.wiring.roster import others
+
+    if patient.loaded is None:
+        return
+    for other in others(patient.loaded.settings, patient.app.environ):
+        detail = f"{other.name}: {other.availability.detail}"
+        if other.login is not None:
+            detail += f"; {other.login.detail}"
+        facts = _facts(other.name, other.availability.available, other.login)
+        yield Finding("other agents", Health.OK, detail, facts=facts)
+
+
+def _facts(agent: str, available: bool, login: Login | None) -> dict[str, Any]:
+    return {"agent": agent, "available": available, "logged_in": login.found if login else None}
 
 
 def _tests(patient: Patient) -> Iterator[Finding]:
@@ -215,6 +235,7 @@ EXAMINATIONS: dict[str, Callable[[Patient], Iterator[Finding]]] = {
     "configuration": _configuration,
     "backlog": _backlog,
     "agent": _agent,
+    "other agents": _other_agents,
     "tests": _tests,
     "workspaces": _workspaces,
     "state": _state,

@@ -40,13 +40,14 @@ def test_a_file_counts_where_it_holds_a_login(tmp_path: Path, path: str, content
     login = look_for_login({"HOME": str(tmp_path)}, ("TOOL_KEY",), FILES, hint="sign in")
     assert login.found is found
     assert SECRET not in repr(login)
-    assert login.detail == f"logged in (~/{path})" if found else "TOOL_KEY, ~/.tool/auth.json" in login.detail
-    assert login.hint == ("" if found else "sign in")
+    assert login.detail == (f"logged in (~/{path})" if found else "no key and no login seen")
+    looked_for = "TOOL_KEY, ~/.tool/auth.json, ~/.tool.json, ~/.tool/token"
+    assert login.hint == ("" if found else f"sign in (looked for {looked_for})")
 
 
 def test_a_variable_counts_where_it_is_not_empty() -> None:
-    assert look_for_login({"A": "", "B": SECRET}, ("A", "B"), ()).detail == "B is set"
-    assert not look_for_login({"A": ""}, ("A",), FILES).found  # and HOME may be unset
+    assert look_for_login({"A": "", "B": SECRET}, ("A", "B"), (), hint="").detail == "B is set"
+    assert not look_for_login({"A": ""}, ("A",), FILES, hint="").found  # and HOME may be unset
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,20 @@ from maestro.testing.repository import Repository
 from maestro.testing.story import STORY
 
 
+@pytest.fixture(autouse=True)
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that is PATH: it holds no agent, whatever this machine has."""
+    found = tmp_path / "bin"
+    found.mkdir()
+    for folder in os.environ["PATH"].split(os.pathsep):
+        for tool in ("git", "sh", "make", "true"):
+            source = Path(folder) / tool
+            if source.exists() and not (found / tool).exists():
+                (found / tool).symlink_to(source)
+    monkeypatch.setenv("PATH", str(found))
+    return found
+
+
 @pytest.fixture
 def ready(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> Repository:
     """A repository in which a run can start."""
@@ -111,18 +125,64 @@ def test_runs_alive_and_dead(
     assert [check["detail"] for check in checks(said, "runs")] == ["1 under way: r2", "ended without a result: r1"]
 
 
-def test_pull_requests_need_gh(cli: Any, ready: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pull_requests_need_gh(cli: Any, ready: Repository, tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAESTRO_INTEGRATION_PR_ENABLED", "true")
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    for folder in os.environ["PATH"].split(os.pathsep):
-        for tool in ("git", "sh", "make", "true"):
-            source = Path(folder) / tool
-            if source.exists() and not (tools / tool).exists():
-                (tools / tool).symlink_to(source)
-    monkeypatch.setenv("PATH", str(tools))
     said = cli("doctor", "--json")
     assert checks(said, "gh")[0]["health"] == "problem"
     (tools / "gh").write_text("#!/bin/sh\n")
     (tools / "gh").chmod(0o755)
     assert checks(cli("doctor", "--json"), "gh")[0]["health"] == "ok"
+
+
+def install(tools: Path, name: str, script: str) -> None:
+    (tools / name).write_text(f"#!/bin/sh\n{script}\n")
+    (tools / name).chmod(0o755)
+
+
+def test_every_agent_is_shown_and_only_the_chosen_one_can_be_a_problem(
+    cli: Any, ready: Repository, tools: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tools, "opencode", "echo 1.18.33")
+    install(tools, "droid", "echo it is broken >&2; exit 3")
+    monkeypatch.setenv("OPENROUTER_API_KEY", "sk-very-secret")
+    said = cli("doctor", "--json")
+    assert said.code == 0
+    assert "very-secret" not in said.out
+    shown = {check["facts"]["agent"]: check for check in checks(said, "other agents")}
+    assert list(shown) == ["claude", "codex", "cursor", "droid", "gemini", "opencode"]
+    assert {check["health"] for check in shown.values()} == {"ok"}
+    assert shown["opencode"]["detail"] == f"opencode: 1.18.33, {tools}/opencode; OPENROUTER_API_KEY is set"
+    assert shown["opencode"]["facts"] == {"agent": "opencode", "available": True, "logged_in": True}
+    assert shown["droid"]["detail"] == f"droid: {tools}/droid does not run: it is broken"
+    assert shown["claude"]["facts"] == {"agent": "claude", "available": False, "logged_in": None}
+    assert "untried" in shown["cursor"]["detail"]
+    monkeypatch.delenv("MAESTRO_AGENT_COMMAND")
+    said = cli("doctor", "--agent", "droid", "--json")
+    assert said.code == 1
+    assert [check["health"] for check in checks(said, "agent")] == ["problem"]
+    assert "droid" not in {check["facts"]["agent"] for check in checks(said, "other agents")}
+
+
+def test_a_chosen_agent_without_a_login_is_a_warning(
+    cli: Any, ready: Repository, tools: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MAESTRO_AGENT_COMMAND")
+    install(tools, "claude", "echo '2.1.197 (Claude Code)'")
+    said = cli("doctor", "--agent", "claude", "--json")
+    assert said.code == 0, "what can be seen from outside is no proof"
+    here, login = checks(said, "agent")
+    assert here["facts"] == {"agent": "claude", "available": True, "logged_in": False}
+    assert (login["health"], login["detail"]) == ("warning", "claude: no key and no login seen")
+    assert "ANTHROPIC_API_KEY" in login["hint"]
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-very-secret")
+    said = cli("doctor", "--agent", "claude")
+    assert "✓ agent: claude: ANTHROPIC_API_KEY is set\n" in said.out
+    assert "very-secret" not in said.out
+
+
+def test_bad_options_of_an_agent_that_was_not_chosen_are_said(cli: Any, ready: Repository) -> None:
+    ready.write({".flow/maestro/config.toml": '[agents.opencode]\nmodle = "x"\n'})
+    said = cli("doctor", "--json")
+    assert said.code == 0
+    (shown,) = (check for check in checks(said, "other agents") if check["facts"]["agent"] == "opencode")
+    assert "option 'modle' of the agent 'opencode'" in shown["detail"]
