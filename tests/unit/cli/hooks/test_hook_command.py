@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -258,3 +261,15 @@ def test_a_hook_is_never_in_the_way(cli: Any, offers: Offers, name: str, stdin: 
     said = cli("hook", name, stdin=stdin)
     assert said.out == ""
     assert said.code in (0, 1), "2 would be taken for a refusal"
+
+
+def test_the_file_guard_is_quick_for_it_runs_at_each_write(subagent: Subagent) -> None:
+    """Counted in modules, for a clock would tell of other things on this machine; pydantic alone is 60 ms."""
+    program = "import sys; from maestro.cli.main import main; main(); print([*sys.modules], file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "hook", "pre-tool-use"],
+        input=write(subagent, subagent.repo.path / "a.py"), capture_output=True, text=True,
+    )  # fmt: skip
+    assert "deny" in done.stdout
+    loaded = set(ast.literal_eval(done.stderr))
+    assert not loaded & {"pydantic", "asyncio", "rich", "psutil", "maestro.vcs.git", "maestro.config.settings"}
