@@ -25,7 +25,7 @@ CONFIG = """\
 # min_free_disk_mb = 512              # below this no new workspace is made
 
 # --- the agents ---
-# agent = "claude"                    # claude, codex, gemini, opencode, droid, command
+# agent = "claude"                    # claude, codex, gemini, opencode, droid, cursor, command
 # agent_command = "my-agent < \\"$MAESTRO_PROMPT_FILE\\""   # any command line, run by sh -c; no default
 # attempts = 2                        # tries per task
 # task_timeout = 7200                 # seconds, one attempt
