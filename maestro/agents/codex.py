@@ -22,6 +22,7 @@ from maestro.agents.login import LoginFile, look_for_login
 from maestro.agents.version import ask_version
 from maestro.clock import SystemClock
 from maestro.model.record import Record
+from maestro.proc.capture import capture
 
 _QUIET = {
     "features.plugins": False,  # fetches plugins from the network at start
@@ -29,6 +30,7 @@ _QUIET = {
     "features.unbounded_connection_retries": False,  # else it waits for a network for ever
     "analytics.enabled": False,
 }
+_USAGE = 2  # a version that knows no such command
 _THREAD = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 ConfigValue = str | bool | int | float | tuple[str, ...]
@@ -66,8 +68,20 @@ class CodexAgent:
         self._now = now or SystemClock().now
 
     def availability(self, env: Mapping[str, str]) -> Availability:
-        """Asks it for its version."""
-        return ask_version(self._options.executable, env, hint="npm install -g @openai/codex")
+        """Asks it for its version, and runs nothing in its sandbox: where that fails, every command would, and codex
+        would call the task done all the same."""
+        found = ask_version(self._options.executable, env, hint="npm install -g @openai/codex")
+        if not found.available or self._options.sandbox == "danger-full-access":
+            return found
+        tried = capture([self._options.executable, "sandbox", "true"], env=env, timeout_seconds=30)
+        if tried.code in (0, _USAGE):
+            return found
+        said = tried.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or [f"exit code {tried.code}"]
+        return Availability(
+            available=False,
+            detail=f"codex's sandbox does not work here: {said[0]}",
+            hint='inside a container that is a sandbox itself, set sandbox = "danger-full-access" in [agents.codex]',
+        )
 
     def login(self, env: Mapping[str, str]) -> Login:
         """A key, or the file of a signed-in client. OPENAI_API_KEY alone is not used by codex itself."""

@@ -120,3 +120,31 @@ def test_a_login_is_a_key_codex_reads_or_its_file(tmp_path: Path) -> None:
     proxied = CodexAgent(CodexOptions(base_url="http://127.0.0.1/v1", env_key="LAB_KEY"))
     assert not proxied.login(home).found
     assert proxied.login({"LAB_KEY": "k"}).found
+
+
+def program(folder: Path, sandbox: str) -> dict[str, str]:
+    """A codex that answers for its version, and does `sandbox` where it is to run something."""
+    path = folder / "bin" / "codex"
+    path.parent.mkdir()
+    path.write_text(f'#!/bin/sh\n[ "$1" = --version ] && exec echo codex-cli 0.169.0\n{sandbox}\n')
+    path.chmod(0o755)
+    return {"PATH": f"{path.parent}:/usr/bin:/bin"}
+
+
+NO_NAMESPACES = "bwrap: Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded"
+
+
+def test_a_machine_on_which_its_sandbox_does_not_work_is_told_before_the_run(tmp_path: Path) -> None:
+    env = program(tmp_path, f"echo 'WARNING: x' >&2; echo '{NO_NAMESPACES}' >&2; exit 1")
+    found = CodexAgent().availability(env)
+    assert not found.available
+    assert NO_NAMESPACES in found.detail
+    assert "danger-full-access" in found.hint
+    assert CodexAgent(CodexOptions(sandbox="danger-full-access")).availability(env).available
+
+
+@pytest.mark.parametrize("sandbox", ["exit 0", "exit 2"])
+def test_a_sandbox_that_works_or_cannot_be_asked_is_no_obstacle(tmp_path: Path, sandbox: str) -> None:
+    found = CodexAgent().availability(program(tmp_path, sandbox))
+    assert found.available
+    assert found.detail.startswith("codex-cli 0.169.0, ")
