@@ -38,7 +38,7 @@ _FINISH = """\
 ## Where to work and how to finish
 
 1. Work only in `{workspace}`, a checkout of your own on a branch of its own; stay on that branch. Every path you write
-   to starts with it, and every Bash command starts with `cd {quoted} && `. Do not touch {repository}.
+   to starts with it, and every Bash command starts with `cd {quoted} && `.{elsewhere}
 2. Commit your work there (`git add`, `git commit`), with a message that says what and why. Do not push.
 3. Your last act is this command, with your own words as the summary; without it nobody knows that you are done. It is
    not called from your checkout, which is gone as soon as the work has landed:
@@ -130,7 +130,7 @@ class DelegateAgent:
         finish = _FINISH.format(
             workspace=job.workspace,
             quoted=shlex.quote(str(job.workspace)),
-            repository=f"`{self._repository}`" if self._repository else "any other checkout",
+            elsewhere=f" Do not touch `{self._repository}`." if job.workspace != self._repository else "",
             report=self._report_command(job),
             note=f"{self._maestro()} note --run-id {job.run_id} {_option('--from', job.task_id)}",
         )

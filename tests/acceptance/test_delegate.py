@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from maestro.testing.commandline import maestro
+from maestro.testing.commandline import command_line, maestro
 from maestro.testing.repository import Repository
 from tests.acceptance.conftest import checkout_of
 from tests.acceptance.delegating import (
@@ -292,6 +292,29 @@ def test_nothing_is_under_way(session: Session) -> None:
         said = maestro(*words, "--json", cwd=session.repo.path)
         assert said.code == 2
         assert "waits for a session" in said.json["error"]["message"]
+
+
+def test_a_run_in_the_foreground_offers_the_same(session: Session) -> None:
+    argv = ["--agent", "delegate", "--no-tests", "--run-id", "here", "--json"]
+    words = command_line("run", "--tasks-file", str(session.tasks_file([{"id": "a"}])), *argv)
+    with subprocess.Popen(words, cwd=session.repo.path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as run:
+        until((session.delegate_folder("here") / "settled").exists)
+        work_all(session.next().json["launch"])
+        out, _ = run.communicate(timeout=60)
+    assert run.returncode == 0
+    assert json.loads(out)["tasks"]["a"]["status"] == "landed"
+
+
+def test_work_in_place_is_offered_one_at_a_time(session: Session) -> None:
+    """Where the user wants it in the checkout itself, the prompt does not forbid it."""
+    said = session.start([{"id": "a"}, {"id": "b"}], "--workspace", "none").json
+    (launch,) = said["launch"]
+    assert launch["workspace"] == str(session.repo.path)
+    assert "Do not touch" not in launch["prompt"]
+    work_all([launch])
+    (second,) = session.next().json["launch"]
+    work_all([second])
+    assert session.wait(said["run_id"]).code == 0
 
 
 def test_a_plain_run_takes_no_offers_but_its_agents_may_report(session: Session, tmp_path: Path) -> None:
