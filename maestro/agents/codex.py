@@ -11,13 +11,14 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from maestro.agents.base import Availability, Invocation, Job, Login
 from maestro.agents.codex_events import CodexReader
 from maestro.agents.codex_sandbox import git_folders
+from maestro.agents.codex_servers import mcp_servers
 from maestro.agents.login import LoginFile, look_for_login
 from maestro.agents.version import ask_version
 from maestro.clock import SystemClock
@@ -103,14 +104,15 @@ class CodexAgent:
         if options.sandbox == "workspace-write":
             for folder in (job.state_dir, *git_folders(job.workspace), *options.writable):
                 argv += ["--add-dir", str(folder.expanduser())]
-        for name, value in self._config().items():
+        servers = mcp_servers(job.client_config)
+        for name, value in {**self._config(), **servers.config}.items():
             argv += ["-c", f"{name}={_toml(value)}"]
         if options.model is not None:
             argv += ["--model", options.model]
         argv += options.extra_args
         if job.resume_session is not None and _THREAD.fullmatch(job.resume_session):
             argv += ["resume", job.resume_session]
-        return Invocation(argv=(*argv, "-"), stdin_file=job.prompt_file)
+        return Invocation(argv=(*argv, "-"), env=servers.env, stdin_file=job.prompt_file)
 
     def _config(self) -> dict[str, ConfigValue]:
         options = self._options
@@ -135,6 +137,8 @@ class CodexAgent:
         return CodexReader(self._now)
 
 
-def _toml(value: ConfigValue) -> str:
-    """JSON's strings, numbers and lists are TOML too."""
+def _toml(value: Any) -> str:
+    """JSON's strings, numbers and lists of them are TOML too; its objects are not."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(one)}" for key, one in value.items()) + "}"
     return json.dumps(value, ensure_ascii=False)

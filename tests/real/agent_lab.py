@@ -52,6 +52,7 @@ class AgentLab:
             **IDENTITY,
             **env,
         }
+        self.servers: dict[str, Any] = {}  # MCP servers of the client configuration
         self.started = 0
         self._mark = uuid.uuid4().hex  # unique on the machine: other tests run beside this one
 
@@ -71,6 +72,8 @@ class AgentLab:
         files = self.files
         files.mkdir()
         (files / "prompt.md").write_text(text)
+        if self.servers:
+            (files / "client-config.json").write_text(json.dumps({"mcpServers": self.servers}))
         job = Job(
             task_id="T1",
             prompt=text,

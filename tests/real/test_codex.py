@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -266,6 +267,36 @@ def test_a_folder_without_git_is_worked_in(lab: AgentLab) -> None:
     lab.cwd.mkdir()
     assert lab.run([WORK[0], WORK[2]]).verdict.claim is Claim.DONE
     assert (lab.cwd / "a.txt").read_text() == "x\n"
+
+
+SERVER = """
+import json, os, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    match asked["method"]:
+        case "initialize":
+            said = {"protocolVersion": asked["params"]["protocolVersion"], "capabilities": {"tools": {}},
+                    "serverInfo": {"name": "notes", "version": "1"}}
+        case "tools/list":
+            said = {"tools": [{"name": "post", "description": "posts a note", "inputSchema": {"type": "object"}}]}
+        case "tools/call":
+            open(sys.argv[1], "w").write(os.environ["TOKEN"])
+            said = {"content": [{"type": "text", "text": "posted"}]}
+        case _:
+            said = {}
+    if "id" in asked:
+        print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": said}), flush=True)
+"""
+
+
+def test_tools_of_the_configured_servers_can_be_called(lab: AgentLab, server: ModelServer) -> None:
+    posted, program = lab.folder / "posted", lab.folder / "server.py"
+    program.write_text(SERVER)
+    notes = {"command": sys.executable, "args": [str(program), str(posted)], "env": {"TOKEN": "se'cret"}}
+    lab.servers = {"notes": notes}
+    ran = lab.run([{"tool": {"name": "mcp__notes__post", "input": {}}}, {"say": "told"}])
+    assert (ran.verdict.claim, ran.verdict.summary) == (Claim.DONE, "told")
+    assert posted.read_text() == "se'cret"
 
 
 SLEEPER = prompt([{"bash": "echo > started; (setsid nohup sleep 300 &) ; sleep 300"}, {"say": "never"}])

@@ -117,7 +117,11 @@ def _call(call: Call, offered: Mapping[str, Mapping[str, Any]]) -> dict[str, Any
         program = f"text(await tools.{name}({json.dumps(given)}));"
         return {"type": "custom_tool_call", "name": "exec", "input": program, "status": "completed"}
     name, given = in_words_of(call, offered)
-    return {"type": "function_call", "name": name, "arguments": json.dumps(given), "status": "completed"}
+    made = {"type": "function_call", "name": name, "arguments": json.dumps(given), "status": "completed"}
+    folder, _, inner = name.rpartition("__")
+    if folder and name not in offered and folder in offered:  # tools of MCP servers lie in a folder each
+        made |= {"namespace": folder, "name": inner}
+    return made
 
 
 def _answer_of(item: Mapping[str, Any]) -> str | None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +123,41 @@ def test_a_login_is_a_key_codex_reads_or_its_file(tmp_path: Path) -> None:
     proxied = CodexAgent(CodexOptions(base_url="http://127.0.0.1/v1", env_key="LAB_KEY"))
     assert not proxied.login(home).found
     assert proxied.login({"LAB_KEY": "k"}).found
+
+
+def test_servers_are_passed_on_and_no_secret_stands_on_the_command_line(job: Job) -> None:
+    servers = {
+        "plain": {"command": "notes", "args": ["--all", 3]},
+        "keyed": {"command": "/opt/a b/run", "args": ["it's"], "env": {"TOKEN": 'se"cret', "PATH": "/x", "a b": "y"}},
+        "far": {"type": "http", "url": "http://127.0.0.1/mcp", "headers": {"Authorization": "Bearer secret2"}},
+        "open": {"url": "http://127.0.0.1/open"},
+        "a.b": {"command": "x"},
+        "none": {},
+        "odd": 3,
+    }
+    job.client_config.write_text(json.dumps({"mcpServers": servers}))
+    asked = CodexAgent().invocation(job)
+    tables = dict(
+        word.removeprefix("mcp_servers.").split("=", 1) for word in asked.argv if word.startswith("mcp_servers.")
+    )
+    assert set(tables) == {"plain", "keyed", "far", "open"}
+    read = {name: tomllib.loads(f"value = {table}")["value"] for name, table in tables.items()}
+    assert all(table.pop("default_tools_approval_mode") == "approve" for table in read.values())
+    assert read["plain"] == {"command": "notes", "args": ["--all", "3"]}
+    assert read["far"] == {"url": "http://127.0.0.1/mcp", "env_http_headers": {"Authorization": "MAESTRO_MCP_2"}}
+    assert read["open"] == {"url": "http://127.0.0.1/open"}
+    assert asked.env == {"MAESTRO_MCP_0": 'se"cret', "MAESTRO_MCP_1": "/x", "MAESTRO_MCP_2": "Bearer secret2"}
+    assert read["keyed"]["env_vars"] == ["MAESTRO_MCP_0", "MAESTRO_MCP_1"]
+    assert "cret" not in " ".join(asked.argv)
+    line = read["keyed"]["args"][1].replace("exec '/opt/a b/run'", 'echo "$TOKEN $PATH"')
+    shown = subprocess.run(["/bin/sh", "-c", line], env=asked.env, capture_output=True, text=True, check=True)
+    assert shown.stdout == "se\"cret /x it's\n"
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"mcpServers": 3}'])
+def test_a_client_configuration_that_cannot_be_read_is_left_out(job: Job, content: str) -> None:
+    job.client_config.write_text(content)
+    assert "mcp_servers" not in " ".join(argv(job))
 
 
 def program(folder: Path, sandbox: str) -> dict[str, str]:

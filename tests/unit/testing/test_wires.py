@@ -243,3 +243,11 @@ def test_a_client_that_takes_programs_gets_programs() -> None:
     assert b"custom_tool_call_input.done" in b"".join(wire.stream(answer))
     given = [*body["input"], program, call, {"type": "custom_tool_call_output", "call_id": program["call_id"]}]
     assert [turn.role for turn in wire.turns({"input": given})] == ["user", "assistant", "user"]
+
+
+def test_tools_of_a_server_are_called_in_its_folder() -> None:
+    wire = wire_of("/v1/responses")
+    assert wire is not None
+    body: Body = {"tools": [{"type": "namespace", "name": "mcp__notes", "tools": [{"name": "post"}]}]}
+    (call,) = wire.answer(body, "", [Call("mcp__notes__post", {"x": 1})])["output"]
+    assert (call["namespace"], call["name"]) == ("mcp__notes", "post")
