@@ -139,6 +139,33 @@ def test_four_calls_for_each_task_written_one_by_one_and_fewer_together(lab: Lab
     assert {one["status"] for one in found(lab, *names[3:])} == {"closed"}
 
 
+@pytest.mark.parametrize(
+    "answer", ['echo \'Error: unknown command "batch" for "bd"\' >&2; exit 1', "exit 0", "echo '{}'; exit 0"]
+)
+def test_where_a_batch_does_not_work_each_is_closed_singly(lab: Lab, answer: str) -> None:
+    first, second = lab.bd.create("first"), lab.bd.create("second")
+    tracker = claimed(lab, first, second)
+    lab.hook(f'[ "$verb" = batch ] && {{ {answer}; }}')
+    assert tracker.write_many(writes(Progress.DONE, LANDED, first, second)) == {}
+    assert {one["status"] for one in found(lab, first, second)} == {"closed"}
+
+
+def test_each_is_closed_with_its_own_commit_where_that_costs_nothing(lab: Lab) -> None:
+    first = lab.bd.create("first")
+    second = lab.bd.create("second", needs=first)
+    tracker = claimed(lab, first, second)
+    other = LANDED.evolve(commit="d" * 40)
+    both = [*writes(Progress.DONE, LANDED, first), *writes(Progress.DONE, other, second)]
+    assert tracker.write_many(both) == {}
+    reasons = [one["close_reason"] for one in found(lab, first, second)]
+    several = ["Landed, as the notes say"] * 2
+    assert reasons == (several if lab.is_sqlite else [f"Landed as {LANDED.commit}", f"Landed as {other.commit}"])
+    assert all(f"{second} landed as {other.commit}" in one["notes"] for one in found(lab, first, second))
+    assert tracker.write_many(both) == {}
+    assert lab.tracker().write_many(both) == {}
+    assert [one["close_reason"] for one in found(lab, first, second)] == reasons
+
+
 def test_what_beads_does_not_close_is_said_and_not_done_again(lab: Lab) -> None:
     blocker = lab.bd.create("blocker")
     mine, other = lab.bd.create("mine", needs=blocker), lab.bd.create("other")
@@ -159,8 +186,11 @@ def test_a_bd_that_is_killed_while_closing_is_read_back(lab: Lab, moment: str) -
     first, second = lab.bd.create("first"), lab.bd.create("second")
     tracker = claimed(lab, first, second)
     done = '"$REAL" "$@" >/dev/null; ' if moment == "after" else ""
-    lab.hook_once("close", f"{done}kill -9 $$")
+    lab.hook_once("close" if lab.is_sqlite else "batch", f"{done}kill -9 $$")
     assert tracker.write_many(writes(Progress.DONE, LANDED, first, second)) == {}
+    calls = lab.calls()
+    assert calls[1] == "list"  # before anything else
+    assert (calls.count("close") > 1 if lab.is_sqlite else "close" in calls) == (moment == "before")
     assert {one["status"] for one in found(lab, first, second)} == {"closed"}
     assert all(str(LANDED.commit) in one["notes"] for one in found(lab, first, second))
     lab.hook_once("update", f"{done}kill -9 $$")

@@ -90,16 +90,16 @@ class Bd:
             raise self._failed(args, answer)
         return answer.stdout
 
-    def write(self, *args: str, actor: str) -> Answer:
+    def write(self, *args: str, actor: str, stdin: str = "") -> Answer:
         """A call that changes something; made again only where somebody's lock kept it from doing anything."""
-        return self._patiently((*self.version.global_flags, *args), actor)
+        return self._patiently((*self.version.global_flags, *args), actor, stdin)
 
-    def _patiently(self, args: Sequence[str], actor: str) -> Answer:
+    def _patiently(self, args: Sequence[str], actor: str, stdin: str = "") -> Answer:
         """Call; where the database is locked, again after growing pauses within the limit."""
         until = time.monotonic() + self._lock_seconds
         tries = 0
         while True:
-            answer = self._call(args, actor)
+            answer = self._call(args, actor, stdin)
             was_locked = answer.known and not answer.stdout.strip() and answers.is_locked(answer.stderr)
             pause = _PAUSES_SECONDS[min(tries, len(_PAUSES_SECONDS) - 1)]
             if not was_locked or time.monotonic() + pause > until:
@@ -107,12 +107,13 @@ class Bd:
             tries += 1
             self._pause(pause)
 
-    def _call(self, args: Sequence[str], actor: str) -> Answer:
+    def _call(self, args: Sequence[str], actor: str, stdin: str = "") -> Answer:
         try:
             done = capture(
                 [self._program(), *args],
                 cwd=self._checkout,
                 env=self.environment(actor),
+                stdin=stdin.encode(),
                 timeout_seconds=self._timeout_seconds,
             )
         except WorkspaceError as error:

@@ -94,6 +94,27 @@ class Database:
         self._print = self._now() if answer.known and (seen or not answer.ok) else None
         return Written(shown=frozenset(seen), said=_complaints(answer, names))
 
+    def close_by_batch(self, reasons: Mapping[str, str], actor: str) -> bool:
+        """Close issues by one transaction, each with its reason; whether it says that all of them are. 1.x only.
+
+        It asks nothing: what has open blockers is for `write("close", …)`, which lets beads refuse.
+        """
+        lines = "".join(f"close {name} {reason}\n" for name, reason in reasons.items())
+        answer = self.bd.write("batch", "--json", actor=actor, stdin=lines)
+        self._print = None
+        if not answer.ok:
+            return False
+        with contextlib.suppress(TrackerError):
+            said = answers.value_in(answer.stdout, f"`{PROGRAM} batch`")
+            results = said.get("results") if isinstance(said, dict) else None
+            if isinstance(results, list) and [one.get("target") for one in results] == list(reasons):
+                known = {name: self._issues[name] for name in reasons if name in self._issues}
+                closed = {name: one.evolve(status="closed", close_reason=reasons[name]) for name, one in known.items()}
+                self._know({**self._issues, **closed})
+                self._print = self._now()
+                return True
+        return False
+
     def _was_shown(self, seen: Mapping[str, Issue]) -> None:
         updated = {
             name: self._issues[name].evolve(

@@ -15,6 +15,7 @@ from maestro.trackers.beads.database import Database
 from maestro.trackers.beads.epics import close_finished, close_in_the_way, reopen_above
 from maestro.trackers.beads.issues import Issue
 from maestro.trackers.beads.standing import Standing, actor_of, standing_of
+from maestro.trackers.beads.tasks import BLOCKING
 from maestro.trackers.beads.wording import appended, closing_reason, is_closed_by_us, is_noted, note_for, why_not
 
 CLOSED = "closed"
@@ -99,8 +100,30 @@ def _close_open(db: Database, todo: Sequence[Writing], actor: str) -> dict[str, 
 
 def _call_close(db: Database, writes: Sequence[Writing], actor: str) -> dict[str, str]:
     names = [one.task for one in writes]
+    if db.bd.version.has_batch and not _waits(db, names):
+        reasons = {one.task: closing_reason([one]) for one in writes}
+        if db.close_by_batch(reasons, actor):
+            return dict.fromkeys(names, "")
+        db.read(names)  # nothing at all was closed, or it is unknown
+        writes = [one for one in writes if not _is_closed(db, one.task) and not _is_theirs(db, one.task, actor)]
+        names = [one.task for one in writes]
+        if not names:
+            return {}
     written = db.write("close", *names, f"--reason={closing_reason(writes)}", "--json", names=names, actor=actor)
     return {name: written.said.get(name, "") for name in names}
+
+
+def _waits(db: Database, names: Sequence[str]) -> bool:
+    """Whether one of them has a blocker that beads does not take for satisfied, closed before it by this call aside."""
+    closing: set[str] = set()
+    for name in names:
+        issue = db.issue(name)
+        blockers = [other for other, kind in issue.links if kind in BLOCKING] if issue is not None else []
+        found = [db.issue(other) for other in blockers if other not in closing]
+        if any(one is not None and one.status not in ("closed", "pinned") for one in found):
+            return True
+        closing.add(name)
+    return False
 
 
 def _is_closed(db: Database, name: str) -> bool:
