@@ -6,15 +6,20 @@ with its words in `coordinator.log` in the folder of the run. It is watched only
 
 from __future__ import annotations
 
+import contextlib
+import os
+import secrets
+import signal
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from maestro.errors import Busy, MaestroError, StateError
+from maestro.errors import MaestroError, StateError
+from maestro.model.events import RunStarted
 from maestro.proc.ourselves import own_argv
 from maestro.store.journal import read_first
 from maestro.store.layout import Layout
@@ -22,6 +27,7 @@ from maestro.store.standing import read_object, result_of_run
 from maestro.wiring.build import check_run_id, prepare_state
 
 LOOK_SECONDS = 0.02
+STOP_SECONDS = 5.0
 
 
 def arguments_of(flags: Mapping[str, Any]) -> list[str]:
@@ -57,26 +63,22 @@ def start_run(
     """
     prepare_state(layout)
     check_run_id(layout, run_id)
-    said, log = (layout.runs / f".{run_id}.{kind}" for kind in ("json", "log"))  # no folder before there is a run
+    # there is no folder before there is a run; and whoever starts one of this name at the same time has his own files
+    mark = secrets.token_hex(4)
+    said, log = (layout.runs / f".{run_id}.{mark}.{kind}" for kind in ("json", "log"))
     globally = ["-C", str(directory), *(["--config", str(config_file)] if config_file else [])]
+    argv = [*own_argv(), *globally, *command, "--json", "--run-id", run_id, *arguments]
     try:
-        with _new(said, run_id) as stdout, _new(log, run_id) as stderr, tempfile.TemporaryFile() as stdin:
-            stdin.write((standard_input or "").encode())
-            stdin.seek(0)
-            child = subprocess.Popen(
-                [*own_argv(), *globally, *command, "--json", "--run-id", run_id, *arguments],
-                cwd=directory,
-                env=dict(environ),
-                stdin=stdin,
-                stdout=stdout,
-                stderr=stderr,
-                start_new_session=True,
-            )
-        threading.Thread(target=child.wait, daemon=True, name=f"reap {run_id}").start()  # or it would end as a zombie
-        if _begins(layout, run_id, child, limit_seconds):
+        child = _spawn(argv, directory, environ, standard_input or "", said, log)
+        if _begins(layout.journal(run_id), child, limit_seconds):
             log.rename(layout.run(run_id) / "coordinator.log")
             return result_of_run(layout, run_id)
-        return _ended_at_once(child, said, limit_seconds)
+        if child.poll() is None:
+            _stop(child)
+            raise MaestroError(
+                f"the run did not begin within {limit_seconds:g} s", hint="see how long `maestro plan` takes"
+            )
+        return _ended_at_once(child.returncode, said, log)
     except OSError as error:
         raise StateError(f"run {run_id} cannot be started: {error}") from error
     finally:
@@ -84,19 +86,32 @@ def start_run(
         log.unlink(missing_ok=True)
 
 
-def _new(path: Path, run_id: str) -> BinaryIO:
-    try:
-        return path.open("xb")
-    except FileExistsError as error:
-        raise Busy(f"run {run_id} is being started already", hint="choose another --run-id") from error
+def _spawn(
+    argv: Sequence[str], directory: Path, environ: Mapping[str, str], text: str, said: Path, log: Path
+) -> subprocess.Popen[bytes]:
+    with said.open("xb") as stdout, log.open("xb") as stderr, tempfile.TemporaryFile() as stdin:
+        stdin.write(text.encode())
+        stdin.seek(0)
+        child = subprocess.Popen(
+            argv,
+            cwd=directory,
+            env=dict(environ),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
+    threading.Thread(target=child.wait, daemon=True, name=f"reap {child.pid}").start()  # or it would end as a zombie
+    return child
 
 
-def _begins(layout: Layout, run_id: str, child: subprocess.Popen[bytes], limit_seconds: float) -> bool:
+def _begins(journal: Path, child: subprocess.Popen[bytes], limit_seconds: float) -> bool:
     """Wait until the run has written down that it began; False where it ended before, or the time ran out."""
     deadline = time.monotonic() + limit_seconds
     while time.monotonic() < deadline:
         ended = child.poll() is not None  # asked first: what it wrote before its end is seen then
-        if read_first(layout.journal(run_id)) is not None:
+        first = read_first(journal)
+        if isinstance(first, RunStarted) and first.pid == child.pid:  # not another's of the same name
             return True
         if ended:
             return False
@@ -104,17 +119,29 @@ def _begins(layout: Layout, run_id: str, child: subprocess.Popen[bytes], limit_s
     return False
 
 
-def _ended_at_once(child: subprocess.Popen[bytes], said: Path, limit_seconds: float) -> dict[str, Any]:
-    """The result of a run that had nothing to do; else its refusal, raised."""
-    if child.poll() is None:
-        child.terminate()
-        child.wait()
-        raise MaestroError(
-            f"the run did not begin within {limit_seconds:g} s", hint="see how long `maestro plan` takes"
-        )
-    result = read_object(said) or {}
-    if "error" not in result:
-        return {**result, "alive": False}
-    error = MaestroError(result["error"]["message"], hint=result["error"]["hint"])
-    error.exit_code = child.returncode
-    raise error
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    """With all it has started so far, which is no agent yet."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(STOP_SECONDS)
+
+
+def _ended_at_once(code: int, said: Path, log: Path) -> dict[str, Any]:
+    """The result of a run that had nothing to do; else why there is none, raised."""
+    with contextlib.suppress(StateError):  # it may have been killed in mid-word
+        result = read_object(said) or {}
+        if "tasks" in result:
+            return {**result, "alive": False}
+        if "error" in result:
+            raise _refusal(code, result["error"]["message"], result["error"]["hint"])
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+    raise _refusal(code, f"the run ended before it began, with exit code {code}: {last}", "")
+
+
+def _refusal(code: int, message: str, hint: str) -> MaestroError:
+    error = MaestroError(message, hint=hint)
+    error.exit_code = code if code > 0 else 1
+    return error

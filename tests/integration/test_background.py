@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,43 @@ def test_a_name_that_an_earlier_run_has_and_one_that_is_none(repo: Repository) -
         started(repo, [{"id": "a"}], "bg")
     with pytest.raises(BadInput, match="cannot name a run"):
         started(repo, [{"id": "a"}], "../bg")
+
+
+def test_two_that_start_one_name_at_once_get_one_run(repo: Repository, tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "gate")
+    agent = f"read _ < {gate.path}; {WORK}"
+    with ThreadPoolExecutor() as pool:
+        both = [pool.submit(started, repo, [{"id": "a"}], "bg", agent) for _ in range(2)]
+        ends = [one.exception() for one in both]
+    gate.let_through()
+    (refused,) = (error for error in ends if error is not None)
+    assert isinstance(refused, MaestroError)
+    assert "run bg" in refused.message.lower()
+    assert ended(repo, "bg")["status"] == "completed"
+    assert "landed" in (Layout(repo.path).run("bg") / "coordinator.log").read_text()
+    assert list(Layout(repo.path).runs.glob(".bg*")) == []
+    gate.close()
+
+
+def test_one_that_cannot_even_start_says_its_last_words(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")
+    with pytest.raises(MaestroError, match="the run ended before it began, with exit code 1: ") as refused:
+        started(repo, [{"id": "a"}], "bg")
+    assert "encodings" in refused.value.message or "Python" in refused.value.message
+    assert [path.name for path in Layout(repo.path).runs.iterdir()] == [".gitignore"]
+
+
+def test_one_that_does_not_begin_in_time_is_stopped_with_its_children(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "slow"
+    folder.mkdir()
+    (folder / "git").write_text("#!/bin/sh\nsleep 600\n")
+    (folder / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    with pytest.raises(MaestroError, match="did not begin within 2 s"):
+        start_run(Layout(repo.path), repo.path, [], run_id="bg", environ=dict(os.environ), limit_seconds=2)
+    assert [path.name for path in Layout(repo.path).runs.iterdir()] == [".gitignore"]
 
 
 def test_nothing_to_do_is_a_result(repo: Repository) -> None:
