@@ -29,11 +29,12 @@ class PlayedSession:
     """The default of a model server. `types`: the subagents that the session offers.
 
     `hasty` ends its turn when the first subagents have come back; `stubborn` whenever it is told to go on, too.
+    `background` launches subagents that it does not wait for.
     """
 
     def __init__(self, types: str = "general-purpose,Explore") -> None:
         self.types = types
-        self.hasty = self.stubborn = False
+        self.hasty = self.stubborn = self.background = False
         self.launches: list[list[str]] = []  # descriptions, by message
         self.kept: list[str] = []  # what hooks said when it wanted to end its turn
 
@@ -54,7 +55,7 @@ class PlayedSession:
             return {"bash": self._line(prompt, "run" if "--headless" in prompt_arguments(prompt) else "delegate start")}
         if kept := [text for text in last_words(body) if "Stop hook feedback" in text]:
             self.kept += kept
-        if self.stubborn or (self.hasty and not self.kept and calls[0][0] == "Agent"):
+        if self.stubborn or (self.hasty and not self.kept and calls and calls[0][0] == "Agent"):
             return {"say": "Good enough."}
         answers = [result for name, result in calls if name == "Bash"]
         if not answers:  # subagents have come back, or a hook does not let the session end
@@ -68,9 +69,11 @@ class PlayedSession:
         if stands.get("launch"):
             self.launches.append([one["description"] for one in stands["launch"]])
             keys = ("subagent_type", "description", "prompt")
+            more = {"run_in_background": True} if self.background else {}
             return {
                 "tools": [
-                    {"tool": {"name": "Agent", "input": {key: one[key] for key in keys}}} for one in stands["launch"]
+                    {"tool": {"name": "Agent", "input": {**{key: one[key] for key in keys}, **more}}}
+                    for one in stands["launch"]
                 ]
             }
         if stands["status"] == "running" and "launch" in stands:

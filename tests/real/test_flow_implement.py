@@ -99,6 +99,16 @@ def test_a_session_that_wants_to_end_too_early_is_kept(session: Session) -> None
     assert f"maestro delegate next --run-id {stands['run_id']}" in session.model.kept[0]
 
 
+@pytest.mark.parametrize("hasty", [False, True])
+def test_a_session_whose_subagents_work_in_the_background_is_kept_for_them(session: Session, hasty: bool) -> None:
+    session.model.background, session.model.hasty = True, hasty
+    path = session.tasks(a="plain", mute="forgets")
+    path.write_text(json.dumps([*json.loads(path.read_text()), {"id": "b", "dependencies": ["a"]}]))
+    stands = session.implement("--tasks-file", str(path), "--no-tests")
+    assert statuses(stands) == {"a": "landed", "b": "landed", "mute": "landed"}
+    assert len(session.model.launches) == 2
+
+
 def test_one_that_will_not_go_on_is_let_go_and_the_run_ends_with_it(session: Session) -> None:
     path = session.tasks(a="plain")
     session.model.stubborn = True

@@ -8,6 +8,10 @@ from typing import NamedTuple
 LIMIT = 3
 """A session is kept so often without anything having moved in between, then it is let go: never an endless loop."""
 
+LIMIT_AT_WORK = 20
+"""The same while subagents work in the background. Their ends would wake the session, but in a new turn, in which the
+permissions of `/flow:implement` are gone (2.1.197); each time it is kept, it waits a minute for them."""
+
 
 class Held(NamedTuple):
     """How often the session was kept since something moved; `mark` changes with everything that moves."""
@@ -23,15 +27,13 @@ class InHand(NamedTuple):
     ready: Sequence[str]  # offered, given to nobody
     running: Sequence[str]  # given out, not reported
     landing: Sequence[str]  # reported, not over
-    works_on: bool  # something of the session runs in the background and will wake it
+    works_on: bool  # something of the session runs in the background
 
 
 def keep(in_hand: InHand, held: Held, mark: str) -> tuple[str | None, Held]:
     """What to tell the session so that it goes on (None: let it end), and what to remember."""
-    if in_hand.works_on and not in_hand.ready:
-        return None, held
     times = held.times if held.mark == mark else 0
-    if times >= LIMIT:
+    if times >= (LIMIT_AT_WORK if in_hand.works_on else LIMIT):
         return None, Held(mark, times)
     return _words(in_hand), Held(mark, times + 1)
 

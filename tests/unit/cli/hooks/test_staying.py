@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from maestro.cli.hooks.staying import LIMIT, Held, InHand, keep
+from maestro.cli.hooks.staying import LIMIT, LIMIT_AT_WORK, Held, InHand, keep
 
 
 def in_hand(
@@ -37,7 +37,7 @@ def test_it_lets_go_when_nothing_moves_and_starts_again_when_something_does() ->
     assert held == Held("2", 1)
 
 
-def test_work_in_the_background_wakes_the_session_by_itself() -> None:
-    assert keep(in_hand(running=("a",), works_on=True), Held(), "1") == (None, Held())
-    words, _ = keep(in_hand(ready=("b",), running=("a",), works_on=True), Held(), "1")
-    assert words is not None
+def test_while_subagents_work_in_the_background_there_is_more_patience_and_an_end_to_it() -> None:
+    waits = in_hand(running=("a",), works_on=True)
+    assert keep(waits, Held("1", LIMIT_AT_WORK - 1), "1")[0] is not None
+    assert keep(waits, Held("1", LIMIT_AT_WORK), "1")[0] is None
