@@ -27,7 +27,8 @@ _HOPELESS = re.compile(
     r"|is not found for api version|model.{0,80}not found",
     re.IGNORECASE,
 )
-_WITHHELD = frozenset({"tool_not_registered", "policy_violation"})
+_NEEDED = frozenset({"write_file", "replace", "run_shell_command"})
+"""Tools that are always there unless they are withheld; another that is not there was only imagined."""
 _LOOKING = frozenset(
     {"glob", "read_file", "read_many_files", "list_directory", "grep_search", "search_file_content", "web_fetch",
      "google_web_search", "write_todos"}
@@ -73,7 +74,8 @@ class GeminiReader:
 
     def _tool_result(self, event: Event) -> None:
         name = self._tools.pop(as_text(event.get("tool_id")), "")
-        if as_text(as_dict(event.get("error")).get("type")) in _WITHHELD:
+        problem = as_dict(event.get("error")).get("type")
+        if problem == "policy_violation" or (problem == "tool_not_registered" and name in _NEEDED):
             self._withheld[name or "?"] += 1
         elif event.get("status") == "success" and name not in _LOOKING:
             self._acted = True
@@ -90,9 +92,7 @@ class GeminiReader:
             return self._failed(verdict, exit_code)
         if self._withheld and not self._acted:
             tools = ", ".join(f"{name} ×{n}" if n > 1 else name for name, n in self._withheld.items())
-            return verdict.evolve(
-                claim=Claim.DENIED, reason=f"tools that it may not use or that are not there: {tools}"
-            )
+            return verdict.evolve(claim=Claim.DENIED, reason=f"tools that it may not use: {tools}")
         if exit_code != 0:
             return verdict.evolve(reason=f"{explain_exit(exit_code, '')} after its final event")
         return verdict

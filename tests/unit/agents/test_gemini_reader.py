@@ -56,11 +56,14 @@ def test_success_with_every_tool_withheld_is_denied_and_with_some_is_not() -> No
     verdict, _, _ = read(BEGIN + WITHHELD + LOOKED + END)
     assert (verdict.claim, verdict.reason) == (
         Claim.DENIED,
-        "tools that it may not use or that are not there: write_file",
+        "tools that it may not use: write_file",
     )
     again = '{"type":"tool_use","tool_name":"write_file","tool_id":"w1"}\n'
     assert read(BEGIN + WITHHELD + again + WITHHELD + END)[0].reason.endswith("write_file ×2")
     assert read(BEGIN + WITHHELD + again + WRITTEN + END)[0].claim is Claim.DONE
+    imagined = (BEGIN + WITHHELD + END).replace("write_file", "write_all_files")
+    assert read(imagined)[0].claim is Claim.DONE, "a tool that never was is for the evidence to judge"
+    assert read(imagined.replace("tool_not_registered", "policy_violation"))[0].claim is Claim.DENIED
 
 
 @pytest.mark.parametrize(
