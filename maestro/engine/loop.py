@@ -194,7 +194,7 @@ class Engine:
             self.tell(Nudge())
 
     def _claim_ahead(self) -> None:
-        """Claim what will start next: neither a slot that gets free nor what a landing allows waits for a slow tracker."""
+        """Claim what will start next: neither a freed slot nor what a landing allows waits for a slow tracker."""
         if not self._closing.is_shared:
             return
         limit = self._context.options.max_parallel

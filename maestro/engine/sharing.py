@@ -38,7 +38,7 @@ ALL = 40
 """Most tasks in one call at the end, when nobody waits any more."""
 
 GATHER_SECONDS = 0.3
-"""So long a write waits for others: tasks that ran together land together."""
+"""So long a write, and a claim ahead of need, waits for others: tasks that ran together end and land together."""
 
 MOMENT_SECONDS = 0.05
 """So long after the last landing nothing is written: it lets others start, and they ask for their claims first."""
@@ -68,6 +68,7 @@ class SharedClosing(Closing):
         self._writes: deque[Writing] = deque()
         self._found: deque[tuple[str, Sequence[Discovery], Note]] = deque()
         self._write_at = 0.0  # when the writes that wait have gathered
+        self._ahead_at = 0.0  # when the claims ahead have
         self._passed = 0  # turns in which writes waited
         self._given_up = False  # nothing starts any more
         self._finishing = False
@@ -97,6 +98,8 @@ class SharedClosing(Closing):
         room = limit - len(known - self._waiters.keys())
         wanted = [task for task in tasks if task not in known | self._passed_over | self._waiters.keys()]
         for task in wanted[: max(room, 0)]:
+            if not self._ahead:  # in a hurry only where nothing is held for the next slot
+                self._ahead_at = self._clock.monotonic() + (GATHER_SECONDS if self._held else 0.0)
             self._ahead[task] = note
             self._wake.set()
 
@@ -161,7 +164,8 @@ class SharedClosing(Closing):
     async def _rest(self) -> None:
         """Until something is wished, or the writes that wait have gathered."""
         self._wake.clear()
-        left = self._write_at - self._clock.monotonic() if self._writes else None
+        moments = [at for at, waits in ((self._write_at, self._writes), (self._ahead_at, self._ahead)) if waits]
+        left = min(moments) - self._clock.monotonic() if moments else None
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), left)
 
@@ -173,14 +177,14 @@ class SharedClosing(Closing):
         self._passed = self._passed + 1 if self._writes else 0
         if self._asked:
             return lambda: self._claim_turn(self._asked)
-        if self._ahead:
+        if self._ahead and (len(self._ahead) >= AT_ONCE or self._have_gathered(self._ahead_at)):
             return lambda: self._claim_turn(self._ahead)
-        if self._writes and self._have_gathered():
+        if self._writes and self._have_gathered(self._write_at):
             return self._write_turn
         return self._discovery_turn if self._found else None
 
-    def _have_gathered(self) -> bool:
-        return self._finishing or self._clock.monotonic() >= self._write_at
+    def _have_gathered(self, at: float) -> bool:
+        return self._finishing or self._clock.monotonic() >= at
 
     async def _claim_turn(self, wanted: dict[str, Note]) -> None:
         claims = {task: wanted.pop(task) for task in list(wanted)[:AT_ONCE]}
