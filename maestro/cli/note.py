@@ -23,10 +23,12 @@ def command(app: App, text: str, to: str | None, sender: str | None, run_id: str
     """Leave a note on the board of a run: prompts that are made from now on show it. TEXT - is standard input."""
     from maestro.clock import SystemClock
     from maestro.store.board import note_object, post_as
+    from maestro.workspaces.marker import variables_of_workspace
 
     layout = app.layout_of_caller()
     said = sys.stdin.read() if text == "-" else text
-    run, note = post_as(app.environ, layout, said, clock=SystemClock(), run_id=run_id, from_task=sender, to_task=to)
+    caller = {**variables_of_workspace(app.directory), **app.environ}
+    run, note = post_as(caller, layout, said, clock=SystemClock(), run_id=run_id, from_task=sender, to_task=to)
     if app.output.as_json:
         app.output.json({"run_id": run, **note_object(note)})
     else:

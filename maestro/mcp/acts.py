@@ -30,7 +30,7 @@ from maestro.vcs.git import Git, open_repository
 from maestro.wiring.backlog import plan_backlog
 from maestro.wiring.build import new_run_id
 from maestro.wiring.reporting import take_report
-from maestro.workspaces.marker import layout_of_workspace
+from maestro.workspaces.marker import layout_of_workspace, variables_of_workspace
 
 BEGIN_SECONDS = 45.0
 """A run must have begun, or been refused, within the time that clients wait for an answer."""
@@ -89,7 +89,7 @@ async def wait(place: Place, given: WaitInput) -> Answer:
 def note(place: Place, given: NoteInput) -> Answer:
     """As `maestro note --json`."""
     run_id, left = post_as(
-        place.environ,
+        {**variables_of_workspace(_directory(place, given)), **place.environ},
         _layout_of_caller(place, given),
         given.text,
         clock=SystemClock(),

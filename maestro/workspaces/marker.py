@@ -53,11 +53,21 @@ def write_marker(home: Path, marker: Marker) -> None:
 
 def layout_of_workspace(directory: Path) -> Layout | None:
     """Where the run is kept whose workspace holds the directory; None outside of one, or where it cannot be found."""
-    for folder in (directory, *directory.parents):
-        if (marker := read_marker(folder)) is not None:
-            layout = Layout(decode_path(marker.common_dir).parent)
-            return layout if layout.run(marker.run_id).is_dir() else None
-    return None
+    marker = _marker_above(directory)
+    if marker is None:
+        return None
+    layout = Layout(decode_path(marker.common_dir).parent)
+    return layout if layout.run(marker.run_id).is_dir() else None
+
+
+def variables_of_workspace(directory: Path) -> dict[str, str]:
+    """Whose workspace holds the directory, as the variables that an agent has of itself; empty outside of one."""
+    marker = _marker_above(directory)
+    return {} if marker is None else {"MAESTRO_RUN_ID": marker.run_id, "MAESTRO_TASK_ID": marker.task_id}
+
+
+def _marker_above(directory: Path) -> Marker | None:
+    return next(filter(None, map(read_marker, (directory, *directory.parents))), None)
 
 
 def read_marker(home: Path) -> Marker | None:

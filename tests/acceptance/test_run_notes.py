@@ -48,11 +48,11 @@ def test_from_a_clone_a_retry_reads_what_the_first_attempt_said(repo: Repository
 
 
 def test_a_subagent_without_variables_is_known_by_its_workspace(repo: Repository, run: Run) -> None:
-    says = f"cd deep && env -u MAESTRO_REPOSITORY -u MAESTRO_RUN_ID {MAESTRO} note hello"
+    says = f"cd deep && env -u MAESTRO_REPOSITORY -u MAESTRO_RUN_ID -u MAESTRO_TASK_ID {MAESTRO} note hello"
     ended = run([{"id": "a"}], agent=f"mkdir deep; ({says}) || exit 8; {WRITES_ONE_FILE}")
     assert ended.code == 0, ended.err
     (note,) = maestro("notes", "--json", cwd=repo.path).json["notes"]
-    assert (note["from_task"], note["text"]) == (None, "hello")
+    assert (note["from_task"], note["text"]) == ("a", "hello")
 
 
 def test_a_board_that_cannot_be_read_stops_no_task(repo: Repository, run: Run) -> None:
