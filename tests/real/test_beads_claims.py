@@ -98,9 +98,14 @@ print(*[name for name in sys.argv[3:] if name not in refused])
 """
 
 
-def test_two_runs_that_claim_at_once_never_both_win(lab: Lab) -> None:
-    """bd 0.47 alone tells both that they won."""
+def test_two_runs_that_claim_at_once_never_both_win(lab: Lab, tmp_path: Path) -> None:
+    """bd 0.47 alone tells both that they won, so the calls of one are over before those of the other begin."""
     names = [lab.bd.create(f"T{number}") for number in range(3)]
+    log = tmp_path / "log"
+    lab.hook(
+        f'[ "$verb" = update ] || [ "$verb" = list ] && {{ echo $BEADS_ACTOR $verb >>\'{log}\'; sleep 0.3;'
+        f' "$REAL" "$@"; code=$?; echo $BEADS_ACTOR over >>\'{log}\'; exit $code; }}'
+    )
     children = [
         subprocess.Popen(
             [sys.executable, "-c", CHILD, str(lab.path), run, *names],
@@ -119,6 +124,8 @@ def test_two_runs_that_claim_at_once_never_both_win(lab: Lab) -> None:
         child.stdin.flush()
     won = [child.communicate()[0].split() for child in children]
     assert sorted(won[0] + won[1]) == sorted(names)
+    steps = [line.split()[1] for line in log.read_text().splitlines()]
+    assert steps == ["update", "over", "list", "over"] * (len(steps) // 4)
     holders = [assignee for _, assignee in state(lab, *names)]
     assert holders == ["maestro/first" if name in won[0] else "maestro/second" for name in names]
 
