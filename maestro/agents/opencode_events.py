@@ -117,6 +117,8 @@ class OpencodeReader:
         verdict = judge_refusal(message, self._now(), status, after)
         if error.get("name") in _HOPELESS_ERRORS:
             return verdict.evolve(retryable=False)
+        if error.get("name") == "UnknownError":
+            return verdict.evolve(reason=f"{verdict.reason} (it also says so of a model that is not configured)")
         return verdict
 
     def _ending(self, exit_code: int | None, said: str) -> Verdict:

@@ -127,6 +127,7 @@ def test_a_broken_answer_is_got_over(lab: AgentLab) -> None:
 def test_a_model_that_is_not_configured(lab: AgentLab) -> None:
     ran = lab.run(WORK, model="lab/other")
     assert (ran.ended.code, ran.verdict.claim) == (1, Claim.FAILED)
+    assert ran.verdict.reason.endswith("(it also says so of a model that is not configured)")
 
 
 def test_a_killed_one_is_silent_and_what_it_left_is_swept(lab: AgentLab) -> None:
