@@ -43,7 +43,8 @@ def judge(
     if exit_code is None and said is None:
         return Lost(reason=verdict.reason or "its process was killed", output_tail=output_tail, usage=usage)
     if verdict.claim is Claim.FAILED:
-        return _failed(_kind_of_failure(exit_code), verdict.reason, verdict, output_tail)
+        failed = _failed(_kind_of_failure(exit_code), verdict.reason, verdict, output_tail)
+        return failed.evolve(retryable=verdict.retryable)
     if verdict.claim is Claim.SILENT and (said is None or said.status != "done"):
         reason = verdict.reason or "it ended without its final event"
         return _failed(FailureKind.AGENT_ERROR, reason, verdict, output_tail)

@@ -67,6 +67,7 @@ class Failed(Record):
     failure: FailureKind
     reason: str
     output_tail: str = ""  # what a retry and the user get to see
+    retryable: bool = True  # False: the same again cannot help (a bad key, an unknown model)
     usage: Usage = Usage()
 
 

@@ -99,7 +99,7 @@ def decide(outcome: Outcome, counts: Counts, now: datetime) -> Decision:
             pause = min(HOLD_BASE_SECONDS * 2 ** min(max(counts.holds - 1, 0), 10), HOLD_MAX_SECONDS)
             until = outcome.reset_at or now + timedelta(seconds=pause)
             return Hold(until=max(until, now), reason=outcome.reason)
-        case Failed() if outcome.failure in HOPELESS:
+        case Failed() if outcome.failure in HOPELESS or not outcome.retryable:
             return GiveUp(reason=outcome.reason)
         case Failed() | TimedOut() | Lost():
             return _retry_or_give_up(describe(outcome), counts)

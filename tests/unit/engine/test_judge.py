@@ -50,6 +50,14 @@ def test_what_is_no_success(
     assert outcome.output_tail == "tail"
 
 
+@pytest.mark.parametrize("retryable", [True, False])
+def test_whether_the_same_again_can_help_is_the_adapters_word(retryable: bool) -> None:
+    verdict = said(Claim.FAILED, "the key was refused").evolve(retryable=retryable)
+    outcome = judge(verdict, None, NOTHING, exit_code=1)
+    assert isinstance(outcome, Failed)
+    assert outcome.retryable is retryable
+
+
 @pytest.mark.parametrize(
     ("verdict", "left", "evidence", "expected"),
     [

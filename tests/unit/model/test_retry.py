@@ -40,6 +40,7 @@ def failed(kind: FailureKind) -> Failed:
         (failed(FailureKind.SETUP), FIRST_OF_TWO, Retry),
         (failed(FailureKind.SPAWN), FIRST_OF_TWO, GiveUp),
         (failed(FailureKind.DENIED), FIRST_OF_TWO, GiveUp),
+        (failed(FailureKind.AGENT_ERROR).evolve(retryable=False), FIRST_OF_TWO, GiveUp),
         (TimedOut(clock=Clock3.SILENT, limit_seconds=3), FIRST_OF_TWO, Retry),
         (TimedOut(clock=Clock3.NO_END, limit_seconds=3), LAST_OF_TWO, GiveUp),
         (Lost(reason="gone"), FIRST_OF_TWO, Retry),
