@@ -168,9 +168,9 @@ def test_notices_before_the_json_and_an_envelope_around_it(lab: Lab, monkeypatch
 @pytest.mark.parametrize(
     ("version", "said"),
     [
-        ('echo \'{"version": "0.55.1"}\'', "bd is beads 0.55.1, which maestro does not know"),
-        ('echo \'{"version": "2.0.0"}\'', "bd is beads 2.0.0, which maestro does not know"),
-        ('echo \'{"version": "dev"}\'', "bd does not say which version of beads it is"),
+        ('echo \'{"version": "0.55.1"}\'', "the `bd` on PATH is beads 0.55.1, which maestro does not know"),
+        ('echo \'{"version": "2.0.0"}\'', "the `bd` on PATH is beads 2.0.0, which maestro does not know"),
+        ('echo \'{"version": "dev"}\'', "the `bd` on PATH does not say which version of beads it is"),
         ("echo 0.47.1", "`bd version` gave no JSON: 0.47.1"),
         ("true", "`bd version` gave an empty answer"),
         ("echo 'Error: broken' >&2; exit 3", "`bd version` failed: broken"),
@@ -187,7 +187,7 @@ def test_a_bd_that_is_not_known_is_refused(lab: Lab, version: str, said: str) ->
 def test_no_bd_at_all(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "git").symlink_to(str(shutil.which("git")))
-    with pytest.raises(BadInput, match="bd was not found on PATH") as caught:
+    with pytest.raises(BadInput, match="there is no `bd` on PATH") as caught:
         Tracker(lab.path, None, {**os.environ, "PATH": str(tmp_path / "bin")}).load()
     assert "--tasks-file" in caught.value.hint
 

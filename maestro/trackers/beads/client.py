@@ -140,7 +140,7 @@ class Bd:
         found = shutil.which(PROGRAM, path=self._environ.get("PATH"))
         if found is None:
             raise BadInput(
-                f"{PROGRAM} was not found on PATH",
+                f"beads was not found: there is no `{PROGRAM}` on PATH",
                 hint=f"install beads ({SUPPORTED}), or give the backlog as a file with --tasks-file",
             )
         return found

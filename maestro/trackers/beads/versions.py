@@ -47,7 +47,7 @@ def judge(said: object, program: str) -> Version:
     match = re.match(r"v?(\d+)\.(\d+)", text) if isinstance(text, str) else None
     if match is None or not isinstance(text, str):
         raise BadInput(
-            f"{program} does not say which version of beads it is",
+            f"the `{program}` on PATH does not say which version of beads it is",
             hint=f"maestro works with beads {SUPPORTED}; see `{program} version`",
         )
     major, minor = int(match[1]), int(match[2])
@@ -56,6 +56,6 @@ def judge(said: object, program: str) -> Version:
     if major == 1:
         return Version(text=text, era=Era.DOLT)
     raise BadInput(
-        f"{program} is beads {text}, which maestro does not know",
+        f"the `{program}` on PATH is beads {text}, which maestro does not know",
         hint=f"install one of beads {SUPPORTED}",
     )

@@ -28,7 +28,7 @@ STATUS: Mapping[Progress, str] = {Progress.DONE: CLOSED, Progress.BLOCKED: "bloc
 
 def write(db: Database, writes: Sequence[Writing], *, is_dead: Callable[[str], bool]) -> dict[str, str]:
     """Write the last word on each task; those that could not be written, each with a clause."""
-    db.refresh()
+    db.renew({one.task for one in writes})
     refused: dict[str, str] = {}
     last = sorted({one.task: one for one in writes}.values(), key=_kind)  # stable: blockers stay before who waits
     for (run_id, status), group in groupby(last, key=_kind):
@@ -180,17 +180,19 @@ def _note(db: Database, writes: Sequence[Writing], actor: str, *changes: str) ->
 
     The tasks that the answers showed.
     """
-    issues = [(one, db.issue(one.task)) for one in writes]
-    todo = [(one, issue) for one, issue in issues if issue is not None and (changes or not is_noted(issue, one))]
+    todo = [(one, issue) for one in writes if (issue := db.issue(one.task)) is not None]
+    noted = [one.task for one, issue in todo if is_noted(issue, one)]
+    todo = [(one, issue) for one, issue in todo if one.task not in noted]
     replaces = not db.bd.version.appends_notes
     alone = [(one, issue) for one, issue in todo if replaces and issue.notes]
     together = [one for one, issue in todo if not (replaces and issue.notes)]
     flag = "--notes" if replaces else "--append-notes"
-    calls = [([one.task for one in together], f"{flag}={note_for(together)}")] if together else []
+    calls = [(noted, "")]  # a call that died may have left the note without the rest
+    calls += [([one.task for one in together], f"{flag}={note_for(together)}")] if together else []
     calls += [([one.task], f"{flag}={appended(issue.notes, note_for([one]))}") for one, issue in alone]
     shown: frozenset[str] = frozenset()
     for names, text in calls:
-        flags = [*changes, text] if len(text.encode()) <= LONGEST_ARGUMENT else list(changes)
-        if flags:
+        flags = [*changes, text] if text and len(text.encode()) <= LONGEST_ARGUMENT else list(changes)
+        if names and flags:
             shown |= db.write("update", *names, *flags, "--json", names=names, actor=actor).shown
     return shown

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from maestro.errors import BadInput, TrackerError
+from maestro.store.claims import claim
+from maestro.store.layout import Layout
 from maestro.trackers.base import BulkTracker
 from maestro.trackers.beads.client import Bd
 from maestro.trackers.beads.tracker import Beads
+from maestro.trackers.registry import open_tracker
 from tests.unit.trackers.test_beads_answers import ERAS, RECORDED
 from tests.unit.trackers.test_beads_place import dolt, sqlite
 
@@ -122,6 +125,33 @@ def test_another_database_than_the_one_meant_is_refused(player: Player) -> None:
         player.bd().read("list")
 
 
+def test_what_a_run_of_this_checkout_left_is_free_once_it_is_dead(player: Player) -> None:
+    issue = {"id": "demo-1", "status": "in_progress", "assignee": "maestro/before", "issue_type": "task"}
+    player.say("export", f"echo {shlex.quote(json.dumps(issue))}")
+    project = player.folder.parent
+    layout = Layout(project)
+
+    def is_runnable() -> bool:
+        [task] = open_tracker("beads", repository=project, environ=player.environ).load()
+        return task.is_runnable
+
+    assert not is_runnable()  # a run of another clone, for all we know
+    layout.run("before").mkdir(parents=True)
+    layout.journal("before").touch()
+    held = claim(layout.locks, run_id="before", since="now", backlog="x", tasks=["demo-1"], groups=[])
+    assert not is_runnable()
+    held.release()
+    assert is_runnable()
+
+
+def test_the_folder_that_detection_names_is_no_other_than_the_default(player: Player) -> None:
+    clone = player.root / "clone" / ".beads"
+    clone.mkdir(parents=True)
+    environ = {**player.environ, "BEADS_DIR": str(player.folder)}
+    tracker = open_tracker("auto", repository=clone.parent, environ=environ)
+    assert tracker.identity == f"beads:{player.folder}"
+
+
 def test_no_program(player: Player) -> None:
-    with pytest.raises(BadInput, match="bd was not found on PATH"):
+    with pytest.raises(BadInput, match="there is no `bd` on PATH"):
         player.bd(PATH="/nowhere").read("list")
