@@ -63,7 +63,8 @@ def _standing(db: Database, name: str, actor: str, is_dead: Callable[[str], bool
 
 def taken_from(db: Database, names: Iterable[str], actors: Mapping[str, str]) -> dict[str, str]:
     """Of claimed tasks, those that are somebody else's by now, or closed, or gone."""
-    db.refresh()
+    names = list(names)
+    db.renew(names)
     found = {}
     for name in names:
         issue = db.issue(name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from maestro.errors import TrackerError
 from maestro.model.record import Record
@@ -35,6 +35,7 @@ class Database:
         self._issues: dict[str, Issue] = {}
         self._hierarchy: Hierarchy | None = None
         self._print: Fingerprint | None = None  # of the files when what is known was true; None: it must be read again
+        self._proven: set[str] = set()  # what bd has shown since our last write
 
     @property
     def hierarchy(self) -> Hierarchy:
@@ -56,6 +57,7 @@ class Database:
         if not found and answers.objects_in(self._list(), f"`{PROGRAM} list`"):
             raise TrackerError(f"`{PROGRAM} export` gave nothing, though there are issues")
         self._know({issue.id: issue for issue in issues_in(found, f"`{PROGRAM} export`")})
+        self._proven = set(self._issues)
         self._was_read(before)
         return self.hierarchy
 
@@ -63,6 +65,16 @@ class Database:
         """Read everything again, unless nobody has written since it was last true."""
         if self._print is None or self._print != self._now():
             self.load()
+
+    def renew(self, names: Iterable[str]) -> None:
+        """Know for certain how some issues stand.
+
+        After a write of ours the files cannot tell whether somebody else wrote during it: what bd has not shown since
+        is read again.
+        """
+        self.refresh()
+        if unproven := [name for name in names if name in self._issues and name not in self._proven]:
+            self.read(unproven)
 
     def read(self, names: Collection[str]) -> None:
         """Read some issues; one that is gone is forgotten."""
@@ -76,6 +88,7 @@ class Database:
             known[name] = issue.evolve(links=old.links) if old is not None and not issue.links else issue
         order = dict.fromkeys((*self._issues, *known))
         self._know({name: known[name] for name in order if name in known})
+        self._proven |= set(names)
         self._was_read(before)
 
     def write(self, *args: str, names: Sequence[str], actor: str) -> Written:
@@ -91,6 +104,7 @@ class Database:
                 seen = {issue.id: issue for issue in issues_in(found, f"`{PROGRAM} {args[0]}`")}
             _same(names, seen)
         self._was_shown(seen)
+        self._proven = set(seen)
         self._print = self._now() if answer.known and (seen or not answer.ok) else None
         return Written(shown=frozenset(seen), said=_complaints(answer, names))
 
@@ -101,6 +115,7 @@ class Database:
         """
         lines = "".join(f"close {name} {reason}\n" for name, reason in reasons.items())
         answer = self.bd.write("batch", "--json", actor=actor, stdin=lines)
+        self._proven = set()
         self._print = None
         if not answer.ok:
             return False
