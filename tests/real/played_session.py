@@ -53,6 +53,8 @@ class PlayedSession:
         calls = last_calls(body)
         if not past_calls(body):
             return {"bash": self._line(prompt, "run" if "--headless" in prompt_arguments(prompt) else "delegate start")}
+        if ended := [text for text in own_words(body) if text.startswith("It ended: ")]:
+            return {"say": ended[0]}  # woken once more, by a subagent that worked in the background
         if kept := [text for text in last_words(body) if "Stop hook feedback" in text]:
             self.kept += kept
         if self.stubborn or (self.hasty and not self.kept and calls and calls[0][0] == "Agent"):
@@ -92,6 +94,12 @@ def prompt_arguments(prompt: str) -> str:
     """The words after the slash command."""
     found = re.search(r"<command-args>(.*?)</command-args>", prompt, re.DOTALL)
     return found[1] if found else ""
+
+
+def own_words(body: Body) -> list[str]:
+    """What the session said so far."""
+    said = [block for message in body["messages"] if message["role"] == "assistant" for block in _blocks(message)]
+    return [str(block["text"]) for block in said if block.get("type") == "text"]
 
 
 def last_words(body: Body) -> list[str]:

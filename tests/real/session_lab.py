@@ -57,10 +57,11 @@ class Session:
         """Run /flow:implement; how maestro's run stands afterwards."""
         events = self.claude(f"/flow:implement {' '.join(words)}", *(["--plugin-dir", str(CHECKOUT)] if plugin else []))
         assert events[-1]["subtype"] == "success", events[-1]
-        assert events[-1]["permission_denials"] == []
+        assert events[-1]["permission_denials"] == [], events[-1]["permission_denials"]
         until(lambda: not processes_with(f"MAESTRO_TEST_MARK={os.environ['MAESTRO_TEST_MARK']}"), seconds=60)
         status = maestro("status", "--json", cwd=self.repo.path, env=self.env)
-        (run,) = status.json["runs"]
+        assert len(status.json["runs"]) == 1, events[-1]["result"]
+        run = status.json["runs"][0]
         stands: dict[str, Any] = maestro("status", "--run-id", run["run_id"], "--json", cwd=self.repo.path).json
         return {**stands, "said": events[-1]["result"]}
 
