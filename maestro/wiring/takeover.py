@@ -21,6 +21,7 @@ from maestro.model.events import (
     Landing,
     RunStarted,
     TrackerAdded,
+    TrackerClaiming,
     TrackerWritten,
 )
 from maestro.model.outcome import Succeeded
@@ -31,7 +32,7 @@ from maestro.store.atomic import write_atomically
 from maestro.store.filelocks import is_held
 from maestro.store.journal import read_journal
 from maestro.store.layout import Layout
-from maestro.trackers.base import BulkTracker, Note, Tracker
+from maestro.trackers.base import BulkTracker, Note, Tracker, Writing
 from maestro.vcs.git import Git
 
 TAKEN_OVER = "taken-over.json"
@@ -39,7 +40,10 @@ TAKEN_OVER = "taken-over.json"
 
 
 def take_over(git: Git, layout: Layout, tracker: Tracker) -> tuple[str, ...]:
-    """Close what runs over this backlog landed untold; the tasks. TrackerError where the tracker refuses a write."""
+    """Close what dead runs over this backlog landed untold, and open again what they held; the closed tasks.
+
+    TrackerError where the tracker refuses to close one.
+    """
     told: list[str] = []
     for run_id in _runs_to_look_at(layout, tracker.identity):
         try:
@@ -52,6 +56,7 @@ def take_over(git: Git, layout: Layout, tracker: Tracker) -> tuple[str, ...]:
         for landing in untold:
             _tell(layout, tracker, run_id, landing)
         _add_discovered(git, tracker, run_id, events)
+        _give_back(tracker, run_id, events)
         tasks = [landing.task for landing in untold]
         write_atomically(layout.run(run_id) / TAKEN_OVER, (json.dumps(tasks) + "\n").encode())
         told += tasks
@@ -151,6 +156,31 @@ def _add_discovered(git: Git, tracker: Tracker, run_id: str, events: tuple[Event
         if discovered := found.get(landing.task, ()):
             note = Note(run_id=run_id, commit=landing.commit, branch=landing.branch)
             tracker.discover(landing.task, discovered, note)
+
+
+def _give_back(tracker: Tracker, run_id: str, events: tuple[Event, ...]) -> None:
+    """Open again what the run claimed and nobody holds any more: this run may not be the one that can start it."""
+    if not isinstance(tracker, BulkTracker):
+        return
+    held: set[str] = set()
+    for event in events:
+        match event:
+            case TrackerClaiming(tasks=tasks):
+                held |= set(tasks)
+            case TrackerWritten(error=None):
+                held.discard(event.task)
+            case _:
+                pass
+    if not held:
+        return
+    note = Note(run_id=run_id, reason="the run broke off before it was done")
+    left = [
+        Writing(task=task.id, progress=Progress.OPEN, note=note)
+        for task in tracker.load()
+        if task.id in held and task.progress is Progress.IN_PROGRESS and not task.set_aside
+    ]
+    if left:
+        tracker.write_many(left)  # what is refused has found somebody meanwhile
 
 
 def _is_on(git: Git, commit: str, branch: str) -> bool:

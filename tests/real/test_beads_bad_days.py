@@ -167,6 +167,25 @@ def test_the_next_start_does_not_wait_for_the_close_before_it(beads: Beads, bd: 
     assert not any(first in call and " close " in f" {call} " for call in calls[:claim])
 
 
+def test_what_a_dead_run_held_is_open_again_also_when_the_next_run_is_about_something_else(
+    beads: Beads, tmp_path: Path
+) -> None:
+    running, next_one = beads.create("Running"), beads.create("Next")
+    other = beads.create("Something else", "-l", "night")
+    ends, here = tmp_path / "ends", tmp_path / "here"
+    agent = waits(here, ends)
+    with started(beads, "--max-parallel", "1", "--epic", running, agent=agent) as dying:
+        dying.until(here)
+        dying.process.kill()
+        dying.end()
+    ends.touch()  # its agent outlives it, and ends
+    assert beads.show(running)["status"] == "in_progress"
+    said = run(beads, "--label", "night")
+    assert (said.code, said.statuses()) == (0, {other: "landed"}), said.err
+    assert {(one["status"], one.get("assignee", "")) for one in map(beads.show, (running, next_one))} == {("open", "")}
+    assert "the run broke off" in beads.show(running)["notes"]
+
+
 def test_a_person_wins_who_writes_while_maestro_does(beads: Beads, bd: Path, tmp_path: Path) -> None:
     first, hers, his = (beads.create(title) for title in ("first", "hers", "his"))
     done, go = tmp_path / "done", tmp_path / "go"
