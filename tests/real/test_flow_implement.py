@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -137,6 +138,19 @@ def test_the_commands_that_init_writes_do_the_same_without_the_plugin(session: S
     tasks = session.tasks(a="plain", mute="forgets")
     stands = session.implement("--tasks-file", str(tasks), "--no-tests", plugin=False)
     assert statuses(stands) == {"a": "landed", "mute": "landed"}
+
+
+def test_without_maestro_on_the_path_that_of_the_plugin_is_used(session: Session, real: dict[str, Path]) -> None:
+    folder = session.folder / "path"
+    folder.mkdir()
+    (folder / "claude").symlink_to(real["claude"])
+    python = folder / "python3"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    session.env["PATH"] = f"{folder}:/usr/bin:/bin"
+    stands = session.implement("--tasks-file", str(session.tasks(a="plain")), "--no-tests")
+    assert statuses(stands) == {"a": "landed"}
+    assert REPORTED_FOR_IT not in session.journal(stands["run_id"])
 
 
 def test_a_refusal_is_told_to_the_user_and_starts_nothing(session: Session) -> None:
