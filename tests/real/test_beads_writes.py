@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,7 @@ def test_what_a_person_did_meanwhile_stands(lab: Lab) -> None:
 
 def test_four_calls_for_each_task_written_one_by_one_and_fewer_together(lab: Lab) -> None:
     names = [lab.bd.create(f"T{number}") for number in range(6)]
+    more = [lab.bd.create(f"M{number}") for number in range(4)]
     tracker = lab.tracker()
     tracker.load()
     assert lab.calls() == ["version", "where", "export"]
@@ -136,6 +138,13 @@ def test_four_calls_for_each_task_written_one_by_one_and_fewer_together(lab: Lab
     tracker.claim_many(dict.fromkeys(names[3:], NOTE))
     tracker.write_many(writes(Progress.DONE, LANDED, *names[3:]))
     assert len(lab.calls()) == 4
+    tracker.claim(more[0], NOTE)
+    lab.calls()
+    for name, following in pairwise(more):  # as one ends, the next begins
+        tracker.claim(following, NOTE)
+        assert tracker.taken([name, following]) == {}
+        tracker.write(name, Progress.DONE, LANDED)
+        assert len(lab.calls()) <= 4
     assert {one["status"] for one in found(lab, *names[3:])} == {"closed"}
 
 
