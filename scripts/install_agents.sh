@@ -30,7 +30,7 @@ answers() { HOME=$tools/home "$1" --version </dev/null >/dev/null 2>&1; }
 
 is_here() {
     case $(readlink "$tools/bin/$name" 2>/dev/null) in
-    "$kept"/*) if answers "$tools/bin/$name"; then return 0; fi ;;
+    "$kept"/*) if [ -x "$tools/bin/$name" ]; then return 0; fi ;; # it was linked because it answered
     esac
     [ -z "$pinned" ] && command -v "$name" >/dev/null 2>&1 && answers "$name"
 }
