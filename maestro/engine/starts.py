@@ -1,0 +1,175 @@
+"""Starts: from a ready task to an attempt under way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from maestro.engine.attempt import AttemptRun
+from maestro.engine.closing import Closing
+from maestro.engine.context import Brief, RunContext
+from maestro.engine.crew import ATTEMPT, Crew
+from maestro.engine.dispatch import Dispatch
+from maestro.engine.landing import LandingDesk
+from maestro.engine.messages import AttemptOver, ClaimRefused, Message, Nudge
+from maestro.engine.phases import GroupPhases
+from maestro.engine.settle import Settling
+from maestro.planning.schedule import Dispatcher
+from maestro.workspaces.culprit import AttemptTrace
+
+
+class Starts:
+    """Fills capacity, and knows the attempts under way."""
+
+    def __init__(
+        self,
+        context: RunContext,
+        *,
+        dispatcher: Dispatcher,
+        dispatch: Dispatch,
+        phases: GroupPhases,
+        desk: LandingDesk,
+        closing: Closing,
+        settling: Settling,
+        crew: Crew,
+        tell: Callable[[Message], None],
+    ) -> None:
+        self._context = context
+        self._dispatcher = dispatcher
+        self._dispatch = dispatch
+        self._phases = phases
+        self._desk = desk
+        self._closing = closing
+        self._settling = settling
+        self._crew = crew
+        self._tell = tell
+        self.attempts: dict[str, AttemptRun] = {}
+        self.preparing: set[asyncio.Task[None]] = set()  # pre-execution phases under way
+        self._lately: list[AttemptTrace] = []  # ended since the last look at the checkout
+        self._level_of = {task: n for n, level in enumerate(context.plan.stages) for task in level}
+        self._said_low = False  # that the disk is
+        self._settled: bool | None = None  # what `on_settled` was told last
+
+    @property
+    def are_busy(self) -> bool:
+        """Whether an attempt or a preparation is under way."""
+        return bool(self.attempts or self.preparing)
+
+    @property
+    def are_settled(self) -> bool:
+        """Whether all that was started is under way, without anything else having to happen."""
+        return not self.preparing and all(attempt.spawned for attempt in self.attempts.values())
+
+    async def fill(self, busy: Callable[[], bool]) -> str | None:
+        """Start as many as capacity allows; why nothing can start ever, where `busy` finds nothing that helps."""
+        while (task := self._dispatch.next_start()) is not None:
+            if (low := await self._low_disk()) is not None:
+                if not busy():
+                    return low
+                await self._say_low(low)
+                return None
+            self.say_settled(False)
+            if not self._phases.is_ready(task):
+                self._prepare(task)
+                continue
+            await self._open_level_of(task)
+            self._start(task)
+        return None
+
+    def claim_ahead(self) -> None:
+        """Claim what will start next: neither a freed slot nor what a landing allows waits for a slow tracker."""
+        if not self._closing.is_shared:
+            return
+        limit = self._context.options.max_parallel
+        ready = self._dispatcher.ready(limit) if len(self._dispatch.running) >= limit else []
+        self._closing.claim_ahead([*ready, *self._dispatcher.next_after_active(limit)], self._settling.note(), limit)
+
+    def say_settled(self, settled: bool) -> None:
+        """Tell who asked, when it changes."""
+        if self._context.on_settled is not None and self._settled is not settled:
+            self._settled = settled
+            self._context.on_settled(settled)
+
+    def watch_desk(self) -> None:
+        """Hear of it when landing dies."""
+        if (task := self._desk.background) is not None:
+            self._crew.watch(task)
+
+    def forget(self, task: str) -> None:
+        """Its attempt is over."""
+        self._dispatch.running.pop(task, None)
+        if (attempt := self.attempts.pop(task, None)) is not None:
+            self._lately.append(self._trace(attempt))
+
+    def traces(self) -> Iterable[AttemptTrace]:
+        """Who may have changed the checkout since the last look: what runs, and what has ended meanwhile."""
+        lately, self._lately = self._lately, []
+        return [*map(self._trace, self.attempts.values()), *lately]
+
+    def _trace(self, attempt: AttemptRun) -> AttemptTrace:
+        return AttemptTrace(
+            task=attempt.task,
+            marker=attempt.attempt_id,
+            command_line=attempt.command_line,
+            output_files=(attempt.directory / "stdout", attempt.directory / "stderr"),
+            paths=self._context.plan.files.get(attempt.task, ()),
+        )
+
+    async def _low_disk(self) -> str | None:
+        """Why no workspace may be made now, once the space of those that go is free (W-6)."""
+        if self._dispatch.low_disk() is None:
+            return None
+        await self._desk.workspaces_gone()
+        return self._dispatch.low_disk()
+
+    async def _say_low(self, low: str) -> None:
+        if not self._said_low:
+            self._said_low = True
+            await self._settling.warn(f"{low}: no workspace is made until some space is free")
+
+    def _prepare(self, task: str) -> None:
+        self._phases.begin(task)
+        preparation = self._crew.spawn(self._phases.prepare(task), f"prepare the group of {task}")
+        self.preparing.add(preparation)
+        preparation.add_done_callback(self._prepared)
+
+    def _prepared(self, preparation: asyncio.Task[None]) -> None:
+        self.preparing.discard(preparation)
+        self._tell(Nudge())
+
+    async def _open_level_of(self, task: str) -> None:
+        """Each level has a branch, also one of which nothing can run (M-2)."""
+        while self._desk.level is not None and self._desk.level < self._level_of.get(task, 0):
+            await self._desk.open(self._desk.level + 1)
+            self.watch_desk()
+
+    def _start(self, task: str) -> None:
+        self._dispatcher.start(task)
+        chosen = self._dispatch.chosen(task)
+        self._dispatch.running[task] = chosen
+        number = len(self._context.recorder.run.tasks[task].attempts) + 1
+        brief = Brief(
+            task=self._context.plan.tasks[task],
+            chosen=chosen,
+            own_files=self._context.plan.files.get(task, ()),
+            sibling_files={
+                other: files
+                for other in self.attempts
+                if other != task and (files := self._context.plan.files.get(other, ()))
+            },
+            group_summary=self._phases.summary(task),
+            failures=self._settling.failures(task),
+        )
+        attempt = AttemptRun(self._context, brief, number, self._desk.tip, self._spawned)
+        self.attempts[task] = attempt
+        self._crew.spawn(self._attempt(attempt, number), f"{ATTEMPT}{attempt.attempt_id}")
+
+    async def _attempt(self, attempt: AttemptRun, number: int) -> None:
+        if number == 1 and (refused := await self._closing.claim(attempt.task, self._settling.note())) is not None:
+            self._tell(ClaimRefused(attempt.task, refused))
+            return
+        self._tell(AttemptOver(await attempt.run()))
+
+    def _spawned(self) -> None:
+        if self._context.on_settled is not None:  # else nobody asks, and each start is spared a round
+            self._tell(Nudge())
