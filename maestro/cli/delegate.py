@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from maestro.cli.app import App
-from maestro.cli.options import output_options, run_options
+from maestro.cli.options import delegate_options, output_options
 
 WAIT_SECONDS = 60.0
 """A start waits so long for the first workspaces; what comes later is given out by `next`."""
@@ -31,7 +31,7 @@ def command() -> None:
 
 
 @command.command()
-@run_options
+@delegate_options
 @click.option("--agents", metavar="A,B,C", help="The types of subagents that the session has (default: looked up).")
 @click.option(
     "--wait",
@@ -78,7 +78,7 @@ def next_(app: App, run_id: str | None, wait_seconds: float, again: tuple[str, .
 
 
 @command.command(hidden=True)
-@run_options
+@delegate_options
 @click.option("--agents", metavar="A,B,C")
 @click.option("--session", metavar="PID:STARTED", help="The process with which the run ends.")
 @output_options

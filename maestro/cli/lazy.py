@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import click
 
 
 class LazyGroup(click.Group):
-    """`table`: command → its help line. The command is the attribute `command` of `maestro.cli.<name>`."""
+    """`table`: command → its help line. The command is the attribute `command` of `maestro.cli.<name>`. Those that are
+    `unlisted` work like the others."""
 
-    def __init__(self, *args: Any, table: Mapping[str, str], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, table: Mapping[str, str], unlisted: Collection[str] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._table = table
+        self._unlisted = unlisted
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """In the order of the table, which is the order of work."""
@@ -31,4 +33,4 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Like click's own, from the table."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(self._table.items()))
+            formatter.write_dl([(name, line) for name, line in self._table.items() if name not in self._unlisted])

@@ -36,10 +36,14 @@ COMMANDS = {
 }
 """Command → its line in `maestro --help`; the module `maestro.cli.<command>` holds it under the name `command`."""
 
+UNLISTED = frozenset({"hook"})
+"""Not in `maestro --help`: nobody types them."""
+
 
 @click.group(
     cls=LazyGroup,
     table=COMMANDS,
+    unlisted=UNLISTED,
     no_args_is_help=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

@@ -92,8 +92,19 @@ def plan_options(function: F) -> F:
 
 def run_options(function: F) -> F:
     """All flags of C-1a, and `run_id`, which is no setting; the command gets `flags`, those the user gave."""
-    wrapped = _with_flags(function, RUN_OPTIONS)
-    return click.option("--run-id", metavar="ID", help="Name of the run (default: one from date and time).")(wrapped)
+    return _with_run_id(_with_flags(function, RUN_OPTIONS))
+
+
+def delegate_options(function: F) -> F:
+    """The same where the agent is settled: another is understood, so that it can be refused in words, and not
+    offered."""
+    hidden = {"--agent", "--agent-command"}
+    options = tuple((name, {**attributes, "hidden": name in hidden}) for name, attributes in RUN_OPTIONS)
+    return _with_run_id(_with_flags(function, options))
+
+
+def _with_run_id(function: F) -> F:
+    return click.option("--run-id", metavar="ID", help="Name of the run (default: one from date and time).")(function)
 
 
 def _with_flags(function: F, options: tuple[tuple[str, dict[str, Any]], ...]) -> F:

@@ -10,17 +10,25 @@ from typing import Any
 import pytest
 
 import maestro as package
-from maestro.cli.main import COMMANDS, maestro
+from maestro.cli.main import COMMANDS, UNLISTED, maestro
 from maestro.cli.options import RUN_OPTIONS, SCHEDULES, TRACKERS, WORKSPACES
 from maestro.config.load import KEYS
 from maestro.config.settings import Settings
 from maestro.testing.repository import Repository
 
 
-def test_help_names_every_command(cli: Any) -> None:
+def test_help_names_every_command_that_somebody_types(cli: Any) -> None:
     said = cli("--help")
     assert said.code == 0
-    assert all(f"\n  {name} " in said.out for name in COMMANDS)
+    assert {name for name in COMMANDS if f"\n  {name} " not in said.out} == UNLISTED == {"hook"}
+
+
+def test_a_delegate_start_does_not_offer_what_it_refuses(cli: Any) -> None:
+    said = cli("delegate", "start", "--help")
+    assert "--agents A,B,C" in said.out
+    assert "--agent " not in said.out
+    assert "--agent-command" not in said.out
+    assert "names another agent" in cli("delegate", "start", "--agent", "claude").err
 
 
 def test_version(cli: Any) -> None:
