@@ -23,6 +23,9 @@ USAGE = 2
 BUG = 70
 INTERRUPTED = 130
 
+OURSELVES = "flow-maestro"
+"""The distribution, whose installation brings all that is needed."""
+
 DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 """Refusals of a disk are no bugs, wherever they are met."""
 
@@ -55,6 +58,8 @@ def explained(app: App, act: Callable[[], object]) -> int:
         return _say(app, INTERRUPTED, "interrupted", "")
     except SystemExit as error:  # click leaves so after shell completion, and when nobody reads its help any more
         return error.code if isinstance(error.code, int) else 0
+    except ModuleNotFoundError as error:
+        return _say(app, *_missing(app, error))
     except OSError as error:
         if error.errno not in DISK:
             return _say(app, BUG, *_bug(app, error))
@@ -79,6 +84,14 @@ def _say(app: App, code: int, message: str, hint: str) -> int:
 
 def _one_line(message: str) -> str:
     return " ".join(message.split())
+
+
+def _missing(app: App, error: ModuleNotFoundError) -> tuple[int, str, str]:
+    """A package that is not installed is no bug; one of ours is."""
+    package = (error.name or "").partition(".")[0]
+    if package in ("", "maestro"):
+        return BUG, *_bug(app, error)
+    return USAGE, f"the Python package {package} is not installed", f"install maestro with it: pip install {OURSELVES}"
 
 
 def _bug(app: App, error: Exception) -> tuple[str, str]:

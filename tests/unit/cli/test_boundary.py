@@ -43,6 +43,14 @@ def test_expected_errors(error: MaestroError, code: int, capsys: pytest.CaptureF
     assert json.loads(said.out) == {"error": {"message": "This is wrong.", "hint": "Do that."}}
 
 
+def test_a_package_that_is_missing_is_named_and_no_bug(capsys: pytest.CaptureFixture[str]) -> None:
+    missing = ModuleNotFoundError("No module named 'pydantic.fields'", name="pydantic.fields")
+    assert guarded(failing(missing), []) == 2
+    assert capsys.readouterr().err == (
+        "Error: The Python package pydantic is not installed.\nHint: Install maestro with it: pip install flow-maestro.\n"
+    )
+
+
 def test_interrupted(capsys: pytest.CaptureFixture[str]) -> None:
     assert guarded(failing(KeyboardInterrupt()), []) == 130
     assert capsys.readouterr().err == "\nError: Interrupted.\n"  # a new line after the terminal's ^C
