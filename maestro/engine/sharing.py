@@ -47,6 +47,7 @@ PATIENCE = 4
 """After so many more urgent turns one is made for the writes, so that the tracker is never told only at the end."""
 
 _OVER = "the run could not go on"
+_UNSURE = "it was not started: the tracker did not say whether it gave it out"
 
 
 class SharedClosing(Closing):
@@ -63,6 +64,7 @@ class SharedClosing(Closing):
         self._in_hand: set[str] = set()  # claims being made now
         self._held: set[str] = set()  # claimed, not started
         self._passed_over: set[str] = set()  # refused ahead of need: asked for again when they start
+        self._unsure: dict[str, Note] = {}  # of these, where the call broke off: they may be ours
         self._unwanted: dict[str, Note] = {}  # in hand, and not to be started any more
         self._questions: dict[str, asyncio.Future[str | None]] = {}
         self._writes: deque[Writing] = deque()
@@ -72,6 +74,7 @@ class SharedClosing(Closing):
         self._passed = 0  # turns in which writes waited
         self._given_up = False  # nothing starts any more
         self._finishing = False
+        self._is_over = False  # nobody takes turns any more
         self._wake = asyncio.Event()
 
     # --- what the run wishes ---
@@ -81,8 +84,11 @@ class SharedClosing(Closing):
         if task in self._held:
             self._held.discard(task)
             return None
+        if self._is_over:
+            return _OVER
         self._ahead.pop(task, None)
         self._unwanted.pop(task, None)
+        self._unsure.pop(task, None)
         if task not in self._in_hand:
             self._asked[task] = note
         waiter: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
@@ -108,18 +114,21 @@ class SharedClosing(Closing):
         self._ahead.pop(task, None)
         if task in self._in_hand and task not in self._waiters:
             self._unwanted[task] = note
-        elif task in self._held:
+        elif task in self._held or task in self._unsure:
             self._held.discard(task)
+            self._unsure.pop(task, None)
             self.write(task, Progress.OPEN, note)
 
     def give_all_back(self, note: Note) -> None:
         """From now on nothing is claimed ahead."""
         self._given_up = True
-        for task in [*self._ahead, *self._in_hand, *sorted(self._held)]:
+        for task in [*self._ahead, *self._in_hand, *sorted(self._held), *self._unsure]:
             self.give_back(task, note)
 
     async def taken(self, task: str) -> str | None:
         """Where the tracker cannot be asked, the task counts as ours, and that is said."""
+        if self._is_over:
+            return None
         waiter: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self._questions[task] = waiter
         self._wake.set()
@@ -155,7 +164,8 @@ class SharedClosing(Closing):
                     return
                 else:
                     await self._rest()
-        finally:  # whoever still waits must not wait for ever
+        finally:  # whoever still waits, or asks from now on, must not wait for ever
+            self._is_over = True
             for waiter in self._waiters.values():
                 _answer(waiter, _OVER)
             for waiter in self._questions.values():
@@ -190,23 +200,31 @@ class SharedClosing(Closing):
         claims = {task: wanted.pop(task) for task in list(wanted)[:AT_ONCE]}
         self._in_hand = set(claims)
         await self._recorder.record(TrackerClaiming(at=self._clock.now(), tasks=tuple(claims)))
+        unsure: dict[str, Note] = {}
         try:
             refused = await asyncio.to_thread(self._bulk.claim_many, claims)
         except (MaestroError, OSError) as error:
-            refused = dict.fromkeys(claims, str(error))
+            refused, unsure = dict.fromkeys(claims, str(error)), claims
         ours = tuple(task for task in claims if task not in refused)
         said = {task: why for task, why in refused.items() if task in claims}
         await self._recorder.record(TrackerClaimed(at=self._clock.now(), tasks=ours, refused=said))
         self._in_hand = set()
         for task in claims:
-            self._settle_claim(task, said.get(task))
+            self._settle_claim(task, said.get(task), unsure.get(task))
 
-    def _settle_claim(self, task: str, refusal: str | None) -> None:
+    def _settle_claim(self, task: str, refusal: str | None, unsure: Note | None) -> None:
+        """`unsure`: the call broke off, so that the task may be ours all the same. It is opened again, once it is
+        certain that it does not start."""
         if (waiter := self._waiters.pop(task, None)) is not None:
             _answer(waiter, refusal)
+            if unsure is not None:
+                self.write(task, Progress.OPEN, unsure.evolve(reason=_UNSURE))
         elif refusal is not None:
-            self._unwanted.pop(task, None)
             self._passed_over.add(task)
+            if unsure is not None:
+                self._unsure[task] = unsure
+            if (note := self._unwanted.pop(task, None)) is not None:
+                self.give_back(task, note)
         elif (note := self._unwanted.pop(task, None)) is not None:
             self.write(task, Progress.OPEN, note)
         else:

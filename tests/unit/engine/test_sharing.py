@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from maestro.clock import SystemClock
 from maestro.engine.closing import Closing
 from maestro.engine.sharing import AT_ONCE, PATIENCE, SharedClosing, closing_for
 from maestro.errors import TrackerError
-from maestro.model.events import Event, TrackerWriting, TrackerWritten
+from maestro.model.events import Event, TrackerClaimed, TrackerWriting, TrackerWritten
 from maestro.model.report import Discovery
 from maestro.model.task import Progress, Task
 from maestro.testing.memory_tracker import MemoryTracker
@@ -200,6 +201,8 @@ def test_nobody_waits_for_ever_when_the_worker_dies() -> None:
         with pytest.raises(RuntimeError, match="a bug"):
             await desk.work()
         assert (await claim, await asked) == ("the run could not go on", None)
+        late = asyncio.gather(desk.closing.claim("t02", NOTE), desk.closing.taken("t03"))
+        assert await asyncio.wait_for(late, 5) == ["the run could not go on", None]
 
     asyncio.run(go())
 
@@ -217,6 +220,40 @@ def test_a_call_that_fails_as_a_whole_refuses_all_of_it() -> None:
         await asyncio.sleep(0)
         await desk.work()
         assert [await claim for claim in claims] == ["bd hangs", "bd hangs"]
-        assert [event.error for event in desk.recorded.events if isinstance(event, TrackerWritten)] == ["bd hangs"]
+        assert {event.error for event in desk.recorded.events if isinstance(event, TrackerWritten)} == {"bd hangs"}
+
+    asyncio.run(go())
+
+
+def test_a_claim_that_broke_off_is_opened_again_unless_the_task_starts_after_all() -> None:
+    async def go() -> None:
+        desk = Desk()
+        claim_many = desk.tracker.claim_many
+
+        def claims_and_dies(claims: Mapping[str, Note]) -> Mapping[str, str]:
+            claim_many(claims)
+            raise TrackerError("bd was stopped")
+
+        desk.tracker.claim_many = claims_and_dies  # type: ignore[method-assign]
+        waiting = asyncio.ensure_future(desk.closing.claim("t00", NOTE))
+        await asyncio.sleep(0)
+        await desk.work()
+        assert await waiting == "bd was stopped"
+        assert [one.id for one in desk.tracker.load() if one.progress is not Progress.OPEN] == []
+
+        desk = Desk()
+        claim_many = desk.tracker.claim_many
+        desk.tracker.claim_many = claims_and_dies  # type: ignore[method-assign]
+        desk.closing.claim_ahead(["t01", "t02", "t03"], NOTE, 3)
+        working = asyncio.ensure_future(desk.closing.run())
+        while not any(isinstance(event, TrackerClaimed) for event in desk.recorded.events):
+            await asyncio.sleep(0.01)
+        desk.tracker.claim_many = claim_many  # type: ignore[method-assign]
+        assert await desk.closing.claim("t01", NOTE) is None
+        desk.closing.give_back("t02", NOTE)
+        desk.closing.give_all_back(NOTE)
+        desk.closing.finish()
+        await working
+        assert [one.id for one in desk.tracker.load() if one.progress is not Progress.OPEN] == ["t01"]
 
     asyncio.run(go())
