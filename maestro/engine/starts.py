@@ -98,13 +98,18 @@ class Starts:
     def forget(self, task: str) -> None:
         """Its attempt is over."""
         self._dispatch.running.pop(task, None)
-        if (attempt := self.attempts.pop(task, None)) is not None:
+        if (attempt := self.attempts.pop(task, None)) is not None and attempt.workspace is not None:
             self._lately.append(self._trace(attempt))
 
     def traces(self) -> Iterable[AttemptTrace]:
-        """Who may have changed the checkout since the last look: what runs, and what has ended meanwhile."""
+        """Who may have changed the checkout since the last look: what runs, and what has ended meanwhile.
+
+        One that waits for its claim, or was refused it, has done nothing: a person who took the task may be at work
+        on its files in that very checkout.
+        """
         lately, self._lately = self._lately, []
-        return [*map(self._trace, self.attempts.values()), *lately]
+        begun = [attempt for attempt in self.attempts.values() if attempt.workspace is not None]
+        return [*map(self._trace, begun), *lately]
 
     def _trace(self, attempt: AttemptRun) -> AttemptTrace:
         return AttemptTrace(

@@ -16,6 +16,7 @@ from maestro.engine.messages import Interrupted
 from maestro.errors import StateError, TrackerError
 from maestro.model.events import (
     AttemptStarting,
+    CheckoutChanged,
     Event,
     Landed,
     TrackerAdded,
@@ -193,6 +194,21 @@ def test_a_refusal_ahead_of_need_is_asked_for_again_at_the_start(repo: Repositor
     run.shared.delay = delay
     assert states(run.go()) == {"a": "landed", "b": "landed"}
     assert run.calls("claim") == [("a",), ("b",), ("b",)]
+
+
+def test_a_person_may_work_in_the_checkout_on_what_they_took(repo: Repository, tmp_path: Path) -> None:
+    run = SharedRun(repo, [Task(id="a", files=("a.txt",)), Task(id="b")], tmp_path / "ws")
+    run.shared.take("a")
+
+    def delay(call: Call, names: tuple[str, ...]) -> None:
+        if call == "claim" and "a" in names:
+            (repo.path / "a.txt").write_text("by hand")
+
+    run.shared.delay = delay
+    ended = run.go()
+    (changed,) = run.events(CheckoutChanged)
+    assert (changed.task, "a.txt" in changed.changes[0]) == (None, True)
+    assert (states(ended), ended.stopped) == ({"a": "blocked", "b": "landed"}, None)
 
 
 def test_a_tracker_that_breaks_is_said_and_the_run_ends(repo: Repository, tmp_path: Path) -> None:
