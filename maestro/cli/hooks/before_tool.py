@@ -1,4 +1,4 @@
-"""PreToolUse, the file guard: a subagent with a task writes in its workspace only."""
+"""PreToolUse, the file guard: a subagent with a task writes in its workspace only, and as long as it is its own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from maestro.cli.hooks.fileguard import Fence, refuse_write
 from maestro.cli.hooks.marks import mark_of_subagent
 from maestro.cli.hooks.place import attempt_of, find_place
 
+OVER = (
+    "maestro: your attempt at this task is over, and what you do now is not used: the workspace may be another "
+    "attempt's. Do nothing more; end with a sentence that says so"
+)
+
 
 def answer(payload: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any] | None:
     """A denial with the path to use instead, or None."""
@@ -21,10 +26,14 @@ def answer(payload: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, 
     working = attempt_of(place, mark) if place and mark else None
     if place is None or working is None:
         return None
-    fence = Fence(_real(working.workspace), _real(place.layout.repository))
+    if working.is_over:
+        return _deny(OVER)
+    fence = Fence(_real(working.workspace), _real(place.layout.repository), _real)
     why = _refusal(payload, fence)
-    if why is None:
-        return None
+    return None if why is None else _deny(why)
+
+
+def _deny(why: str) -> dict[str, Any]:
     decision = {"permissionDecision": "deny", "permissionDecisionReason": why}
     return {"hookSpecificOutput": {"hookEventName": "PreToolUse", **decision}}
 
@@ -38,8 +47,8 @@ def _refusal(payload: Mapping[str, Any], fence: Fence) -> str | None:
 
         return refuse_command(str(given.get("command") or ""), cwd, fence)
     named = given.get("file_path") or given.get("notebook_path")
-    return refuse_write(_real(cwd / str(named)), fence) if named else None
+    return refuse_write(cwd / str(named), fence) if named else None
 
 
 def _real(path: Path) -> Path:
-    return Path(os.path.realpath(path))
+    return Path(os.path.realpath(path.expanduser()))

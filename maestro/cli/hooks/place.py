@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from maestro.model.ids import is_plain
 from maestro.store.filelocks import is_held
 from maestro.store.layout import Layout
 
@@ -22,7 +23,7 @@ class Working(NamedTuple):
     """What the file guard needs to know of an attempt."""
 
     workspace: Path
-    report_file: Path
+    is_over: bool
 
 
 def find_place(payload: Mapping[str, Any], environ: Mapping[str, str]) -> Place | None:
@@ -40,15 +41,17 @@ def find_place(payload: Mapping[str, Any], environ: Mapping[str, str]) -> Place 
 
 
 def attempt_of(place: Place, mark: str) -> Working | None:
-    """The attempt whose prompt has the marked line; None where it is none of a run under way."""
-    for run_id in place.runs:
-        for path in (place.layout.delegate(run_id) / "offers").glob("*.json"):
-            try:
-                offer = json.loads(path.read_bytes())
-                if str(offer["prompt"]).startswith(f"{mark}\n"):
-                    return Working(Path(offer["workspace"]), Path(offer["report_file"]))
-            except (OSError, ValueError, KeyError, TypeError):
-                continue  # not ours, or on its way to its name
+    """The attempt whose prompt has the marked line, also of a run that has ended; None where it is of none here."""
+    run_id = (mark.split(" ") + [""])[1]  # what is before it is no blank's
+    folder = place.layout.delegate(run_id) if is_plain(run_id) else None
+    for path in folder.glob("offers/*.json") if folder else ():
+        try:
+            offer = json.loads(path.read_bytes())
+            if str(offer["prompt"]).startswith(f"{mark}\n"):
+                is_over = run_id not in place.runs or (path.parents[1] / "ended" / path.stem).exists()
+                return Working(Path(offer["workspace"]), is_over)
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # not ours, or on its way to its name
     return None
 
 

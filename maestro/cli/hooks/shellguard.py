@@ -10,45 +10,38 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
+from itertools import pairwise, takewhile
 from pathlib import Path
-from typing import NamedTuple
 
 from maestro.cli.hooks.fileguard import Fence
+from maestro.cli.hooks.shellwords import simple_commands
 
-_HEREDOC = re.compile(r"<<-?\s*(['\"]?)(\w+)\1([^\n]*)\n.*?^\s*\2\s*$", re.DOTALL | re.MULTILINE)
-_SEPARATORS = re.compile(r"[;&|()\n]+")
-_REDIRECTIONS = re.compile(r"(&?>>?\|?|>&)")
-_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
-_KEYWORDS = frozenset(
-    {"if", "then", "else", "elif", "do", "while", "until", "!", "{", "time", "command", "exec", "env"}
-)
 _ONLY_LOOK = frozenset({
-    "[", "cat", "cut", "date", "diff", "do", "done", "echo", "else", "esac", "export", "false", "fi", "file", "for",
-    "grep", "head", "id", "jq", "less", "ls", "printf", "pwd", "read", "rg", "set", "sleep", "sort", "stat", "tail",
-    "test", "tr", "true", "type", "uniq", "wc", "which", "while", "}",
+    ":", "[", "[[", "basename", "break", "case", "cat", "continue", "cut", "date", "diff", "dirname", "do", "done",
+    "echo", "else", "esac", "exit", "export", "false", "fi", "file", "for", "grep", "head", "id", "jq", "less", "ls", "printf",
+    "pwd", "read", "readlink", "realpath", "return", "rg", "set", "sleep", "sort", "stat", "tail", "test", "tr", "trap",
+    "tree", "true", "type", "umask", "uname", "uniq", "unset", "wait", "wc", "which", "while", "whoami", "}",
 })  # fmt: skip
-_GIT_ONLY_LOOKS = frozenset({"blame", "diff", "log", "ls-files", "rev-parse", "show", "status", "version"})
+_GIT_ONLY_LOOKS = frozenset({
+    "blame", "cat-file", "describe", "diff", "grep", "log", "ls-files", "ls-tree", "merge-base", "rev-list",
+    "rev-parse", "shortlog", "show", "status", "version",
+})  # fmt: skip
+_SHELLS = frozenset({"bash", "dash", "sh", "zsh"})
+_EDITORS = frozenset({"perl", "sed"})
+_IN_PLACE = re.compile(r"-[a-zA-Z]*i|--in-place")
+_FIND_CHANGES = frozenset({"-delete", "-exec", "-execdir", "-ok", "-okdir"})
+_SOMEBODYS_HOME = re.compile(r"~[^/]")
+_PATTERN = re.compile(r"[*?\[]")
 _WRITE_TO_ALL = frozenset({"chmod", "chown", "mkdir", "mv", "rm", "rmdir", "tee", "touch", "truncate", "unlink"})
 _WRITE_TO_LAST = frozenset({"cp", "install", "ln", "rsync"})
 
 
-class _Simple(NamedTuple):
-    """One simple command: its words, and the files it is redirected to."""
-
-    words: tuple[str, ...]
-    written: tuple[str, ...]
-
-
 def refuse_command(command: str, cwd: Path, fence: Fence) -> str | None:
     """Why a command may not be run, with what to do instead; None where it may. `cwd` is where the shell starts."""
-    try:
-        parts = list(_simple_commands(command))
-    except ValueError:  # quotes that do not end where we think: its beginning has to do
-        parts = list(_simple_commands(command.splitlines()[0].split("&&")[0].replace("'", "").replace('"', "")))
     where: Path | None = cwd
-    for part in parts:
+    outside: list[Path | None] = []  # where the shells around a subshell are
+    for part in simple_commands(command):
         words = part.words
         if words and words[0] in ("cd", "pushd"):
             where = _goes_to(words, where)  # only to look is fine; what works there is refused
@@ -58,6 +51,11 @@ def refuse_command(command: str, cwd: Path, fence: Fence) -> str | None:
             path = _resolve(name, where)
             if path is not None and fence.is_foreign(path):
                 return _stay(f"{path} is not yours to write; write to {fence.instead(path)}", fence)
+        for sign in part.after:
+            if sign == "(":
+                outside.append(where)
+            elif sign == ")" and outside:
+                where = outside.pop()
     return None
 
 
@@ -65,6 +63,8 @@ def _refuse_simple(words: Sequence[str], where: Path | None, fence: Fence) -> st
     if not words or _is_maestro(words):
         return None
     program = _name(words[0])
+    if program in _SHELLS and where is not None and "-c" in words[1:-1]:
+        return refuse_command(words[words.index("-c") + 1], where, fence)
     if program == "git":
         where, words = _git_works_in(words, where)
         if "push" in words[1:2]:
@@ -73,7 +73,7 @@ def _refuse_simple(words: Sequence[str], where: Path | None, fence: Fence) -> st
         path = _resolve(name, where)
         if path is not None and fence.is_foreign(path):
             return _stay(f"{path} is not yours to change; use {fence.instead(path)}", fence)
-    if where is None or not fence.is_foreign(where) or program in _ONLY_LOOK:
+    if where is None or not fence.is_foreign(where) or program in _ONLY_LOOK or program.startswith("-"):
         return None
     if program == "git" and words[1:2] and words[1] in _GIT_ONLY_LOOKS:
         return None
@@ -102,8 +102,14 @@ def _targets(program: str, words: Sequence[str]) -> Sequence[str]:
     names = [word for word in words[1:] if not word.startswith("-")]
     if program in _WRITE_TO_ALL:
         return names
-    if program in _WRITE_TO_LAST or (program == "sed" and any(word.startswith("-i") for word in words)):
+    if program in _WRITE_TO_LAST:
         return names[-1:]
+    if program in _EDITORS and any(_IN_PLACE.match(word) for word in words):
+        return names
+    if program == "find" and _FIND_CHANGES.intersection(words):
+        return list(takewhile(lambda word: not word.startswith(("-", "(", "!")), words[1:]))
+    if program == "dd":
+        return [word.removeprefix("of=") for word in words if word.startswith("of=")]
     return ()
 
 
@@ -111,10 +117,12 @@ def _git_works_in(words: Sequence[str], where: Path | None) -> tuple[Path | None
     """The directory of a git command, and its words from the subcommand on."""
     rest = list(words[1:])
     while rest and rest[0].startswith("-"):
-        option = rest.pop(0)
-        if option in ("-C", "-c", "--git-dir", "--work-tree") and rest:
+        option, is_given, given = rest.pop(0).partition("=")
+        if is_given:
+            where = _resolve(given, where) if option == "--work-tree" else where
+        elif option in ("-C", "-c", "--git-dir", "--work-tree") and rest:
             value = rest.pop(0)
-            where = _resolve(value, where) if option == "-C" else where
+            where = _resolve(value, where) if option in ("-C", "--work-tree") else where
     return where, ["git", *rest]
 
 
@@ -124,41 +132,13 @@ def _goes_to(words: Sequence[str], where: Path | None) -> Path | None:
 
 
 def _resolve(name: str, where: Path | None) -> Path | None:
-    """The path a word means; None where only the shell knows."""
-    if any(sign in name for sign in "$`*?") or name.startswith("~"):
+    """The path a word means, of a pattern the folder it begins with; None where only the shell knows."""
+    if any(sign in name for sign in "$`") or _SOMEBODYS_HOME.match(name):
         return None
+    if pattern := _PATTERN.search(name):
+        name = name[: name.rfind("/", 0, pattern.start()) + 1] or "."
+    if name == "~" or name.startswith("~/"):
+        return Path(name)  # which the fence knows how to read
     if not name.startswith("/") and where is None:
         return None
     return Path(os.path.normpath(os.path.join(where or "/", name)))  # noqa: PTH118 - of text, not of a file
-
-
-def _simple_commands(command: str) -> Iterator[_Simple]:
-    """Split a command line; ValueError where its quotes do not end."""
-    lexer = shlex.shlex(_HEREDOC.sub(r"<\3", command), posix=True, punctuation_chars="();<>|&\n")
-    lexer.whitespace, lexer.commenters, lexer.whitespace_split = " \t\r", "", True
-    words: list[str] = []
-    written: list[str] = []
-    redirected = ""
-    for token in lexer:
-        if _REDIRECTIONS.fullmatch(token) or token.startswith("<"):
-            if words and words[-1] in ("1", "2"):
-                words.pop()
-            redirected = token
-        elif _SEPARATORS.fullmatch(token):
-            yield _Simple(_program_first(words), tuple(written))
-            words, written, redirected = [], [], ""
-        elif redirected:
-            if ">" in redirected and not token.isdecimal():
-                written.append(token)
-            redirected = ""
-        else:
-            words.append(token)
-    yield _Simple(_program_first(words), tuple(written))
-
-
-def _program_first(words: Sequence[str]) -> tuple[str, ...]:
-    """The words from the program on: no assignments, no keywords."""
-    rest = list(words)
-    while rest and (_ASSIGNMENT.match(rest[0]) or rest[0] in _KEYWORDS):
-        rest.pop(0)
-    return tuple(rest)
