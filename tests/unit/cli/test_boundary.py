@@ -47,7 +47,8 @@ def test_a_package_that_is_missing_is_named_and_no_bug(capsys: pytest.CaptureFix
     missing = ModuleNotFoundError("No module named 'pydantic.fields'", name="pydantic.fields")
     assert guarded(failing(missing), []) == 2
     assert capsys.readouterr().err == (
-        "Error: The Python package pydantic is not installed.\nHint: Install maestro with it: pip install flow-maestro.\n"
+        "Error: The Python package pydantic is not installed.\n"
+        "Hint: Install maestro with it: pip install flow-maestro.\n"
     )
 
 
