@@ -42,7 +42,7 @@ def find_place(payload: Mapping[str, Any], environ: Mapping[str, str]) -> Place 
 
 def attempt_of(place: Place, mark: str) -> Working | None:
     """The attempt whose prompt has the marked line, also of a run that has ended; None where it is of none here."""
-    run_id = (mark.split(" ") + [""])[1]  # what is before it is no blank's
+    run_id = mark.split(" ")[1]
     folder = place.layout.delegate(run_id) if is_plain(run_id) else None
     for path in folder.glob("offers/*.json") if folder else ():
         try:

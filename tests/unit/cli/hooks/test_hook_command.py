@@ -111,6 +111,44 @@ def test_a_link_out_of_the_workspace_is_seen_through(cli: Any, subagent: Subagen
     assert "deny" in cli("hook", "pre-tool-use", stdin=write(subagent, subagent.workspace / "out" / "a.py")).out
 
 
+def bash(subagent: Subagent, command: str) -> str:
+    return subagent.payload("PreToolUse", tool_name="Bash", tool_input={"command": command})
+
+
+def test_a_command_sees_no_way_round_by_links_and_relative_paths(
+    cli: Any, subagent: Subagent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = subagent.workspace
+    (work / "out").symlink_to(subagent.repo.path)
+    (tmp_path / "link").symlink_to(subagent.repo.path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    up = os.path.relpath(subagent.repo.path, work)
+    for command in (
+        "echo x > out/a",
+        f"rm {up}/a",
+        f"cd {tmp_path}/link && make",
+        "cd ~/link && make",
+        "cd out && make",
+    ):
+        assert "deny" in cli("hook", "pre-tool-use", stdin=bash(subagent, f"cd {work} && {command}")).out, command
+    assert cli("hook", "pre-tool-use", stdin=bash(subagent, f"cd {work} && make > log")).out == ""
+
+
+def test_one_whose_attempt_is_over_writes_nowhere_any_more(
+    cli: Any, subagent: Subagent, offers: Offers, layout: Layout, alive: Callable[[str], None]
+) -> None:
+    """Its workspace may be the next attempt's, of this run or a later one."""
+    inside = (write(subagent, subagent.workspace / "a.py"), bash(subagent, f"cd {subagent.workspace} && make"))
+    assert [cli("hook", "pre-tool-use", stdin=one).out for one in inside] == ["", ""]
+    offers.end(subagent.offer.key)
+    assert all("is over" in cli("hook", "pre-tool-use", stdin=one).out for one in inside)
+    (offers.folder / "ended" / subagent.offer.key).unlink()
+    (layout.locks / "live" / f"{RUN}.json").unlink()
+    alive("r2")
+    Offers(layout.delegate("r2")).open()
+    assert all("is over" in cli("hook", "pre-tool-use", stdin=one).out for one in inside)
+
+
 def test_a_write_in_the_workspace_and_whatever_others_do_is_let_through(cli: Any, subagent: Subagent) -> None:
     inside = write(subagent, subagent.workspace / "a.py")
     users = json.loads(write(subagent, subagent.repo.path / "a.py"))

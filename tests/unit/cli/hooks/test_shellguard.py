@@ -35,6 +35,15 @@ ALLOWED = [
     "cd /ws/task-a/shop && (cd src && touch a) && touch ../b.txt",
     "echo 'unfinished",
     "",
+    "# Let's run the tests\ncd /ws/task-a/shop && pytest  # all of 'em\ngit status",
+    "test -d /ws/task-a/shop || exit 1\ncd /ws/task-a/shop && make",
+    "command -v pytest; [[ -f setup.py ]] && cat setup.py; git grep -n main",
+    "cd /ws/task-a/shop && x=$(cd /home/me/shop && pwd); make",
+    "bash -c 'cd /ws/task-a/shop && make'",
+    "cd /ws/task-a/shop && mkdir -p /ws/scratch && touch /ws/scratch/a",  # nobody's workspace
+    "cd /ws/task-a/shop && rm -f build/*.o && find . -name '*.pyc' -delete",
+    "cd /ws/task-a/shop && sed -n 's/a/b/p' /home/me/shop/a.txt",
+    "cd ~/elsewhere && make",
 ]
 
 REFUSED = {
@@ -57,6 +66,19 @@ REFUSED = {
     "rm -rf maestro": "/home/me/shop/maestro is not yours to change",
     "FOO=1 python3 build.py": "`python3` would work in /home/me/shop",
     "if true; then make; fi": "`make` would work in /home/me/shop",
+    "(cd /ws/task-a/shop && make); rm -rf build": "/home/me/shop/build is not yours to change",
+    "cd /ws/task-a/shop && rm -rf /home/me/shop/*": "/home/me/shop is not yours to change",
+    "cd /ws/task-a/shop && bash -c 'cd /home/me/shop && make'": "`make` would work in /home/me/shop",
+    "cd /ws/task-a/shop && sh -c 'git push'": "do not push",
+    "cd /ws/task-a/shop && timeout -k 5 60 git push": "do not push",
+    "cd /ws/task-a/shop && sudo rm /home/me/shop/a.txt": "/home/me/shop/a.txt is not yours to change",
+    "cd /ws/task-a/shop && find /home/me/shop -name x -delete": "/home/me/shop is not yours to change",
+    "cd /ws/task-a/shop && perl -pi -e s/a/b/ /home/me/shop/a": "/home/me/shop/a is not yours to change",
+    "cd /ws/task-a/shop && sed -i s/a/b/ /home/me/shop/a b": "/home/me/shop/a is not yours to change",
+    "cd /ws/task-a/shop && dd if=a of=/home/me/shop/a": "/home/me/shop/a is not yours to change",
+    "cd /ws/task-a/shop && git --work-tree=/home/me/shop checkout .": "`git` would work in /home/me/shop",
+    "(echo a; echo b)> /home/me/shop/x": "/home/me/shop/x is not yours to write",
+    "# it's mine\nmake": "`make` would work in /home/me/shop",
     "make 'unfinished": "`make` would work in /home/me/shop",
 }
 
@@ -82,3 +104,15 @@ def test_in_place_any_command_is_let_through_but_a_push() -> None:
     in_place = Fence(USERS, USERS)
     assert refuse_command("make && rm -rf ../other", USERS, in_place) is None
     assert refuse_command("git push", USERS, in_place) is not None
+
+
+def test_links_and_the_home_are_seen_through() -> None:
+    names = {"/ws/task-a/shop/out": "/home/me/shop", "/me/shop": "/home/me/shop", "~/shop": "/home/me/shop"}
+
+    def real(path: Path) -> Path:
+        return next((Path(names[one] + str(path)[len(one) :]) for one in names if str(path).startswith(one)), path)
+
+    fence = FENCE._replace(real=real)
+    for command in ("cd ~/shop && make", "cd /me/shop && make", "echo x > out/a.txt", "rm ~/shop/a.txt"):
+        assert refuse_command(command, FENCE.workspace, fence) is not None
+        assert refuse_command(command.replace("shop", "other").replace("out/", ""), FENCE.workspace, fence) is None
