@@ -20,8 +20,8 @@ from maestro.cli.hooks.shellwords import simple_commands
 _ONLY_LOOK = frozenset({
     ":", "[", "[[", "basename", "break", "case", "cat", "continue", "cut", "date", "diff", "dirname", "do", "done",
     "echo", "else", "esac", "exit", "export", "false", "fi", "file", "for", "grep", "head", "id", "jq", "less", "ls",
-    "printf", "pwd", "read", "readlink", "realpath", "return", "rg", "set", "sleep", "sort", "stat", "tail", "test", "tr",
-    "trap", "tree", "true", "type", "umask", "uname", "uniq", "unset", "wait", "wc", "which", "while", "whoami", "}",
+    "printf", "pwd", "read", "readlink", "realpath", "return", "rg", "set", "sleep", "sort", "stat", "tail", "test",
+    "tr", "trap", "tree", "true", "type", "umask", "uname", "uniq", "unset", "wait", "wc", "which", "while", "}",
 })  # fmt: skip
 _GIT_ONLY_LOOKS = frozenset({
     "blame", "cat-file", "describe", "diff", "grep", "log", "ls-files", "ls-tree", "merge-base", "rev-list",
