@@ -7,11 +7,15 @@ test's own as ever, and one in which `bd` works at its usual speed.
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import NO_NAMESPACES
 
 BEADS = ("bd-0.47.1", "bd-1.0.5")
 FETCHED = "scripts/install_agents.sh gets it, given npm"
@@ -36,6 +40,20 @@ def require(component: str) -> Path:
     if os.environ.get("CI", "").lower() in ("1", "true"):
         pytest.fail(f"{said}, and CI does without no real component")
     pytest.skip(said)
+
+
+@functools.cache
+def namespaces() -> bool:
+    """Whether this machine lets programs make user and mount namespaces; some containers do not."""
+    return (
+        subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "true"], capture_output=True).returncode == 0
+    )
+
+
+@pytest.fixture(autouse=True)
+def _namespaces(request: pytest.FixtureRequest, hermetic: Path) -> None:
+    if request.node.get_closest_marker("needs_namespaces") and not namespaces():
+        pytest.skip(f"{NO_NAMESPACES} here, which its sandbox is made of")
 
 
 @pytest.fixture(scope="session")

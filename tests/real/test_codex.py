@@ -20,6 +20,7 @@ from maestro.proc.family import command_line, members
 from maestro.proc.request import MARKER, Exit
 from maestro.testing.model_server import ModelServer
 from tests.real.agent_lab import WORK, AgentLab, Steps, prompt
+from tests.real.conftest import namespaces
 
 pytestmark = [pytest.mark.real("codex"), pytest.mark.timeout(90)]
 
@@ -34,11 +35,14 @@ def server() -> Iterator[ModelServer]:
 def lab(tmp_path: Path, hermetic: Path, real: dict[str, Path], server: ModelServer) -> AgentLab:
     """Refused requests are not tried again unless said otherwise. The folder of the tests is below /tmp, which the
     sandbox would let it write."""
-    fixed = {"base_url": f"{server.url}/v1", "model": "scripted", "max_retries": 0}
+    fixed: dict[str, Any] = {"base_url": f"{server.url}/v1", "model": "scripted", "max_retries": 0}
     outside = {
         "sandbox_workspace_write.exclude_slash_tmp": True,
         "sandbox_workspace_write.exclude_tmpdir_env_var": True,
     }
+
+    if not namespaces():  # what is no question of the sandbox is tried without it
+        fixed["sandbox"] = "danger-full-access"
 
     def make(**options: Any) -> CodexAgent:
         return CodexAgent(CodexOptions(**{"config": outside, **fixed, **options}))
@@ -53,6 +57,7 @@ def worktree(lab: AgentLab) -> Path:
     return lab.repo.path / ".git"
 
 
+@pytest.mark.needs_namespaces
 def test_work_in_a_worktree_is_committed_from_inside_the_sandbox(lab: AgentLab, server: ModelServer) -> None:
     worktree(lab)
     lab.env |= {"CODEX_THREAD_ID": "9" * 36}
@@ -75,6 +80,7 @@ def test_work_in_a_clone_is_committed_too(lab: AgentLab) -> None:
     assert lab.repo.git("-C", str(lab.cwd), "log", "--format=%s", "-1") == "work"
 
 
+@pytest.mark.needs_namespaces
 def test_the_sandbox_opens_what_a_commit_writes_and_the_report_but_no_hooks(lab: AgentLab, server: ModelServer) -> None:
     git = worktree(lab)
     report, port = lab.folder / "1" / "report.json", server.url.rpartition(":")[2]
@@ -103,6 +109,7 @@ def test_full_access_is_there_for_who_asks(lab: AgentLab) -> None:
     assert lab.repo.git("log", "--format=%s", "-1") == "work"
 
 
+@pytest.mark.needs_namespaces
 def test_a_sandbox_that_stops_everything_is_no_failure_to_codex(lab: AgentLab) -> None:
     """The lie: exit code 0, `turn.completed`, and often no item for what was stopped. The missing commit tells."""
     ran = lab.run(WORK, sandbox="read-only")
@@ -247,6 +254,7 @@ def test_what_it_refuses_before_it_begins(lab: AgentLab) -> None:
     assert "OPENAI_API_KEY" in ran.verdict.reason
 
 
+@pytest.mark.needs_namespaces
 def test_a_conversation_is_resumed_with_the_same_sandbox(lab: AgentLab, server: ModelServer) -> None:
     worktree(lab)
     first = lab.run([{"say": "half of it"}])
@@ -359,11 +367,13 @@ def test_the_ladder_ends_it_with_all_its_children(lab: AgentLab) -> None:
     assert lab.read(agent, ended).verdict.claim is not Claim.DONE
 
 
+@pytest.mark.needs_namespaces
 def test_what_it_starts_carries_the_marker_also_inside_the_sandbox(lab: AgentLab) -> None:
     lab.run([{"bash": f"echo ${MARKER} > mark.txt"}, {"say": "x"}])
     assert (lab.repo.path / "mark.txt").read_text().strip() == lab.mark
 
 
+@pytest.mark.needs_namespaces
 def test_it_is_available_and_says_its_version(real: dict[str, Path]) -> None:
     found = CodexAgent().availability({"PATH": f"{real['codex'].parent}:/usr/bin:/bin", "HOME": os.environ["HOME"]})
     assert found.available, found

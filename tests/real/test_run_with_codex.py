@@ -15,7 +15,7 @@ from maestro.testing.model_server import ModelServer
 from maestro.testing.repository import Repository
 from tests.real.agent_lab import Steps, prompt
 
-pytestmark = [pytest.mark.real("codex"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real("codex"), pytest.mark.needs_namespaces, pytest.mark.timeout(180)]
 
 
 @pytest.fixture
