@@ -134,7 +134,7 @@ class ParallelCoordinator:
             return None
         if all(problem.kind is ProblemKind.EMPTY for problem in problems) and backlog.plan.done_before:
             branches = {backlog.landed[task].branch for task in backlog.plan.done_before if task in backlog.landed}
-            branch = branches.pop() if len(branches) == 1 else None
+            branch = (branches.pop() or None) if len(branches) == 1 else None
             return RunResult(nothing_to_do(run_id, branch, backlog.base, backlog.done_before), 0)
         more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
         raise BadInput(f"{problems[0].message}{more}", hint="`maestro plan` shows all that is wrong with the backlog")
@@ -258,7 +258,7 @@ _ALIVE_SECONDS = 0.5
 def _as_entry(task: Task | Mapping[str, Any], group_id: str) -> dict[str, Any]:
     """A task as an entry of a task file, filed in the group."""
     if isinstance(task, Task):
-        fields = task.model_dump(mode="json", exclude_defaults=True, exclude={"progress", "context"})
+        fields = task.model_dump(mode="json", exclude_defaults=True, exclude={"progress", "context", "landed"})
         return {**task.context, **fields, "status": task.progress.value, "group": group_id}
     return {**task, "group": group_id}
 

@@ -26,6 +26,14 @@ RUNNABLE = frozenset({Progress.OPEN, Progress.IN_PROGRESS})
 """Tasks that a run takes up; in_progress ones are what a dead run or a person left behind."""
 
 
+class LandedBefore(Record):
+    """Where a done task landed, as its tracker says: by a maestro run in this clone or in another."""
+
+    commit: str
+    run_id: str = ""  # empty: the tracker does not say
+    branch: str = ""
+
+
 class Task(Record):
     """One unit of work for one agent."""
 
@@ -35,6 +43,7 @@ class Task(Record):
     acceptance: str = ""
     dependencies: tuple[str, ...] = ()
     progress: Progress = Progress.OPEN
+    landed: LandedBefore | None = None  # of a done task that maestro itself has closed, where the tracker keeps that
     set_aside: str = ""  # why nobody else may take it up, as the end of "it …": "is assigned to alice"
     priority: int = 2  # 0 is the most urgent, as in beads
     labels: tuple[str, ...] = ()

@@ -28,7 +28,7 @@ class Backlog:
     plan: Plan
     base: str
     base_branch: str
-    landed: Mapping[str, landed.LandedRecord]  # landings of earlier runs over the same backlog
+    landed: Mapping[str, landed.LandedRecord]  # landings of earlier runs over the same backlog, of other clones too
 
     @property
     def done_before(self) -> dict[str, str | None]:
@@ -55,7 +55,7 @@ def plan_backlog(
     )
     tasks = tracker.load()
     base, base_branch = resolve_base(git, settings.integration_base_branch)
-    before = landed.read(layout.landed, tracker.identity)
+    before = _landings(tracker, tasks, landed.read(layout.landed, tracker.identity))
     options = PlanOptions(
         schedule=settings.schedule,
         group_ids=settings.group_id,
@@ -108,6 +108,22 @@ def _current_branch(git: Git) -> str:
     return git.text("symbolic-ref", "--quiet", "--short", "HEAD", ok=(0, 1)) or "HEAD"
 
 
+def _landings(
+    tracker: Tracker, tasks: Iterable[Task], before: Mapping[str, landed.LandedRecord]
+) -> dict[str, landed.LandedRecord]:
+    """What earlier runs landed: those of this clone, and those that the tracker tells of, which are the last word."""
+    told = {task.id: task.landed for task in tasks if task.landed is not None and task.progress is Progress.DONE}
+    return {
+        **before,
+        **{
+            name: landed.LandedRecord(
+                backlog=tracker.identity, task=name, run_id=one.run_id, branch=one.branch, commit=one.commit
+            )
+            for name, one in told.items()
+        },
+    }
+
+
 def _landed_elsewhere(
     git: Git, tasks: Iterable[Task], before: Mapping[str, landed.LandedRecord], base: str, base_branch: str
 ) -> dict[str, str]:
@@ -122,8 +138,18 @@ def _landed_elsewhere(
         known = git.commit_of(record.commit) is not None
         if known and git.is_ancestor(record.commit, base):
             continue
-        elsewhere[task.id] = (
-            f"{task.id} landed on {record.branch} (run {record.run_id}), which is not in {base_branch}; "
-            f"start from there with --integration-base-branch {record.branch}"
-        )
+        elsewhere[task.id] = _where(git, record, record.commit, base_branch, is_known=known)
     return elsewhere
+
+
+def _where(git: Git, record: landed.LandedRecord, commit: str, base_branch: str, *, is_known: bool) -> str:
+    if not record.branch:  # the tracker tells the commit alone
+        fetch = "" if is_known else ", and not even in this clone: fetch it first"
+        return f"{record.task} landed as {commit[:12]}, which is not in {base_branch}{fetch}"
+    run = f" (run {record.run_id})" if record.run_id else ""
+    is_here = is_known or git.commit_of(record.branch) is not None
+    fetch = "" if is_here else "fetch it from the clone that it landed in, and "
+    return (
+        f"{record.task} landed on {record.branch}{run}, which is not in {base_branch}; "
+        f"{fetch}start from there with --integration-base-branch {record.branch}"
+    )

@@ -278,3 +278,29 @@ def reap(run_id: str) -> None:
                 os.kill(int(entry.name), signal.SIGKILL)
         except OSError:
             continue
+
+
+def test_what_a_run_in_another_clone_landed_counts_only_where_its_commit_is_in_the_base(
+    beads: Beads, tmp_path: Path
+) -> None:
+    first, other = beads.create("First"), beads.create("Other")
+    by_hand = beads.create("By hand")
+    theirs = tmp_path / "theirs"
+    beads.repo.git("clone", "-q", str(beads.repo.path), str(theirs))
+    database = {"BEADS_DIR": str(beads.repo.path / ".beads")}
+    said = run(beads, "--tracker", "beads", "--run-id", "there", "--epic", first, cwd=theirs, **database)
+    assert (said.code, said.statuses()) == (0, {first: "landed"}), said.err
+    run(beads, "--tracker", "beads", "--run-id", "also", "--epic", other, cwd=theirs, **database)
+    beads("close", by_hand, "--reason", "done")
+    second, third = beads.create("Second", needs=first), beads.create("Third", needs=by_hand)
+
+    said = run(beads, "--tracker", "beads")
+    assert (said.code, said.statuses()[second], said.statuses()[third]) == (3, "blocked", "landed"), said.err
+    assert said.json["tasks"][second]["reason"] == (
+        f"depends on '{first}': {first} landed on integration/there (run there), which is not in main; fetch it from "
+        "the clone that it landed in, and start from there with --integration-base-branch integration/there"
+    )
+    beads.repo.git("fetch", "-q", str(theirs), "integration/there:integration/there")
+    said = run(beads, "--tracker", "beads", "--integration-base-branch", "integration/there")
+    assert (said.code, said.statuses()[second]) == (0, "landed"), said.err
+    assert {f"out-{first}.txt", f"out-{second}.txt"} <= set(beads.repo.files(said.json["integration_branch"]))

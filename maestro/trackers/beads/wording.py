@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from maestro.model.task import Progress
+from maestro.model.task import LandedBefore, Progress
 from maestro.trackers.base import Note, Writing
 from maestro.trackers.beads.issues import Issue
 
@@ -19,6 +19,9 @@ _NO_CHANGE = "Done: nothing had to change"
 _SEVERAL = "Landed, as the notes say"
 EPIC_REASON = "All its issues are closed"
 _OURS = re.compile(rf"Landed as [0-9a-f]{{7,64}}|{_NO_CHANGE}|{_SEVERAL}")
+_ONE_COMMIT = re.compile(r"Landed as ([0-9a-f]{7,64})")
+_OF_RUN = re.compile(r"maestro run (\S+):(.*)")
+_ENDED = re.compile(r"- (\S+) (?:landed as ([0-9a-f]{7,64})(?: on ([^\s:]+))?|done, nothing had to change)")
 _LONGEST = 4000
 _LONGEST_OF_SEVERAL = 500
 """An agent's own words may be long, and stay in the notes for good."""
@@ -38,6 +41,24 @@ def closing_reason(writes: Sequence[Writing]) -> str:
 def is_closed_by_us(issue: Issue) -> bool:
     """Whether a closed issue was closed by maestro."""
     return _OURS.fullmatch(issue.close_reason) is not None
+
+
+def landed_in(issue: Issue) -> LandedBefore | None:
+    """Which commit an issue was closed for by maestro, with its run and branch as far as the notes tell."""
+    if not issue.is_closed or not is_closed_by_us(issue):
+        return None
+    known = _ONE_COMMIT.fullmatch(issue.close_reason)
+    commit = known[1] if known else ""
+    found = None
+    run_id = ""
+    for line in issue.notes.splitlines():
+        text = line
+        if (start := _OF_RUN.match(line)) is not None:
+            run_id, text = start[1], f"- {issue.id} {start[2].strip()}"
+        entry = _ENDED.match(text)
+        if entry is not None and entry[1] == issue.id and commit in ("", entry[2]):  # the last word counts
+            found = LandedBefore(commit=entry[2], run_id=run_id, branch=entry[3] or "") if entry[2] else None
+    return found or (LandedBefore(commit=commit) if commit else None)
 
 
 def note_for(writes: Sequence[Writing]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from maestro.model.task import Progress
+from maestro.model.task import LandedBefore, Progress
 from maestro.trackers.base import Note, Writing
 from maestro.trackers.beads.issues import Issue
 from maestro.trackers.beads.wording import (
@@ -12,6 +12,7 @@ from maestro.trackers.beads.wording import (
     closing_reason,
     is_closed_by_us,
     is_noted,
+    landed_in,
     note_for,
     why_not,
 )
@@ -39,6 +40,25 @@ def test_reasons(writes: list[Writing], reason: str) -> None:
     assert closing_reason(writes) == reason
     assert not any(word in reason.lower() for word in WORDS)
     assert is_closed_by_us(Issue(id="d-a", status="closed", close_reason=reason))
+
+
+@pytest.mark.parametrize(("writes", "reason"), REASONS[:4])
+def test_where_it_landed_can_be_read_again(writes: list[Writing], reason: str) -> None:
+    before = "landed as fade000 on main\nmaestro run old: landed as fade000 on integration/old"
+    for one in writes:
+        closed = Issue(id=one.task, status="closed", close_reason=reason, notes=f"{before}\n{note_for(writes)}\nlater")
+        where = {"run_id": "error-run", "branch": "integration/fix-timeout"}
+        commit = one.note.commit
+        assert landed_in(closed) == (LandedBefore(commit=commit, **where) if commit else None)
+        assert landed_in(closed.evolve(status="open")) is None
+        assert landed_in(closed.evolve(close_reason="by hand")) is None
+
+
+def test_where_it_landed_without_a_note() -> None:
+    closed = Issue(id="d-a", status="closed", close_reason="Landed as abc1234", notes="- d-b landed as abc1234 on x")
+    assert landed_in(closed) == LandedBefore(commit="abc1234")
+    assert landed_in(closed.evolve(close_reason="Landed, as the notes say")) is None
+    assert landed_in(closed.evolve(close_reason="Done: nothing had to change")) is None
 
 
 def test_the_reasons_of_epics_and_of_people() -> None:
