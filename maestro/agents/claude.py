@@ -18,6 +18,9 @@ from maestro.clock import SystemClock
 from maestro.model.record import Record
 
 _QUIET = ("DISABLE_TELEMETRY", "DISABLE_AUTOUPDATER", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC")
+_AWAIT_SERVERS = {"MCP_CONNECTION_NONBLOCKING": "0", "MCP_CONNECT_TIMEOUT_MS": "60000"}
+"""Else it begins while its MCP servers still start, and its one turn does without their tools (2.1.197). One that
+never answers is waited for as long as MCP_TIMEOUT says: 30 s if nothing does."""
 _OF_THE_PARENT = (
     "CLAUDECODE",
     "CLAUDE_CODE_CHILD_SESSION",
@@ -109,7 +112,8 @@ class ClaudeAgent:
 
     def env_names(self) -> tuple[str, ...]:
         """Its keys and settings, and what its network access may need."""
-        return ("ANTHROPIC_*", "CLAUDE_*", "IS_SANDBOX", "DISABLE_*", "NODE_EXTRA_CA_CERTS")
+        servers = (*_AWAIT_SERVERS, "MCP_TIMEOUT", "MCP_TOOL_TIMEOUT")
+        return ("ANTHROPIC_*", "CLAUDE_*", "IS_SANDBOX", "DISABLE_*", "NODE_EXTRA_CA_CERTS", *servers)
 
     def invocation(self, job: Job) -> Invocation:
         """`env -u` takes out what belongs to a session around us; the lists come last, for they take any number
@@ -132,7 +136,8 @@ class ClaudeAgent:
             argv += ["--allowedTools", *allowed]
         if options.disallowed_tools:
             argv += ["--disallowedTools", *options.disallowed_tools]
-        env = {name: "1" for name in _QUIET if name not in self._parent_env}
+        wanted = {**dict.fromkeys(_QUIET, "1"), **(_AWAIT_SERVERS if servers else {})}
+        env = {name: value for name, value in wanted.items() if name not in self._parent_env}
         if options.max_retries is not None:
             env["CLAUDE_CODE_MAX_RETRIES"] = str(options.max_retries)
         return Invocation(argv=tuple(argv), env=env, stdin_file=job.prompt_file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -124,12 +125,11 @@ def test_a_run_goes_on_when_the_session_ends(repo: Repository, real: dict[str, P
 def test_an_agent_of_a_run_leaves_a_note_by_the_server_in_its_own_client_configuration(
     repo: Repository, real: dict[str, Path], tmp_path: Path
 ) -> None:
-    command, *args = command_line("mcp")
+    """Also where the server takes longer to start than claude."""
+    late = ["-c", f"sleep 3; exec {shlex.join(command_line('mcp'))}"]
     config = repo.path / ".flow" / "maestro" / "config.toml"
     config.parent.mkdir(parents=True)
-    config.write_text(
-        f'env_allow = ["MCP_*"]\n[mcp_servers.maestro]\ncommand = {json.dumps(command)}\nargs = {json.dumps(args)}\n'
-    )
+    config.write_text(f'[mcp_servers.maestro]\ncommand = "/bin/sh"\nargs = {json.dumps(late)}\n')
     steps = [tool("note", text="the table is called people"), {"bash": WORK}, {"say": "done"}]
     tasks = [
         {"id": "a", "description": f"Do it.\n\n```maestro-script\n{json.dumps(steps)}\n```\n"},
@@ -149,7 +149,6 @@ def test_an_agent_of_a_run_leaves_a_note_by_the_server_in_its_own_client_configu
                 "ANTHROPIC_BASE_URL": server.url,
                 "ANTHROPIC_API_KEY": "fake-key",
                 "IS_SANDBOX": "1",
-                **WAIT_FOR_SERVERS,
             },
             timeout_seconds=150,
         )  # fmt: skip

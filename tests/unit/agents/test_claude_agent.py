@@ -102,7 +102,9 @@ def test_mcp_servers_are_passed_on_and_allowed(
 ) -> None:
     if content is not None:
         (tmp_path / "client-config.json").write_text(content)
-    found = flags(ClaudeAgent(parent_env={}).invocation(job(tmp_path)).argv)
+    invocation = ClaudeAgent(parent_env={}).invocation(job(tmp_path))
+    assert ("MCP_CONNECTION_NONBLOCKING" in invocation.env) == bool(allowed), "it waits for those it can have"
+    found = flags(invocation.argv)
     assert found.get("--mcp-config") == ([str(tmp_path / "client-config.json")] if passed else None)
     assert [one for one in found["--allowedTools"] if one.startswith("mcp__")] == allowed
 
