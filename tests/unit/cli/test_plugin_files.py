@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -76,6 +77,16 @@ def test_the_launcher_takes_the_installed_maestro_before_its_own(tmp_path: Path)
     assert run(path).stdout == "installed --version\n"
     alone = run(f"{launcher.parent}:/usr/bin:/bin")
     assert alone.stdout == f"maestro {package.__version__}\n" or "pip install" in alone.stderr
+
+
+def test_launchers_of_two_copies_of_the_plugin_do_not_start_each_other_for_ever(tmp_path: Path) -> None:
+    copies = [tmp_path / name for name in ("installed", "checkout")]
+    for copy in copies:
+        for folder in ("bin", ".claude-plugin"):
+            shutil.copytree(ROOT / folder, copy / folder)
+    env = {**os.environ, "PATH": ":".join([*(f"{copy}/bin" for copy in copies), "/usr/bin:/bin"])}
+    done = subprocess.run([copies[0] / "bin" / "maestro"], env=env, capture_output=True, text=True, timeout=20)
+    assert "installed/bin/../.flow" in done.stderr, "its own script is the last resort, and was not copied"
 
 
 def test_the_page_has_every_command_and_the_bounds_of_the_code() -> None:
