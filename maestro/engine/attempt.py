@@ -73,6 +73,14 @@ class AttemptRun:
         """Whether the agent has said how it went; it is about to end by itself then."""
         return self.spawned and self.workspace is not None and self._report_file(self.workspace).exists()
 
+    def withdraw(self) -> bool:
+        """Keep it from whoever would take it up; False where somebody works on it, or needs not to be asked."""
+        try:
+            return self._context.withdraw is not None and self._context.withdraw(self.name, self._number)
+        except MaestroError as error:
+            log.warning("task %s cannot be taken back: %s", self.task, error.message)
+            return False
+
     async def run(self) -> Ended:
         """Carry the attempt out. Only errors of the journal come out of here; all others become its outcome."""
         context = self._context

@@ -112,6 +112,7 @@ class RunContext:
     read_report: Callable[[Path], Report | BadReport | None]
     metrics: Callable[[], dict[str, Any]]  # of the run so far, for its last event
     on_settled: Callable[[bool], None] | None = None  # told whether all that can start now has started
+    withdraw: Callable[[str, int], bool] | None = None  # keep an attempt (safe name, number) from who would take it up
 
     def marker(self, *names: str) -> str:
         """The value of the environment variable that marks one family of processes."""

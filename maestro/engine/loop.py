@@ -223,6 +223,9 @@ class Engine:
             self._stopped = reason
             self._closing.give_all_back(self._settling.not_started())
             await self._context.recorder.record(DispatchStopped(at=self._now(), reason=reason))
+            for attempt in self._starts.attempts.values():
+                if attempt.withdraw():  # it was offered, and nobody has begun
+                    attempt.stop(reason)
 
     async def _interrupt(self, message: Interrupted) -> None:
         self._interrupted = True

@@ -2,7 +2,7 @@
 
 runs/<run>/delegate/
     offers/<name>.<n>.json   written whole when attempt n of a task waits for its subagent
-    handed/<name>.<n>        made exclusively by who gives the offer out: two callers never get the same one
+    handed/<name>.<n>        made exclusively by who gives the offer out, or takes it back: nobody else gets it
     ended/<name>.<n>         made when the attempt is over, whatever came of it
     settled                  there while all that can start now has been offered
     session.json             the coordinator's process, and the session's where there is one
@@ -124,12 +124,16 @@ class Offers:
 
     def hand(self, offer: Offer) -> bool:
         """Take an offer to give it out; False where somebody else was given it first."""
+        return self.withdraw(offer.key)
+
+    def withdraw(self, key: str) -> bool:
+        """See to it that nobody is given the offer, made already or not; False where somebody has been given it."""
         try:
-            fd = os.open(self._handed / offer.key, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            fd = os.open(self._handed / key, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         except FileExistsError:
             return False
         except OSError as error:
-            raise StateError(f"{self._handed / offer.key} cannot be written: {error.strerror}") from error
+            raise StateError(f"{self._handed / key} cannot be written: {error.strerror}") from error
         os.close(fd)
         return True
 

@@ -33,7 +33,7 @@ from maestro.vcs.git import Git
 from maestro.wiring.backlog import Backlog
 from maestro.wiring.choices import make_gate, make_options, open_agent
 from maestro.wiring.delegate import choose as choose_subagent
-from maestro.wiring.delegate import session_of, settings_of_run, settled_teller, subagents_of
+from maestro.wiring.delegate import session_of, settings_of_run, settled_teller, subagents_of, withdrawer
 from maestro.wiring.prompts import composer
 from maestro.workspaces.base import Workspaces
 from maestro.workspaces.preflight import preflight
@@ -178,6 +178,7 @@ def build(
         read_report=read_report,
         metrics=metrics.values,
         on_settled=settled_teller(prepared.agent, layout, run_id, environ),
+        withdraw=withdrawer(prepared.agent, layout, run_id),
     )
     return Built(context, _run_started(context, backlog), session_of(prepared.agent))
 

@@ -12,7 +12,7 @@ from maestro.agents.base import Agent
 from maestro.agents.delegate import GENERAL_PURPOSE, DelegateAgent
 from maestro.config.settings import Settings
 from maestro.model.ids import safe_names
-from maestro.model.offer import DELEGATE
+from maestro.model.offer import DELEGATE, offer_key
 from maestro.model.task import Task
 from maestro.planning.choose_agent import Choice, choose_subagent
 from maestro.proc.family import ProcessId
@@ -103,6 +103,14 @@ def settled_teller(
             offers.set_settled(settled)
 
     return tell
+
+
+def withdrawer(agent: Agent, layout: Layout, run_id: str) -> Callable[[str, int], bool] | None:
+    """Takes an offer back that nobody was given; None where nobody is offered anything."""
+    if not isinstance(agent, DelegateAgent):
+        return None
+    offers = Offers(layout.delegate(run_id))
+    return lambda name, attempt: offers.withdraw(offer_key(name, attempt))
 
 
 def observers_of(settings: Settings, layout: Layout, run_id: str, tasks: Iterable[str]) -> tuple[Observer, ...]:

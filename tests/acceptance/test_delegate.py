@@ -384,6 +384,21 @@ def test_a_session_that_leaves_when_all_is_reported_loses_nothing(session: Sessi
     assert (ended.code, ended.json["status"]) == (0, "completed")
 
 
+def test_what_nobody_took_is_not_given_out_once_nothing_new_is_to_start(session: Session) -> None:
+    said = session.start([{"id": "a"}, {"id": "b"}]).json
+    run = said["run_id"]
+    second = said["launch"][1]
+    assert session.report("--task", "a", "--status", "failed", "--summary", "no").code == 0
+    until((session.delegate_folder(run) / "offers" / "a.2.json").exists)
+    os.kill(session.coordinator(run), signal.SIGINT)
+    until((session.delegate_folder(run) / "ended" / "a.2").exists)
+    asked = session.next("--run-id", run, wait=0).json
+    assert (asked["launch"], asked["running"]) == ([], ["b"]), "who works may finish"
+    work_all([second])
+    assert session.wait(run).code == 130
+    assert session.statuses(run) == {"a": "cancelled", "b": "landed"}
+
+
 def test_a_coordinator_that_was_killed_is_said_and_nothing_hangs(session: Session) -> None:
     said = session.start([{"id": "a"}]).json
     run = said["run_id"]
