@@ -121,6 +121,24 @@ def test_what_a_person_did_meanwhile_stands(lab: Lab) -> None:
     assert found(lab, mine)[0]["status"] == "closed"
 
 
+def test_what_a_person_set_aside_while_it_ran_stays_aside_and_is_nobodys(lab: Lab) -> None:
+    names = [lab.bd.create(title) for title in ("deferred", "blocked", "mine", "landed")]
+    deferred, blocked, mine, landed = names
+    tracker = claimed(lab, *names)
+    lab.bd("defer", deferred, actor="alice")
+    lab.bd("defer", landed, actor="alice")
+    lab.bd("update", blocked, "--status", "blocked", actor="alice")
+    for _ in range(2):
+        assert tracker.write_many(writes(Progress.OPEN, FAILED, deferred, blocked, mine)) == {}
+        issues = found(lab, deferred, blocked, mine)
+        assert [(one["status"], one.get("assignee")) for one in issues] == [
+            ("deferred", None), ("blocked", None), ("open", None)
+        ]  # fmt: skip
+        assert [one["notes"].count(f"maestro run {RUN}: ") for one in issues] == [1, 1, 1]
+    assert tracker.write_many(writes(Progress.DONE, LANDED, landed)) == {}
+    assert found(lab, landed)[0]["status"] == "closed"
+
+
 def test_four_calls_for_each_task_written_one_by_one_and_fewer_together(lab: Lab) -> None:
     names = [lab.bd.create(f"T{number}") for number in range(6)]
     more = [lab.bd.create(f"M{number}") for number in range(4)]
@@ -149,7 +167,13 @@ def test_four_calls_for_each_task_written_one_by_one_and_fewer_together(lab: Lab
 
 
 @pytest.mark.parametrize(
-    "answer", ['echo \'Error: unknown command "batch" for "bd"\' >&2; exit 1', "exit 0", "echo '{}'; exit 0"]
+    "answer",
+    [
+        'echo \'Error: unknown command "batch" for "bd"\' >&2; exit 1',
+        "exit 0",
+        "echo '{}'; exit 0",
+        """echo '{"results": ["closed"]}'; exit 0""",
+    ],
 )
 def test_where_a_batch_does_not_work_each_is_closed_singly(lab: Lab, answer: str) -> None:
     first, second = lab.bd.create("first"), lab.bd.create("second")

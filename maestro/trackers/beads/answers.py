@@ -14,7 +14,8 @@ from typing import Any
 from maestro.errors import TrackerError
 
 _LOCKED = re.compile(
-    r"database is locked|SQLITE_BUSY|exclusive lock|Error 1213|Error 1205|serialization|read.only|circuit breaker",
+    r"database is locked|SQLITE_BUSY|exclusive lock|Error 1213|Error 1205|serialization|circuit breaker|"
+    r"read.only(?! mode)",
     re.IGNORECASE,
 )
 

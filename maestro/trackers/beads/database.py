@@ -131,7 +131,8 @@ class Database:
         with contextlib.suppress(TrackerError):
             said = answers.value_in(answer.stdout, f"`{PROGRAM} batch`")
             results = said.get("results") if isinstance(said, dict) else None
-            if isinstance(results, list) and [one.get("target") for one in results] == list(reasons):
+            done = [one for one in results if isinstance(one, dict)] if isinstance(results, list) else []
+            if [one.get("target") for one in done] == list(reasons):
                 known = {name: self._issues[name] for name in reasons if name in self._issues}
                 closed = {name: one.evolve(status="closed", close_reason=reasons[name]) for name, one in known.items()}
                 self._know({**self._issues, **closed})

@@ -90,8 +90,11 @@ def _said(one: Writing, longest: int) -> str:
     kept = [f"saved as {note.saved_ref}"] if note.saved_ref else []
     kept += [f"branch {note.branch}"] if note.branch else []
     where = f" (work: {', '.join(kept)})" if kept else ""
-    state = {Progress.BLOCKED: "blocked", Progress.DEFERRED: "deferred"}.get(one.progress, "open again")
+    state = _STATES.get(one.progress, "open again")
     return state + _reason(note, longest) + where
+
+
+_STATES = {Progress.BLOCKED: "blocked", Progress.DEFERRED: "deferred", Progress.UNKNOWN: "not landed"}
 
 
 def _reason(note: Note, longest: int) -> str:

@@ -15,7 +15,7 @@ from maestro.trackers.beads.database import Database
 from maestro.trackers.beads.epics import close_finished, close_in_the_way, reopen_above
 from maestro.trackers.beads.issues import Issue
 from maestro.trackers.beads.standing import Standing, actor_of, standing_of
-from maestro.trackers.beads.tasks import BLOCKING
+from maestro.trackers.beads.tasks import BLOCKING, PROGRESS
 from maestro.trackers.beads.wording import appended, closing_reason, is_closed_by_us, is_noted, note_for, why_not
 
 CLOSED = "closed"
@@ -38,7 +38,14 @@ def write(db: Database, writes: Sequence[Writing], *, is_dead: Callable[[str], b
             part = members[start : start + AT_ONCE]
             mine = [one for one in part if _may_write(db.issue(one.task), actor, is_dead)]
             refused |= {one.task: why_not(db.issue(one.task), one.task) for one in part if one not in mine}
-            refused |= _close(db, mine, actor) if status == CLOSED else _put(db, mine, status, actor)
+            if status == CLOSED:
+                refused |= _close(db, mine, actor)
+                continue
+            aside = [left for one in mine if (left := _left_aside(db, one, actor)) is not None]
+            names = {one.task for one, _ in aside}
+            refused |= _put(db, [one for one in mine if one.task not in names], status, actor)
+            for one, left_at in aside:
+                refused |= _put(db, [one], left_at, actor)
     return refused
 
 
@@ -59,6 +66,16 @@ def _may_write(issue: Issue | None, actor: str, is_dead: Callable[[str], bool]) 
             return issue.assignee == actor
         case _:
             return True
+
+
+def _left_aside(db: Database, one: Writing, actor: str) -> tuple[Writing, str] | None:
+    """The write and the status for an issue that a person has set aside while we held it, as `bd defer` does: it stays
+    so."""
+    issue = db.issue(one.task)
+    if issue is None or standing_of(issue, actor, is_dead=lambda _: False) is not Standing.ASIDE:
+        return None
+    stays = one.evolve(progress=PROGRESS.get(issue.status, Progress.UNKNOWN))
+    return (stays, issue.status) if issue.assignee == actor or is_noted(issue, stays) else None
 
 
 def _close(db: Database, writes: Sequence[Writing], actor: str) -> dict[str, str]:

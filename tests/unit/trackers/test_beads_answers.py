@@ -97,3 +97,6 @@ def test_locks_are_told_from_warnings() -> None:
     assert is_locked("Error: another process holds the exclusive lock on /x")
     assert not is_locked(recorded("0.47.1", "export.stderr.txt"))  # "readonly database", and it worked
     assert not is_locked(recorded("0.47.1", "error_no_database.stderr.txt"))
+    assert is_locked("Error: database is read only")
+    for era in ERAS:  # by BD_READONLY: no waiting helps
+        assert not is_locked(recorded(era, "error_readonly_write.stderr.txt"))
