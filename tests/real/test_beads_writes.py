@@ -68,6 +68,16 @@ def test_an_epic_is_closed_with_its_last_issue_and_its_own_epic_in_turn(lab: Lab
     assert [one["status"] for one in found(lab, top, epic, second)] == ["open", "open", "open"]
 
 
+def test_an_epic_that_gets_one_more_child_while_its_last_is_closed_stays_open(lab: Lab) -> None:
+    epic = lab.bd.create("epic", *EPIC)
+    only = lab.bd.create("only", "--parent", epic)
+    tracker = claimed(lab, only)
+    lab.hook_once("update", lab.a_person("create", "--title=one more", "--description=x", "--parent", epic))
+    tracker.write(only, Progress.DONE, LANDED)
+    assert len(lab.bd.all()) == 3
+    assert [one["status"] for one in found(lab, epic, only)] == ["open", "closed"]
+
+
 @pytest.mark.parametrize(
     ("progress", "status"), [(Progress.OPEN, "open"), (Progress.BLOCKED, "blocked"), (Progress.CANCELLED, "open")]
 )

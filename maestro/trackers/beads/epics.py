@@ -17,7 +17,12 @@ def close_finished(db: Database, names: Iterable[str], actor: str) -> None:
 
     An epic that beads will not close is left to people: no work hangs on it.
     """
-    _close(db, finished_above(db.hierarchy, names), actor)
+    names = tuple(names)
+    found = finished_above(db.hierarchy, names)
+    if found and not db.bd.version.minds_children:
+        db.load()  # while we wrote, one more child may have come
+        found = finished_above(db.hierarchy, names)
+    _close(db, found, actor)
 
 
 def close_in_the_way(db: Database, name: str, actor: str) -> None:

@@ -30,6 +30,11 @@ class Version(Record):
         return self.era is Era.DOLT
 
     @property
+    def minds_children(self) -> bool:
+        """It closes no epic that has an open child."""
+        return self.era is Era.DOLT
+
+    @property
     def has_batch(self) -> bool:
         """`bd batch`: one transaction for many changes, at a quarter of their price."""
         return self.era is Era.DOLT
