@@ -36,7 +36,8 @@ def test_dependencies_that_hold_back_and_those_that_do_not(lab: Lab) -> None:
     lab.bd("dep", "add", other, first, "-t", "conditional-blocks")
     lab.bd("create", "--title=found", "--description=x", f"--deps=discovered-from:{first}", "--silent")
     tasks = {task.title: task for task in lab.tracker().load()}
-    assert list(tasks) == [ODD, "other", "child", "second", "related", "found"]  # the epic is worked on through its own
+    # the epic is worked on through its own; within a second, 1.x does not know what was made first
+    assert sorted(tasks) == sorted([ODD, "other", "child", "second", "related", "found"])
     assert {title: task.dependencies for title, task in tasks.items() if task.dependencies} == {
         "other": (first,),
         "second": (first,),
