@@ -139,7 +139,7 @@ def test_below_medium_autonomy_it_may_not_commit(lab: AgentLab) -> None:
 
 
 def test_a_connection_that_breaks_is_got_over(lab: AgentLab) -> None:
-    ran = lab.run([{"drop": True}, *WORK])
+    ran = lab.run([{"drop": True}, {"bash": "true"}, *WORK])
     assert (ran.ended.code, ran.verdict.claim) == (0, Claim.DONE)
     assert lab.repo.git("log", "--format=%s", "-1") == "work"
 
