@@ -59,7 +59,7 @@ def start_run(
     under way, or has ended already.
 
     MaestroError in the words of the run where it is refused; nothing is left of it then. One that is neither under
-    way nor refused within the limit is stopped.
+    way nor refused within the limit is stopped, and so is one whose starter is interrupted before.
     """
     prepare_state(layout)
     check_run_id(layout, run_id)
@@ -68,6 +68,7 @@ def start_run(
     said, log = (layout.runs / f".{run_id}.{mark}.{kind}" for kind in ("json", "log"))
     globally = ["-C", str(directory), *(["--config", str(config_file)] if config_file else [])]
     argv = [*own_argv(), *globally, *command, "--json", "--run-id", run_id, *arguments]
+    child: subprocess.Popen[bytes] | None = None
     try:
         child = _spawn(argv, directory, environ, standard_input or "", said, log)
         if _begins(layout.journal(run_id), child, limit_seconds):
@@ -79,6 +80,10 @@ def start_run(
                 f"the run did not begin within {limit_seconds:g} s", hint="see how long `maestro plan` takes"
             )
         return _ended_at_once(child.returncode, said, log)
+    except KeyboardInterrupt:
+        if child is not None:  # whoever gives up waiting has been told of no run
+            _stop(child)
+        raise
     except OSError as error:
         raise StateError(f"run {run_id} cannot be started: {error}") from error
     finally:

@@ -118,6 +118,26 @@ def test_one_that_does_not_begin_in_time_is_stopped_with_its_children(
     assert [path.name for path in Layout(repo.path).runs.iterdir()] == [".gitignore"]
 
 
+def test_who_interrupts_the_start_has_started_nothing(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "slow"
+    folder.mkdir()
+    (folder / "git").write_text(f"#!/bin/sh\ntouch {tmp_path}/asked\nsleep 600\n")
+    (folder / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+
+    def interrupted(*_: Any) -> bool:
+        until((tmp_path / "asked").exists)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("maestro.background._begins", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        start_run(Layout(repo.path), repo.path, [], run_id="bg", environ=dict(os.environ))
+    assert [path.name for path in Layout(repo.path).runs.iterdir()] == [".gitignore"]
+    assert not processes_with(f"MAESTRO_TEST_MARK={os.environ['MAESTRO_TEST_MARK']}")
+
+
 def test_nothing_to_do_is_a_result(repo: Repository) -> None:
     started(repo, [{"id": "a"}], "one")
     ended(repo, "one")
