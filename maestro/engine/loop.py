@@ -26,6 +26,7 @@ from maestro.engine.messages import (
     Delivered,
     Interrupted,
     Message,
+    NotStarted,
     Nudge,
     SessionOver,
     StillOurs,
@@ -185,6 +186,9 @@ class Engine:
             case ClaimRefused(task=task, reason=reason):
                 self._starts.forget(task)
                 await self._settling.refused(task, f"the tracker does not give it out: {reason}")
+            case NotStarted(task=task):
+                self._starts.forget(task)
+                self._dispatcher.back(task)
             case Delivered(verdict=verdict):
                 if await self._endings.landing_over(verdict):
                     await self._checkout.look()  # between groups
@@ -221,6 +225,7 @@ class Engine:
     async def _stop_dispatch(self, reason: str) -> None:
         if self._stopped is None:
             self._stopped = reason
+            self._starts.stopped = True
             self._closing.give_all_back(self._settling.not_started())
             await self._context.recorder.record(DispatchStopped(at=self._now(), reason=reason))
             for attempt in self._starts.attempts.values():

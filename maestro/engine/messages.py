@@ -24,6 +24,13 @@ class ClaimRefused:
 
 
 @dataclass(frozen=True)
+class NotStarted:
+    """The tracker gave the task out when nothing was to start any more."""
+
+    task: str
+
+
+@dataclass(frozen=True)
 class StillOurs:
     """The tracker has answered whether somebody closed or took the task of good work meanwhile."""
 
@@ -65,4 +72,4 @@ class Nudge:
     """Look again: a hold is over, a group is prepared, an attempt is under way."""
 
 
-Message = AttemptOver | StillOurs | ClaimRefused | Delivered | Interrupted | SessionOver | Broken | Nudge
+Message = AttemptOver | StillOurs | ClaimRefused | NotStarted | Delivered | Interrupted | SessionOver | Broken | Nudge

@@ -11,9 +11,10 @@ from maestro.engine.context import Brief, RunContext
 from maestro.engine.crew import ATTEMPT, Crew
 from maestro.engine.dispatch import Dispatch
 from maestro.engine.landing import LandingDesk
-from maestro.engine.messages import AttemptOver, ClaimRefused, Message, Nudge
+from maestro.engine.messages import AttemptOver, ClaimRefused, Message, NotStarted, Nudge
 from maestro.engine.phases import GroupPhases
 from maestro.engine.settle import Settling
+from maestro.model.task import Progress
 from maestro.planning.schedule import Dispatcher
 from maestro.workspaces.culprit import AttemptTrace
 
@@ -43,6 +44,7 @@ class Starts:
         self._settling = settling
         self._crew = crew
         self._tell = tell
+        self.stopped = False  # nothing starts any more
         self.attempts: dict[str, AttemptRun] = {}
         self.preparing: set[asyncio.Task[None]] = set()  # pre-execution phases under way
         self._lately: list[AttemptTrace] = []  # ended since the last look at the checkout
@@ -172,6 +174,10 @@ class Starts:
     async def _attempt(self, attempt: AttemptRun, number: int) -> None:
         if number == 1 and (refused := await self._closing.claim(attempt.task, self._settling.note())) is not None:
             self._tell(ClaimRefused(attempt.task, refused))
+            return
+        if number == 1 and self.stopped:  # while it waited for its claim
+            self._closing.write(attempt.task, Progress.OPEN, self._settling.not_started())
+            self._tell(NotStarted(attempt.task))
             return
         self._tell(AttemptOver(await attempt.run()))
 

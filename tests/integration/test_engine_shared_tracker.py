@@ -172,6 +172,22 @@ def test_an_interrupt_opens_again_what_was_claimed_ahead(repo: Repository, tmp_p
     assert [task.claimed for task in ended.tasks.values()] == [False] * 6
 
 
+@pytest.mark.parametrize("level", [1, 2])
+def test_nothing_starts_whose_claim_comes_after_the_interrupt(repo: Repository, tmp_path: Path, level: int) -> None:
+    run = SharedRun(repo, tasks("a", "b"), tmp_path / "ws")
+
+    def react(event: Event) -> None:
+        if isinstance(event, TrackerClaiming):
+            run.interrupt(level)
+
+    run.seen.react = react
+    ended = run.go()
+    assert (ended.status, states(ended)) == ("interrupted", {"a": "pending", "b": "pending"})
+    assert run.events(AttemptStarting) == []
+    assert set(run.progress().values()) == {"open"}
+    assert [task.claimed for task in ended.tasks.values()] == [False] * 2
+
+
 def test_what_was_claimed_ahead_is_opened_again_as_soon_as_it_cannot_start(repo: Repository, tmp_path: Path) -> None:
     given = [*tasks("a", "b", "c", group="x"), *tasks("z", group="y")]
     run = SharedRun(repo, given, tmp_path / "ws", max_parallel=2, attempts=1, agent="exit 1", schedule="stages")
