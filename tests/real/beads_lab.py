@@ -32,7 +32,7 @@ echo "$verb" >>'{calls}'
 [ -e '{hook}' ] && . '{hook}'
 exec "$REAL" "$@"
 """
-_HOLDS = """
+HOLDS_THE_DATABASE = """
 import fcntl, pathlib, sqlite3, sys
 folder = pathlib.Path(sys.argv[1])
 if (folder / "beads.db").exists():
@@ -102,7 +102,7 @@ class Lab:
     @contextlib.contextmanager
     def held_by_another_process(self) -> Iterator[subprocess.Popen[str]]:
         """The database is locked until the process is told to end."""
-        command = [sys.executable, "-c", _HOLDS, str(self.path / ".beads")]
+        command = [sys.executable, "-c", HOLDS_THE_DATABASE, str(self.path / ".beads")]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
             assert holder.stdout is not None
             assert holder.stdout.readline() == "held\n"

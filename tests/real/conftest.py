@@ -11,10 +11,12 @@ import functools
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from maestro.testing.model_server import ModelServer
 from tests.conftest import NO_NAMESPACES
 
 BEADS = ("bd-0.47.1", "bd-1.0.5")
@@ -54,6 +56,13 @@ def namespaces() -> bool:
 def _namespaces(request: pytest.FixtureRequest, hermetic: Path) -> None:
     if request.node.get_closest_marker("needs_namespaces") and not namespaces():
         pytest.skip(f"{NO_NAMESPACES} here, which its sandbox is made of")
+
+
+@pytest.fixture
+def server() -> Iterator[ModelServer]:
+    """A scripted model on loopback, in all the APIs that agents speak."""
+    with ModelServer() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -13,23 +13,10 @@ import pytest
 
 from maestro.testing.commandline import Said, maestro
 from tests.acceptance.conftest import WRITES_ONE_FILE, Started, check_sound
+from tests.real.beads_lab import HOLDS_THE_DATABASE
 from tests.real.beads_repository import Beads, make_beads
 
 pytestmark = pytest.mark.timeout(180)
-
-HOLDS_THE_DATABASE = """
-import fcntl, pathlib, sqlite3, sys
-folder = pathlib.Path(sys.argv[1])
-if (folder / "beads.db").exists():
-    held = sqlite3.connect(folder / "beads.db", timeout=30, isolation_level=None)
-    held.execute("BEGIN EXCLUSIVE")
-else:
-    [lock] = folder.glob("embeddeddolt/*/.dolt/noms/LOCK")
-    held = lock.open()
-    fcntl.flock(held, fcntl.LOCK_EX)
-print("held", flush=True)
-sys.stdin.read()
-"""
 
 
 @pytest.fixture

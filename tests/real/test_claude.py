@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,6 @@ from maestro.testing.model_server import ModelServer
 from tests.real.agent_lab import WORK, AgentLab, Steps, prompt
 
 pytestmark = [pytest.mark.real("claude"), pytest.mark.timeout(90)]
-
-
-@pytest.fixture
-def server() -> Iterator[ModelServer]:
-    with ModelServer() as running:
-        yield running
 
 
 @pytest.fixture

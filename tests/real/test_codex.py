@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,12 +22,6 @@ from tests.real.agent_lab import WORK, AgentLab, Steps, prompt
 from tests.real.conftest import namespaces
 
 pytestmark = [pytest.mark.real("codex"), pytest.mark.timeout(90)]
-
-
-@pytest.fixture
-def server() -> Iterator[ModelServer]:
-    with ModelServer() as running:
-        yield running
 
 
 @pytest.fixture

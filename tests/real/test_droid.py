@@ -9,7 +9,6 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +29,6 @@ def own_model(url: str) -> dict[str, Any]:
     named = {"model": "m1", "id": "custom:lab-0", "index": 0, "displayName": "lab"}
     where = {"baseUrl": f"{url}/v1", "apiKey": "fake-key", "provider": "generic-chat-completion-api"}
     return {"customModels": [{**named, **where, "maxOutputTokens": 8000}]}
-
-
-@pytest.fixture
-def server() -> Iterator[ModelServer]:
-    with ModelServer() as running:
-        yield running
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,6 @@ from maestro.testing.model_server import ModelServer
 from tests.real.agent_lab import WORK, AgentLab, Steps, prompt
 
 pytestmark = [pytest.mark.real("gemini"), pytest.mark.timeout(120)]
-
-
-@pytest.fixture
-def server() -> Iterator[ModelServer]:
-    with ModelServer() as running:
-        yield running
 
 
 @pytest.fixture

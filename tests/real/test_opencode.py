@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +26,6 @@ NPM_ASKS_NOBODY = "registry=http://127.0.0.1:9/\nfetch-retries=0\n"
 def provider(url: str) -> dict[str, Any]:
     options = {"baseURL": f"{url}/v1", "apiKey": "{env:LAB_KEY}"}
     return {"provider": {"lab": {"npm": "@ai-sdk/openai-compatible", "options": options, "models": {"m1": {}}}}}
-
-
-@pytest.fixture
-def server() -> Iterator[ModelServer]:
-    with ModelServer() as running:
-        yield running
 
 
 @pytest.fixture

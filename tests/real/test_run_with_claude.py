@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,6 @@ from maestro.testing.model_server import ModelServer
 from maestro.testing.repository import Repository
 
 pytestmark = [pytest.mark.real("claude"), pytest.mark.timeout(180)]
-
-
-@pytest.fixture
-def server() -> Iterator[ModelServer]:
-    with ModelServer() as running:
-        yield running
 
 
 def environment(server: ModelServer, real: dict[str, Path]) -> dict[str, str]:

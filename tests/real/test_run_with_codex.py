@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,6 @@ from maestro.testing.repository import Repository
 from tests.real.agent_lab import Steps, prompt
 
 pytestmark = [pytest.mark.real("codex"), pytest.mark.needs_namespaces, pytest.mark.timeout(180)]
-
-
-@pytest.fixture
-def server() -> Iterator[ModelServer]:
-    with ModelServer() as running:
-        yield running
 
 
 def run(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,6 @@ from maestro.testing.repository import Repository
 from tests.real.agent_lab import Steps, prompt
 
 pytestmark = [pytest.mark.real("gemini"), pytest.mark.timeout(180)]
-
-
-@pytest.fixture
-def server() -> Iterator[ModelServer]:
-    with ModelServer() as running:
-        yield running
 
 
 def writes(name: str) -> Steps:

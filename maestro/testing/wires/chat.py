@@ -9,17 +9,10 @@ from typing import Any
 
 from maestro.testing.wires.base import Body, Call, Turn
 from maestro.testing.wires.offered import in_words_of
-
-_ERRORS = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    403: "permission_error",
-    404: "not_found_error",
-    429: "rate_limit_exceeded",
-}
+from maestro.testing.wires.openai import OpenAi
 
 
-class Chat:
+class Chat(OpenAi):
     """`POST …/chat/completions`."""
 
     name = "chat"
@@ -27,14 +20,6 @@ class Chat:
     def serves(self, path: str) -> bool:
         """Clients put it below a base of their own."""
         return path.endswith("/chat/completions")
-
-    def aside(self, path: str, body: Body) -> dict[str, Any] | None:
-        """It knows none."""
-        return None
-
-    def model(self, path: str, body: Body) -> str:
-        """Named in the body."""
-        return str(body.get("model", ""))
 
     def conversation(self, body: Body) -> str:
         """Nothing that every client sends tells."""
@@ -98,11 +83,6 @@ class Chat:
         yield _event({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}]})
         yield _event({**head, "choices": [], "usage": answer["usage"]})
         yield b"data: [DONE]\n\n"
-
-    def refusal(self, status: int, message: str) -> dict[str, Any]:
-        """A text with a type and a code."""
-        kind = _ERRORS.get(status, "server_error")
-        return {"error": {"message": message, "type": kind, "code": kind, "param": None}}
 
 
 def _event(data: Mapping[str, Any]) -> bytes:

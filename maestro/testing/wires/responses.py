@@ -9,17 +9,10 @@ from typing import Any
 
 from maestro.testing.wires.base import Body, Call, Turn
 from maestro.testing.wires.offered import in_words_of
-
-_ERRORS = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    403: "permission_error",
-    404: "not_found_error",
-    429: "rate_limit_exceeded",
-}
+from maestro.testing.wires.openai import OpenAi
 
 
-class Responses:
+class Responses(OpenAi):
     """`POST …/responses`."""
 
     name = "responses"
@@ -27,14 +20,6 @@ class Responses:
     def serves(self, path: str) -> bool:
         """Clients put it below a base of their own."""
         return path.endswith("/responses")
-
-    def aside(self, path: str, body: Body) -> dict[str, Any] | None:
-        """It knows none."""
-        return None
-
-    def model(self, path: str, body: Body) -> str:
-        """Named in the body."""
-        return str(body.get("model", ""))
 
     def conversation(self, body: Body) -> str:
         """Clients name the session as the key of the prompt cache."""
@@ -92,11 +77,6 @@ class Responses:
         """Numbered events, with the text and the arguments of calls as one delta each."""
         for number, event in enumerate(_events(answer)):
             yield f"event: {event['type']}\ndata: {json.dumps({**event, 'sequence_number': number})}\n\n".encode()
-
-    def refusal(self, status: int, message: str) -> dict[str, Any]:
-        """A text with a type and a code."""
-        kind = _ERRORS.get(status, "server_error")
-        return {"error": {"message": message, "type": kind, "code": kind, "param": None}}
 
 
 def _tools(body: Body) -> Iterator[tuple[str, Mapping[str, Any]]]:
