@@ -32,7 +32,6 @@ _EDITORS = frozenset({"perl", "sed"})
 _IN_PLACE = re.compile(r"-[a-zA-Z]*i|--in-place")
 _FIND_CHANGES = frozenset({"-delete", "-exec", "-execdir", "-ok", "-okdir"})
 _SOMEBODYS_HOME = re.compile(r"~[^/]")
-_PATTERN = re.compile(r"[*?\[]")
 _WRITE_TO_ALL = frozenset({"chmod", "chown", "mkdir", "mv", "rm", "rmdir", "tee", "touch", "truncate", "unlink"})
 _WRITE_TO_LAST = frozenset({"cp", "install", "ln", "rsync"})
 
@@ -132,11 +131,9 @@ def _goes_to(words: Sequence[str], where: Path | None) -> Path | None:
 
 
 def _resolve(name: str, where: Path | None) -> Path | None:
-    """The path a word means, of a pattern the folder it begins with; None where only the shell knows."""
+    """The path a word means, as it is written where it is a pattern; None where only the shell knows."""
     if any(sign in name for sign in "$`") or _SOMEBODYS_HOME.match(name):
         return None
-    if pattern := _PATTERN.search(name):
-        name = name[: name.rfind("/", 0, pattern.start()) + 1] or "."
     if name == "~" or name.startswith("~/"):
         return Path(name)  # which the fence knows how to read
     if not name.startswith("/") and where is None:

@@ -44,6 +44,7 @@ ALLOWED = [
     "cd /ws/task-a/shop && rm -f build/*.o && find . -name '*.pyc' -delete",
     "cd /ws/task-a/shop && sed -n 's/a/b/p' /home/me/shop/a.txt",
     "cd ~/elsewhere && make",
+    "cd '/ws/task-a/shop/pages/[id]' && touch 'page [1].tsx'",
 ]
 
 REFUSED = {
@@ -67,7 +68,9 @@ REFUSED = {
     "FOO=1 python3 build.py": "`python3` would work in /home/me/shop",
     "if true; then make; fi": "`make` would work in /home/me/shop",
     "(cd /ws/task-a/shop && make); rm -rf build": "/home/me/shop/build is not yours to change",
-    "cd /ws/task-a/shop && rm -rf /home/me/shop/*": "/home/me/shop is not yours to change",
+    "cd /ws/task-a/shop && rm -rf /home/me/shop/*": "/home/me/shop/* is not yours to change",
+    "cd /ws/task-a/shop && rm -rf ../../task-*/shop": "/ws/task-*/shop is not yours to change",
+    "cd '/ws/task-b/shop [1]' && make": "`make` would work in /ws/task-b/shop [1]",
     "cd /ws/task-a/shop && bash -c 'cd /home/me/shop && make'": "`make` would work in /home/me/shop",
     "cd /ws/task-a/shop && sh -c 'git push'": "do not push",
     "cd /ws/task-a/shop && timeout -k 5 60 git push": "do not push",
