@@ -255,10 +255,14 @@ _ALIVE_SECONDS = 0.5
 """How often the kernel is asked whether the run still lives."""
 
 
+_OF_ITS_TRACKER = {"progress", "context", "landed", "done_by_hand"}
+"""Fields of a task that mean nothing in a task file."""
+
+
 def _as_entry(task: Task | Mapping[str, Any], group_id: str) -> dict[str, Any]:
     """A task as an entry of a task file, filed in the group."""
     if isinstance(task, Task):
-        fields = task.model_dump(mode="json", exclude_defaults=True, exclude={"progress", "context", "landed"})
+        fields = task.model_dump(mode="json", exclude_defaults=True, exclude=_OF_ITS_TRACKER)
         return {**task.context, **fields, "status": task.progress.value, "group": group_id}
     return {**task, "group": group_id}
 

@@ -44,6 +44,7 @@ class Task(Record):
     dependencies: tuple[str, ...] = ()
     progress: Progress = Progress.OPEN
     landed: LandedBefore | None = None  # of a done task that maestro itself has closed, where the tracker keeps that
+    done_by_hand: bool = False  # a person closed it, whatever runs before may have landed; where the tracker can tell
     set_aside: str = ""  # why nobody else may take it up, as the end of "it …": "is assigned to alice"
     priority: int = 2  # 0 is the most urgent, as in beads
     labels: tuple[str, ...] = ()

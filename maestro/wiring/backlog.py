@@ -112,9 +112,11 @@ def _landings(
     tracker: Tracker, tasks: Iterable[Task], before: Mapping[str, landed.LandedRecord]
 ) -> dict[str, landed.LandedRecord]:
     """What earlier runs landed: those of this clone, and those that the tracker tells of, which are the last word."""
-    told = {task.id: task.landed for task in tasks if task.landed is not None and task.progress is Progress.DONE}
+    tasks = [task for task in tasks if task.progress is Progress.DONE]
+    told = {task.id: task.landed for task in tasks if task.landed is not None}
+    by_hand = {task.id for task in tasks if task.done_by_hand}
     return {
-        **before,
+        **{name: record for name, record in before.items() if name not in by_hand},
         **{
             name: landed.LandedRecord(
                 backlog=tracker.identity, task=name, run_id=one.run_id, branch=one.branch, commit=one.commit

@@ -300,6 +300,15 @@ def test_what_a_run_in_another_clone_landed_counts_only_where_its_commit_is_in_t
         f"depends on '{first}': {first} landed on integration/there (run there), which is not in main; fetch it from "
         "the clone that it landed in, and start from there with --integration-base-branch integration/there"
     )
+
+    fourth = beads.create("Fourth", needs=other)
+    for closed_by_hand in (False, True):
+        if closed_by_hand:  # the work went into main by another way
+            beads("close", other, "--reason", "squashed by hand")
+        plan = maestro("plan", "--tracker", "beads", "--json", cwd=theirs, env=database).json
+        assert (fourth in {one["task"] for one in plan["blocked"]}) is not closed_by_hand
+    beads("close", fourth, "--reason", "not needed")
+
     beads.repo.git("fetch", "-q", str(theirs), "integration/there:integration/there")
     said = run(beads, "--tracker", "beads", "--integration-base-branch", "integration/there")
     assert (said.code, said.statuses()[second]) == (0, "landed"), said.err

@@ -21,7 +21,7 @@ from maestro.trackers.beads.details import details_of
 from maestro.trackers.beads.hierarchy import Hierarchy
 from maestro.trackers.beads.issues import Issue
 from maestro.trackers.beads.standing import Standing, standing_of
-from maestro.trackers.beads.wording import landed_in
+from maestro.trackers.beads.wording import is_closed_by_us, landed_in
 from maestro.trackers.fields import task_from
 
 BLOCKING = frozenset({"blocks", "conditional-blocks", "waits-for"})
@@ -130,7 +130,12 @@ def _task(hierarchy: Hierarchy, issue: Issue, is_dead: Callable[[str], bool], no
         raise TrackerError(error.message, hint=error.hint or "correct it with `bd update`") from error
     if progress is Progress.UNKNOWN:
         task = task.evolve(context={**task.context, "status": issue.status})
-    return task.evolve(progress=progress, set_aside=_set_aside(issue, progress, is_dead), landed=landed_in(issue))
+    return task.evolve(
+        progress=progress,
+        landed=landed_in(issue),
+        done_by_hand=issue.is_closed and not is_closed_by_us(issue),
+        set_aside=_set_aside(issue, progress, is_dead),
+    )
 
 
 def _context(hierarchy: Hierarchy, issue: Issue) -> dict[str, Any]:
