@@ -40,8 +40,11 @@ node_is() { node --version 2>/dev/null | sed -n 's/^v\([0-9]*\).*/\1/p' | grep .
 node_said() { if command -v node >/dev/null 2>&1; then echo "this is $(node --version)"; else echo "there is none"; fi; }
 
 npm_install() {
-    npm install --prefix "$kept" --ignore-scripts --no-audit --no-fund --no-save --loglevel=error "$package" \
-        </dev/null >"$kept/npm.log" 2>&1
+    # a registry that cannot be reached is tried for many minutes by npm itself
+    limit=
+    if command -v timeout >/dev/null 2>&1; then limit="timeout 420"; fi
+    $limit npm install --prefix "$kept" --fetch-retries=2 --ignore-scripts --no-audit --no-fund --no-save \
+        --loglevel=error "$package" </dev/null >"$kept/npm.log" 2>&1
 }
 
 install() {
