@@ -161,7 +161,9 @@ def test_a_list_of_todos_is_named_in_one_word(cli: Any, backlog: Path) -> None:
     (backlog.parent / "todos.json").write_text(todos)
     for argv, stdin in ((("--todos", "-"), todos), (("--todos", "todos.json"), "")):
         assert cli("plan", *argv, "--json", stdin=stdin).json()["total_tasks"] == 1
-    one_sentence(cli("plan", "--todos", "-", "--tasks-file", "tasks.json"), "--todos and --tasks-file or another --track")
+    one_sentence(
+        cli("plan", "--todos", "-", "--tasks-file", "tasks.json"), "--todos and --tasks-file or another --track"
+    )
     one_sentence(cli("plan", "--todos", "-", "--tracker", "beads"), "exclude each other")
     one_sentence(cli("plan", "--todos", "missing.json"), "missing.json")
     one_sentence(cli("plan", "--tracker", "todos"), "No list of todos was given")
