@@ -116,6 +116,7 @@ class Engine:
             await self._loop()
             await self._desk.close()
             await self._drain()
+            self._settling.give_up_waiting()
         except BaseException:
             await self._abandon()
             raise

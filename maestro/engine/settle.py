@@ -13,6 +13,7 @@ from maestro.model.gate import GateRed
 from maestro.model.outcome import FailureKind, LimitHit, Outcome, Succeeded, describe
 from maestro.model.report import Discovery
 from maestro.model.retry import Counts
+from maestro.model.states import TaskState
 from maestro.model.task import Progress
 from maestro.planning.schedule import Dispatcher
 from maestro.trackers.base import Note
@@ -87,6 +88,17 @@ class Settling:
         """Another attempt will follow."""
         await self._context.recorder.record(TaskRequeued(at=self._context.clock.now(), task=task, reason=reason))
         self._dispatcher.back(task)
+
+    def give_up_waiting(self) -> None:
+        """The run ends while tasks wait for another attempt: the tracker has them as ours, and they are open again."""
+        for task in self._context.recorder.run.tasks.values():
+            if task.state is TaskState.PENDING and task.attempts:
+                last = self._failures[task.id][-1:]
+                why = "".join(f": {failure.reason}" for failure in last)
+                note = self.note(
+                    f"the run ended before another attempt{why}", saved_ref=last[0].saved_ref if last else None
+                )
+                self._closing.write(task.id, Progress.OPEN, note)
 
     async def landed_as(self, task: str, commit: str | None) -> bool:
         """The landing queue has recorded it; whether the task's group has ended with it."""

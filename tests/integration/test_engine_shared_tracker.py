@@ -15,6 +15,7 @@ from pytest_mock import MockerFixture
 from maestro.engine.messages import Interrupted
 from maestro.errors import StateError, TrackerError
 from maestro.model.events import (
+    AttemptEnded,
     AttemptStarting,
     CheckoutChanged,
     Event,
@@ -186,6 +187,22 @@ def test_nothing_starts_whose_claim_comes_after_the_interrupt(repo: Repository, 
     assert run.events(AttemptStarting) == []
     assert set(run.progress().values()) == {"open"}
     assert [task.claimed for task in ended.tasks.values()] == [False] * 2
+
+
+def test_what_waits_for_another_attempt_when_the_run_ends_is_opened_again(repo: Repository, tmp_path: Path) -> None:
+    run = SharedRun(repo, tasks("a"), tmp_path / "ws", agent=f"{WRITES}; exit 1", attempts=2)
+
+    def react(event: Event) -> None:
+        if isinstance(event, AttemptEnded):
+            run.interrupt()
+
+    run.seen.react = react
+    ended = run.go()
+    assert (ended.status, states(ended), run.progress()) == ("interrupted", {"a": "pending"}, {"a": "open"})
+    (_, progress, note), *_ = run.shared.writes[::-1]
+    assert (progress, note.saved_ref) == (Progress.OPEN, "refs/maestro/saved/r/a")
+    assert note.reason.startswith("the run ended before another attempt: ")
+    assert "exit code 1" in note.reason
 
 
 def test_what_was_claimed_ahead_is_opened_again_as_soon_as_it_cannot_start(repo: Repository, tmp_path: Path) -> None:
