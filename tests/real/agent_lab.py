@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from maestro.agents.base import Agent, Job, Verdict
 from maestro.executors.local import LocalExecutor, LocalProcess
+from maestro.proc.family import members
 from maestro.proc.ladder import Graces
 from maestro.proc.request import MARKER, Exit, ProcessRequest
 from maestro.testing.repository import IDENTITY, Repository, make_repository
@@ -123,6 +126,23 @@ class AgentLab:
         while not path.exists():
             await asyncio.sleep(0.01)
         return path
+
+
+def named(mark: str, name: str) -> list[int]:
+    """Processes of a family whose kernel name holds `name`; any of them may end at any time."""
+    found = []
+    for one in members(mark):
+        with suppress(OSError):
+            if name in Path(f"/proc/{one.pid}/comm").read_text():
+                found.append(one.pid)
+    return found
+
+
+def signal_named(mark: str, name: str, number: signal.Signals) -> None:
+    """Send them a signal."""
+    for pid in named(mark, name):
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def prompt(steps: Steps) -> str:

@@ -16,7 +16,7 @@ from maestro.agents.claude import ClaudeAgent, ClaudeOptions
 from maestro.proc.family import members
 from maestro.proc.request import MARKER, Exit
 from maestro.testing.model_server import ModelServer
-from tests.real.agent_lab import WORK, AgentLab, Steps, prompt
+from tests.real.agent_lab import WORK, AgentLab, Steps, prompt, signal_named
 
 pytestmark = [pytest.mark.real("claude"), pytest.mark.timeout(90)]
 
@@ -181,9 +181,7 @@ def test_a_killed_one_is_silent_and_what_it_left_is_swept(lab: AgentLab, number:
     async def main() -> tuple[Exit, int]:
         child = await lab.start(steps, agent)
         await lab.file("started")
-        for one in members(lab.mark):
-            if b"claude" in Path(f"/proc/{one.pid}/comm").read_bytes():
-                os.kill(one.pid, number)
+        signal_named(lab.mark, "claude", number)
         return await child.wait(), await child.sweep()
 
     ended, swept = asyncio.run(main())

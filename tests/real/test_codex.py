@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -336,7 +337,8 @@ def test_a_stopped_one_is_silent(lab: AgentLab, number: signal.Signals) -> None:
         await lab.file("started")
         for one in members(lab.mark):
             if b"codex" in command_line(one.pid).split(b"\0")[0].rpartition(b"/")[2]:
-                os.kill(one.pid, number)
+                with suppress(ProcessLookupError):
+                    os.kill(one.pid, number)
         return await child.wait(), await child.sweep()
 
     ended, _ = asyncio.run(main())

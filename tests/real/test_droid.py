@@ -19,7 +19,7 @@ from maestro.agents.droid import DroidAgent, DroidOptions
 from maestro.proc.family import members
 from maestro.proc.request import MARKER, Exit
 from maestro.testing.model_server import ModelServer
-from tests.real.agent_lab import WORK, AgentLab, prompt
+from tests.real.agent_lab import WORK, AgentLab, prompt, signal_named
 
 pytestmark = [pytest.mark.real("droid"), pytest.mark.timeout(300)]
 
@@ -145,9 +145,7 @@ def test_a_stopped_one_goes_on_and_says_it_is_complete_and_what_it_left_is_swept
     async def main() -> tuple[Exit, int]:
         child = await lab.start(steps, agent)
         await lab.file("started")
-        for one in members(lab.mark):
-            if b"droid" in Path(f"/proc/{one.pid}/comm").read_bytes():
-                os.kill(one.pid, signal.SIGTERM)
+        signal_named(lab.mark, "droid", signal.SIGTERM)
         return await child.wait(), await child.sweep()
 
     ran = lab.read(agent, *asyncio.run(main()))

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ import pytest
 
 from maestro.agents.base import Claim
 from maestro.agents.gemini import GeminiAgent, GeminiOptions
-from maestro.proc.family import members
+from maestro.proc.family import command_line, members
 from maestro.proc.request import MARKER, Exit
 from maestro.testing.model_server import ModelServer
-from tests.real.agent_lab import WORK, AgentLab, Steps, prompt
+from tests.real.agent_lab import WORK, AgentLab, Steps, named, prompt
 
 pytestmark = [pytest.mark.real("gemini"), pytest.mark.timeout(120)]
 
@@ -197,8 +198,9 @@ def test_a_terminated_one_ends_with_exit_code_0_and_is_silent_all_the_same(lab: 
         child = await lab.start(SLEEPER, agent)
         await lab.file("started")
         for one in members(lab.mark):
-            if b"gemini" in Path(f"/proc/{one.pid}/cmdline").read_bytes().split(b"\0", 2)[1]:
-                os.kill(one.pid, signal.SIGTERM)
+            if any(b"gemini" in word for word in command_line(one.pid).split(b"\0")[1:2]):
+                with suppress(ProcessLookupError):
+                    os.kill(one.pid, signal.SIGTERM)
         return await child.wait(), await child.sweep()
 
     ended, swept = asyncio.run(main())
@@ -217,7 +219,7 @@ def test_it_waits_for_what_a_command_left_in_the_background(lab: AgentLab) -> No
     async def main() -> Exit:
         child = await lab.start(steps, agent)
         sleeper = int((await lab.file("started")).read_text())
-        while any(Path(f"/proc/{one.pid}/comm").read_text() == "bash\n" for one in members(lab.mark)):
+        while named(lab.mark, "bash"):
             await asyncio.sleep(0.01)
         os.kill(sleeper, signal.SIGKILL)
         return await child.wait()

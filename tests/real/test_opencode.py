@@ -15,7 +15,7 @@ from maestro.agents.opencode import OpencodeAgent, OpencodeOptions
 from maestro.proc.family import members
 from maestro.proc.request import MARKER, Exit
 from maestro.testing.model_server import ModelServer
-from tests.real.agent_lab import WORK, AgentLab, Steps, prompt
+from tests.real.agent_lab import WORK, AgentLab, Steps, prompt, signal_named
 
 pytestmark = [pytest.mark.real("opencode"), pytest.mark.timeout(300)]
 
@@ -132,9 +132,7 @@ def test_a_killed_one_is_silent_and_what_it_left_is_swept(lab: AgentLab) -> None
     async def main() -> tuple[Exit, int]:
         child = await lab.start(steps, agent)
         await lab.file("started")
-        for one in members(lab.mark):
-            if b"opencode" in Path(f"/proc/{one.pid}/comm").read_bytes():
-                os.kill(one.pid, signal.SIGTERM)
+        signal_named(lab.mark, "opencode", signal.SIGTERM)
         return await child.wait(), await child.sweep()
 
     ran = lab.read(agent, *asyncio.run(main()))
