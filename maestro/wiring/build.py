@@ -96,7 +96,7 @@ def prepare(git: Git, settings: Settings, backlog: Backlog, run_id: str, environ
     if settings.land_on_base and (refused := check_land_on_base(git, backlog.base_branch)) is not None:
         raise BadInput(f"--land-on-base cannot work: {refused.reason}")
     for branch in integration_branches(run_id, backlog.plan):
-        check_branch(git, branch)
+        _check_branch(git, branch, run_id)
     root = (settings.workspace_root or default_root(git.directory, environ)) / run_id
     workspaces = _workspaces(settings.workspace, git, settings, root)
     is_worktree = settings.workspace == "worktree"
@@ -110,6 +110,15 @@ def prepare(git: Git, settings: Settings, backlog: Backlog, run_id: str, environ
         compose=compose,
         remarks=remarks,
     )
+
+
+def _check_branch(git: Git, branch: str, run_id: str) -> None:
+    """A branch that another run of this name has made meanwhile is that run's: its journal is older than its branch."""
+    try:
+        check_branch(git, branch)
+    except BadInput:
+        check_run_id(Layout(git.directory), run_id)
+        raise
 
 
 def _workspaces(kind: str, git: Git, settings: Settings, root: Path) -> Workspaces:
