@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 
 from maestro.testing.model_server import ModelServer
-from tests.conftest import NO_NAMESPACES
 
 BEADS = ("bd-0.47.1", "bd-1.0.5")
 FETCHED = "scripts/install_agents.sh gets it, given npm"
@@ -55,7 +54,7 @@ def namespaces() -> bool:
 @pytest.fixture(autouse=True)
 def _namespaces(request: pytest.FixtureRequest, hermetic: Path) -> None:
     if request.node.get_closest_marker("needs_namespaces") and not namespaces():
-        pytest.skip(f"{NO_NAMESPACES} here, which its sandbox is made of")
+        pytest.skip("namespaces are forbidden here, which its sandbox is made of")
 
 
 @pytest.fixture
