@@ -131,6 +131,17 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
             os.killpg(child.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(STOP_SECONDS)
+    deadline = time.monotonic() + STOP_SECONDS
+    while _has_members(child.pid) and time.monotonic() < deadline:  # a killed process takes a moment to go
+        time.sleep(0.005)
+
+
+def _has_members(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _ended_at_once(code: int, said: Path, log: Path) -> dict[str, Any]:

@@ -101,7 +101,7 @@ def given_out(layout: Layout, run_id: str, tasks: Collection[str]) -> list[Offer
 
 
 def delegate_object(layout: Layout, run_id: str, launched: Collection[Offer] = ()) -> dict[str, Any]:
-    """What `maestro delegate` prints: the run, what to launch, and what to do now."""
+    """What `maestro delegate` prints: the run, what to launch (in the order of the backlog), and what to do now."""
     result = result_of_run(layout, run_id)
     if result["status"] != "running":
         return result_only(result)
@@ -111,7 +111,9 @@ def delegate_object(layout: Layout, run_id: str, launched: Collection[Offer] = (
     landing = [task for task, one in tasks.items() if one["state"] == "submitted"]
     under_way = {*running, *landing, *new}
     waiting = [task for task, one in tasks.items() if one["state"] not in _OVER and task not in under_way]
-    return _object(result, tasks, list(map(_launch, launched)), running, landing, waiting)
+    place = {task: number for number, task in enumerate(tasks)}  # workspaces are ready in any order
+    launch = [_launch(offer) for offer in sorted(launched, key=lambda offer: place.get(offer.task, len(place)))]
+    return _object(result, tasks, launch, sorted(running, key=lambda task: place.get(task, 0)), landing, waiting)
 
 
 def result_only(result: dict[str, Any]) -> dict[str, Any]:
