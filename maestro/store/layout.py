@@ -3,6 +3,7 @@
 .flow/maestro/
     config.toml                              the user's configuration
     runs/<run>/journal.jsonl                 append-only, the truth
+    runs/<run>/blueprint.json                what the run was told to do, for `maestro resume`
     runs/<run>/summary.json                  the result object of C-1a, written last
     runs/<run>/board.jsonl                   notes of tasks and people for later prompts (E-10)
     runs/<run>/attempts/<task>/<n>/          prompt.md, stdout, stderr, exit, report.json
@@ -39,6 +40,9 @@ class Layout:
 
     def journal(self, run_id: str) -> Path:
         return self.run(run_id) / "journal.jsonl"
+
+    def blueprint(self, run_id: str) -> Path:
+        return self.run(run_id) / "blueprint.json"
 
     def summary(self, run_id: str) -> Path:
         return self.run(run_id) / "summary.json"
