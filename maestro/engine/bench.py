@@ -10,7 +10,7 @@ from maestro.engine.context import RunContext
 from maestro.engine.environment import allowed_environment
 from maestro.engine.watch import tail_of
 from maestro.errors import GitError, MaestroError
-from maestro.executors.base import Executor, Running
+from maestro.executors.base import Running, Starter
 from maestro.integration.gates import Gate, run_gate
 from maestro.model.gate import GateResult, GateUnjudged, NotJudged
 from maestro.proc.request import MARKER, ProcessRequest
@@ -20,7 +20,7 @@ from maestro.workspaces.base import GATE_BENCH, Workspace, WorkspaceSpec
 class _Remembering:
     """An executor that knows the last child it started, so that a gate can be stopped from outside."""
 
-    def __init__(self, executor: Executor) -> None:
+    def __init__(self, executor: Starter) -> None:
         self._executor = executor
         self.last: Running | None = None
 

@@ -114,6 +114,10 @@ class RunContext:
     on_settled: Callable[[bool], None] | None = None  # told whether all that can start now has started
     withdraw: Callable[[str, int], bool] | None = None  # keep an attempt (safe name, number) from who would take it up
 
+    def home_of(self, name: str) -> Path:
+        """The folder that holds the workspace of a task, by its safe name (W-2)."""
+        return self.workspace_root / f"task-{name}"
+
     def marker(self, *names: str) -> str:
         """The value of the environment variable that marks one family of processes."""
         return "/".join((self.token, self.run_id, *names))

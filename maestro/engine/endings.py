@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import assert_never
 
-from maestro.engine.attempt import Ended, put_away
+from maestro.engine.attempt import Ended
 from maestro.engine.closing import Closing
 from maestro.engine.context import RunContext
 from maestro.engine.crew import Crew
@@ -17,6 +17,7 @@ from maestro.engine.landing import LandingDesk
 from maestro.engine.lookahead import Lookahead
 from maestro.engine.messages import Message, Nudge, StillOurs
 from maestro.engine.phases import GroupPhases
+from maestro.engine.putaway import put_away
 from maestro.engine.settle import Settling
 from maestro.errors import MaestroError
 from maestro.integration.verdicts import LandedAs, LandingVerdict, SentBack, Submission, Unlandable

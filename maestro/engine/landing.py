@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from maestro.engine.attempt import put_away
 from maestro.engine.bench import GateBench
 from maestro.engine.context import RunContext
+from maestro.engine.putaway import put_away
 from maestro.errors import GitError, MaestroError
 from maestro.integration.branches import create_branch
 from maestro.integration.queue import LandingQueue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -67,6 +68,12 @@ class Tail:
                 take(chunk)
         return grown
 
+    def idle_seconds(self) -> float | None:
+        """Since the last byte was written, by the clock of the file system; None where there is no file."""
+        with suppress(OSError):
+            return max(time.time() - self._path.stat().st_mtime, 0.0)
+        return None
+
 
 class Watch:
     """One running attempt under its clocks."""
@@ -87,13 +94,25 @@ class Watch:
         self._clocks = clocks
         self._monotonic = monotonic
         self._note = note
+        self._elapsed = 0.0  # seconds that it ran before it was watched
+        self._idle = 0.0  # of these, since its last output
+
+    def take_up(self, elapsed_seconds: float) -> None:
+        """It was started that long ago by an earlier coordinator: its clocks go on, and what its output said until
+        now is not noted again."""
+        self._elapsed = max(elapsed_seconds, 0.0)
+        self._idle = min(self._tail.idle_seconds() or self._elapsed, self._elapsed)
+        note, self._note = self._note, lambda _: None
+        self._read()
+        self._note = note
 
     async def until_end(self, stop: asyncio.Event) -> Exited | RanOut | StopAsked:
         """Wait for the exit, a clock or a wish to stop, whichever comes first. Stops nothing itself."""
         exited = asyncio.create_task(self._running.wait())
         stopping = asyncio.create_task(stop.wait())
         try:
-            started = heard = self._monotonic()
+            started = self._monotonic() - self._elapsed
+            heard = self._monotonic() - self._idle
             ended: float | None = None
             while True:
                 timeout = self._next_wake(started)

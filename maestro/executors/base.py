@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 from maestro.proc.request import Exit, ProcessRequest
@@ -30,10 +31,23 @@ class Running(Protocol):
         ...
 
 
-class Executor(Protocol):
+class Starter(Protocol):
     """Starts children."""
 
     async def start(self, request: ProcessRequest) -> Running:
         """Start it. A command that does not exist is an exit code 127, not an exception; an exception means
         that nothing was started."""
+        ...
+
+
+class Executor(Starter, Protocol):
+    """Starts children, and knows those of a coordinator that is gone."""
+
+    def adopt(self, process: tuple[int, float] | None, *, marker: str, exit_file: Path) -> Running | None:
+        """Take over a child that an earlier coordinator started. `process` is its pid and start time, None where that
+        one did not live to write them down: then it is looked for. None where nothing was started."""
+        ...
+
+    async def end_all(self, marker: str) -> int:
+        """Stop every process with the marker; how many there were."""
         ...

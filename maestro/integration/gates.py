@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 
 from maestro.errors import MaestroError
-from maestro.executors.base import Executor, Running
+from maestro.executors.base import Running, Starter
 from maestro.integration.closing_lines import plain, tail
 from maestro.integration.discovery import find_test_command
 from maestro.integration.judgement import judge_exit
@@ -40,7 +40,7 @@ class Gate(Record):
 
 
 async def run_gate(
-    gate: Gate, workspace_repo: Path, env: dict[str, str], log_dir: Path, executor: Executor, marker: str
+    gate: Gate, workspace_repo: Path, env: dict[str, str], log_dir: Path, executor: Starter, marker: str
 ) -> GateResult:
     """Run the command in `workspace_repo` with `env`; its output goes to `log_dir`/output.
 

@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter
 
 from maestro.model.conflict import Conflict
 from maestro.model.gate import GateResult
-from maestro.model.outcome import Outcome
+from maestro.model.outcome import Clock3, Outcome
 from maestro.model.record import Record
 from maestro.model.states import GroupPhase, GroupStatus, RunStatus
 
@@ -102,6 +102,8 @@ class AttemptStopping(Event):
     task: str
     attempt_id: str
     reason: str
+    clock: Clock3 | None = None  # the one that ran out, where it was one
+    limit_seconds: float | None = None
 
 
 class AttemptEnded(Event):

@@ -26,6 +26,7 @@ class FailureKind(StrEnum):
     SPAWN = "spawn"  # the command could not be started
     CONFLICT = "conflict"  # could not be merged on the integration branch
     GATE = "gate"  # the tests were red with it and green without it
+    BUDGET = "budget"  # it used up the budget of one attempt
 
 
 class Clock3(StrEnum):
@@ -44,6 +45,7 @@ class Usage(Record):
     output_tokens: int | None = None
     requests: int | None = None
     session_id: str | None = None  # kept for a later resume of the same conversation
+    whole_conversation: bool = False  # the figures hold what earlier attempts of the session used as well
 
 
 class Succeeded(Record):
@@ -111,6 +113,7 @@ class Lost(Record):
 
     kind: Literal["lost"] = "lost"
     reason: str
+    unwatched: bool = False  # while no coordinator lived: the machine's fault more likely than its own
     output_tail: str = ""
     usage: Usage = Usage()
 

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from maestro.errors import WorkspaceError
-from maestro.proc.family import carries, start_time
+from maestro.proc.family import ProcessId, carries, command_line, members, start_time
 from maestro.proc.request import MARKER, Exit, ProcessRequest
 
 # `exec` in a subshell runs files only, never a builtin of the shell, and gives 127 or 126 when it cannot.
@@ -124,8 +124,9 @@ def adopt(pid: int, pid_started: float, *, marker: str, exit_file: Path) -> Chil
     """Watch a wrapper that an earlier coordinator started; one that is gone (or whose pid another process has by
     now) has ended, with the status in `exit_file` or code None."""
     pidfd: int | None = None
-    with contextlib.suppress(ProcessLookupError):
-        pidfd = os.pidfd_open(pid)
+    if pid > 0:
+        with contextlib.suppress(ProcessLookupError):
+            pidfd = os.pidfd_open(pid)
     if pidfd is not None:
         started = start_time(pid)
         same = started is not None and abs(started - pid_started) < 0.005
@@ -133,6 +134,17 @@ def adopt(pid: int, pid_started: float, *, marker: str, exit_file: Path) -> Chil
             os.close(pidfd)
             pidfd = None
     return Child(pid, pid_started, exit_file, pidfd=pidfd, ours=False)
+
+
+def find_wrapper(marker: str, exit_file: Path) -> ProcessId | None:
+    """The live wrapper with this marker that will write its status into `exit_file`; None where there is none."""
+    written = shlex.quote(str(exit_file)).encode("utf-8", "surrogateescape")
+    for one in members(marker):
+        shell, _, rest = command_line(one.pid).partition(b"\0")
+        # its own children carry the marker too, and for a moment its command line
+        if shell == b"/bin/sh" and written in rest and os.getsid(one.pid) == one.pid:
+            return one
+    return None
 
 
 def _recorded(exit_file: Path) -> int | None:

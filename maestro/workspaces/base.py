@@ -61,6 +61,10 @@ class Workspaces(Protocol):
         """Make it, with its layout (W-2) beside the repository. An unlanded older one of the task is saved first."""
         ...
 
+    def adopt(self, home: Path) -> Workspace | None:
+        """Take over a workspace that an earlier coordinator made in `home`; None where there is none any more."""
+        ...
+
     def collect(self, workspace: Workspace, message: str) -> WorkEvidence:
         """Commit what is uncommitted (with `message`, marked as maestro's), and say what is there.
 

@@ -111,6 +111,10 @@ class Lifecycle(ABC):
             raise
         return Workspace(kind=self.kind, home=home, repo=repo, base=spec.base, branch=spec.branch, env=env)
 
+    def adopt(self, home: Path) -> Workspace | None:
+        workspace = self.load(home)
+        return workspace if workspace is not None and workspace.repo.is_dir() else None
+
     def collect(self, workspace: Workspace, message: str) -> WorkEvidence:
         reopen(workspace.home, workspace.repo)
         if not workspace.repo.is_dir():

@@ -58,6 +58,13 @@ class InPlace(Lifecycle):
             raise
         return Workspace(kind=self.kind, home=home, repo=self.site.top, base=spec.base, branch=spec.branch, env=env)
 
+    def adopt(self, home: Path) -> Workspace | None:
+        workspace = super().adopt(home)
+        if workspace is None or not self._is_in_place(workspace):
+            return None
+        self._take()
+        return workspace
+
     def collect(self, workspace: Workspace, message: str) -> WorkEvidence:
         evidence = super().collect(workspace, message)
         if evidence.damage is None:

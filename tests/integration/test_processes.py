@@ -250,8 +250,9 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.parametrize("recorded", [True, False], ids=["", "its pid was not written down"])
 @pytest.mark.parametrize("how", ["ends", "is stopped", "wrapper killed"])
-def test_a_child_of_a_killed_coordinator_is_adopted(tmp_path: Path, how: str) -> None:
+def test_a_child_of_a_killed_coordinator_is_adopted(tmp_path: Path, how: str, recorded: bool) -> None:
     os.mkfifo(tmp_path / "go")
     request = make_request(tmp_path, ready("open('go').read(); raise SystemExit(11)"))
     first = subprocess.run([sys.executable, "-c", COORDINATOR, request.model_dump_json()], stdout=subprocess.PIPE)
@@ -260,7 +261,10 @@ def test_a_child_of_a_killed_coordinator_is_adopted(tmp_path: Path, how: str) ->
 
     async def resume() -> Exit:
         await appears(tmp_path / "ready")
-        child = LocalExecutor(QUICK).adopt(pid, pid_started, marker=request.env[MARKER], exit_file=request.exit_file)
+        known = (pid, pid_started) if recorded else None
+        child = LocalExecutor(QUICK).adopt(known, marker=request.env[MARKER], exit_file=request.exit_file)
+        assert child is not None
+        assert (child.pid, child.pid_started) == (pid, pid_started)
         assert child.resident_bytes() > 0
         if how == "ends":
             (tmp_path / "go").write_text("go")
@@ -275,3 +279,22 @@ def test_a_child_of_a_killed_coordinator_is_adopted(tmp_path: Path, how: str) ->
     ended = asyncio.run(resume())
     assert ended.code in {"ends": (11,), "is stopped": (130, 143), "wrapper killed": (None,)}[how]
     assert 0 < ended.seconds < 60
+
+
+def test_what_has_ended_before_its_pid_was_written_down_is_adopted_by_its_exit_file(tmp_path: Path) -> None:
+    exit_file = tmp_path / "exit"
+    exit_file.write_text("7\n")
+
+    async def resume() -> Exit:
+        child = LocalExecutor(QUICK).adopt(None, marker="t/r/a/1", exit_file=exit_file)
+        assert child is not None
+        return await child.wait()
+
+    assert asyncio.run(resume()).code == 7
+
+
+def test_what_was_never_started_is_not_adopted(tmp_path: Path) -> None:
+    async def resume() -> object:
+        return LocalExecutor(QUICK).adopt(None, marker="t/r/a/1", exit_file=tmp_path / "exit")
+
+    assert asyncio.run(resume()) is None

@@ -1,0 +1,147 @@
+"""Keeps an agent company from its start, or from its adoption, to the outcome: clocks, stop ladder, evidence."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from contextlib import suppress
+from datetime import datetime
+
+from maestro.agents.base import Claim, Reader, Verdict
+from maestro.engine.judge import judge
+from maestro.engine.preparing import Outfit, report_file
+from maestro.engine.watch import Clocks, Exited, RanOut, StopAsked, Watch, tail_of
+from maestro.errors import MaestroError
+from maestro.executors.base import Running
+from maestro.model.events import AttemptNoted, AttemptStopping, Warned
+from maestro.model.outcome import Cancelled, Clock3, Outcome, TimedOut
+from maestro.model.report import BadReport, Report
+from maestro.workspaces.base import WorkEvidence, Workspace
+
+
+class StopWish:
+    """Whether the run wants an attempt stopped, and why."""
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+        self.reason = ""
+
+    def ask(self, reason: str) -> None:
+        """Ask for the end; the last reason counts."""
+        self.reason = reason
+        self.event.set()
+
+
+class Company:
+    """One agent under way."""
+
+    def __init__(self, outfit: Outfit, stop: StopWish) -> None:
+        self._outfit = outfit
+        self._context = outfit.context
+        self._stop = stop
+        self._stdout = outfit.directory / "stdout"
+        self._stderr = outfit.directory / "stderr"
+        self._notes: set[asyncio.Task[None]] = set()
+
+    async def accompany(
+        self, running: Running, workspace: Workspace, *, since: datetime | None = None, stopping: str = ""
+    ) -> Outcome:
+        """To the end of the agent and what it comes to; no process of it is left then.
+
+        `since`: when it was started by an earlier coordinator. `stopping`: why that one was about to stop it.
+        """
+        agent = self._outfit.brief.chosen.agent
+        reader = agent.reader()
+        watch = Watch(
+            running,
+            reader if agent.streams else None,
+            self._stdout,
+            self._clocks(),
+            self._context.clock.monotonic,
+            self._note,
+        )
+        if since is not None:
+            watch.take_up((self._context.clock.now() - since).total_seconds())
+        if stopping:
+            self._stop.ask(stopping)
+        ended = await watch.until_end(self._stop.event)
+        await self._end_processes(running, ended)
+        watch.read_rest()
+        return await self._conclude(workspace, reader, ended, tail_of(self._stderr) or tail_of(self._stdout))
+
+    async def all_noted(self) -> None:
+        """Until what the output said is in the journal; raises where that could not be written."""
+        if self._notes:
+            await asyncio.gather(*self._notes)
+
+    def _clocks(self) -> Clocks:
+        options = self._context.options
+        return Clocks(options.silent_timeout_seconds, options.task_timeout_seconds, options.exit_timeout_seconds)
+
+    def _note(self, note: str) -> None:
+        """Record something the output said, without holding the watch up."""
+        outfit = self._outfit
+        event = AttemptNoted(
+            at=self._context.clock.now(), task=outfit.task, attempt_id=outfit.attempt_id, note=note[:500]
+        )
+        recording = asyncio.ensure_future(self._context.recorder.record(event))
+        self._notes.add(recording)
+        recording.add_done_callback(self._noted)
+
+    def _noted(self, recording: asyncio.Task[None]) -> None:
+        """A note that could not be written stays, for the end of the attempt to raise its error."""
+        if not recording.cancelled() and recording.exception() is None:
+            self._notes.discard(recording)
+
+    async def _end_processes(self, running: Running, ended: Exited | RanOut | StopAsked) -> None:
+        """No process of the attempt is left after this."""
+        match ended:
+            case Exited():
+                if (left := await running.sweep()) > 0:
+                    message = f"{left} process(es) that the agent left behind were stopped"
+                    warned = Warned(at=self._context.clock.now(), message=message, task=self._outfit.task)
+                    await self._context.recorder.record(warned)
+            case RanOut(clock=clock, limit_seconds=limit):
+                await self._stop_ladder(running, f"{clock.value} for {limit:g} s", ended)
+            case StopAsked():
+                await self._stop_ladder(running, self._stop.reason)
+
+    async def _stop_ladder(self, running: Running, reason: str, ran_out: RanOut | None = None) -> None:
+        event = AttemptStopping(
+            at=self._context.clock.now(),
+            task=self._outfit.task,
+            attempt_id=self._outfit.attempt_id,
+            reason=reason,
+            clock=ran_out.clock if ran_out else None,
+            limit_seconds=ran_out.limit_seconds if ran_out else None,
+        )
+        with suppress(MaestroError):  # a journal that cannot be written must not keep processes alive
+            await self._context.recorder.record(event)
+        await running.stop(reason)
+
+    async def _conclude(
+        self, workspace: Workspace, reader: Reader, ended: Exited | RanOut | StopAsked, output_tail: str
+    ) -> Outcome:
+        if isinstance(ended, StopAsked):
+            return Cancelled(reason=self._stop.reason, usage=reader.verdict(None, "").usage)
+        if isinstance(ended, RanOut) and ended.clock is not Clock3.NO_EXIT:
+            usage = reader.verdict(None, output_tail).usage
+            return TimedOut(clock=ended.clock, limit_seconds=ended.limit_seconds, output_tail=output_tail, usage=usage)
+        # an agent that said its end and then hung is judged by what it said and left, as if it had exited
+        code = ended.exit.code if isinstance(ended, Exited) else 0
+        verdict = reader.verdict(code, output_tail)
+        report, evidence = await asyncio.to_thread(self._look, workspace, verdict)
+        return judge(verdict, report, evidence, exit_code=code, output_tail=output_tail)
+
+    def _look(self, workspace: Workspace, verdict: Verdict) -> tuple[Report | BadReport | None, WorkEvidence]:
+        """Read the report, keep a copy beside the logs, and collect the work."""
+        written = report_file(workspace)
+        report = self._context.read_report(written)
+        if report is not None:
+            with suppress(OSError):
+                shutil.copyfile(written, self._outfit.directory / "report.json")
+        if verdict.claim is Claim.LIMIT or (verdict.claim is Claim.FAILED and report is None):
+            return report, WorkEvidence(tip=None, new_commits=0, changed_paths=(), committed_by_maestro=False)
+        task = self._outfit.brief.task
+        message = f"{task.title or task.id}\n\nUncommitted work of task {task.id}, committed by maestro."
+        return report, self._context.workspaces.collect(workspace, message)

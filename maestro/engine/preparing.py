@@ -1,0 +1,116 @@
+"""What an attempt is started with: its prompt, its command line and its environment."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from maestro.agents.base import Invocation, Job
+from maestro.engine.context import Brief, RunContext
+from maestro.engine.environment import allowed_environment
+from maestro.errors import MaestroError
+from maestro.model.note import Note, notes_for
+from maestro.proc.request import MARKER, ProcessRequest
+from maestro.store.board import read_board
+from maestro.trackers.base import ReadOnlyForAgents
+from maestro.workspaces.base import Workspace
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outfit:
+    """One attempt, as its children are to be started."""
+
+    context: RunContext
+    brief: Brief
+    number: int
+    attempt_id: str  # the marker of its processes
+    directory: Path  # its logs
+
+    @property
+    def task(self) -> str:
+        """The task's id."""
+        return self.brief.task.id
+
+    def prepare(self, workspace: Workspace) -> Invocation:
+        """Write the prompt beside the workspace, where a sandboxed agent may read it, and a copy beside the logs."""
+        prompt = self.context.compose(replace(self.brief, notes=self._notes_of_others()))
+        state = workspace.home / ".agent-state"
+        state.mkdir(exist_ok=True)
+        report_file(workspace).unlink(missing_ok=True)
+        prompt_file = state / "prompt.md"
+        for file in (prompt_file, self.directory / "prompt.md"):
+            file.write_text(prompt, encoding="utf-8")
+        chosen = self.brief.chosen
+        job = Job(
+            task_id=self.task,
+            prompt=prompt,
+            prompt_file=prompt_file,
+            workspace=workspace.repo,
+            state_dir=state,
+            client_config=workspace.home / "client-config.json",
+            subagent=chosen.subagent,
+            run_id=self.context.run_id,
+            name=self.context.names[self.task],
+            attempt=self.number,
+            attempt_id=self.attempt_id,
+            title=self.brief.task.title,
+            wanted_subagent=self.brief.task.subagent_type,
+            why=chosen.why,
+            report_file=report_file(workspace),
+        )
+        return chosen.agent.invocation(job)
+
+    def request(
+        self, invocation: Invocation, workspace: Workspace, stdout: Path, stderr: Path, exit_file: Path
+    ) -> ProcessRequest:
+        """A child of this attempt in its workspace; what an earlier one left as exit status is gone."""
+        exit_file.unlink(missing_ok=True)
+        names = (*self.context.env_allow, *self.brief.chosen.agent.env_names())
+        return ProcessRequest(
+            argv=invocation.argv,
+            cwd=workspace.repo,
+            env={
+                **self._tracker_env(),  # weakest: who names these variables in env_allow wants otherwise
+                **allowed_environment(self.context.environ, names),
+                **workspace.env,
+                **invocation.env,
+                **self._variables(workspace),
+            },
+            stdin_file=invocation.stdin_file,
+            stdout_file=stdout,
+            stderr_file=stderr,
+            exit_file=exit_file,
+        )
+
+    def _notes_of_others(self) -> tuple[Note, ...]:
+        """What the board of the run has for this task; a board that cannot be read is no reason not to work."""
+        try:
+            return notes_for(self.task, read_board(self.context.layout.board(self.context.run_id)))
+        except MaestroError as error:
+            log.warning("task %s starts without notes: %s", self.task, error.message)
+            return ()
+
+    def _tracker_env(self) -> Mapping[str, str]:
+        tracker = self.context.tracker
+        return tracker.agent_env() if isinstance(tracker, ReadOnlyForAgents) else {}
+
+    def _variables(self, workspace: Workspace) -> Mapping[str, str]:
+        """The variables every agent gets (A-2)."""
+        return {
+            "MAESTRO_REPOSITORY": str(self.context.git.directory),
+            "MAESTRO_RUN_ID": self.context.run_id,
+            "MAESTRO_TASK_ID": self.task,
+            MARKER: self.attempt_id,
+            "MAESTRO_WORKSPACE_DIR": str(workspace.repo),
+            "MAESTRO_PROMPT_FILE": str(workspace.home / ".agent-state" / "prompt.md"),
+            "MAESTRO_REPORT_FILE": str(report_file(workspace)),
+        }
+
+
+def report_file(workspace: Workspace) -> Path:
+    """Where the agent reports how it went."""
+    return workspace.home / ".agent-state" / "report.json"
