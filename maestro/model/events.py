@@ -245,6 +245,42 @@ class DispatchStopped(Event):
     reason: str
 
 
+class Checkpoint(Event):
+    """A place that `maestro rollback` can go back to (E-9). Written before the first attempt of what comes after it."""
+
+    type: Literal["checkpoint"] = "checkpoint"
+    name: str  # start, group-<X>, level-<N>
+    branch: str  # the integration branch then
+    commit: str  # its tip then
+    group: str | None = None
+
+
+class WentSequential(Event):
+    """From here on one task at a time (E-9)."""
+
+    type: Literal["went_sequential"] = "went_sequential"
+    reason: str
+
+
+class RollingBack(Event):
+    """Written before branch, tracker and list of landings are put back to a checkpoint."""
+
+    type: Literal["rolling_back"] = "rolling_back"
+    checkpoint: str
+    branch: str
+    expected: str  # the tip the branch must still have
+    commit: str  # the tip it gets: the checkpoint's
+    tasks: tuple[str, ...]  # had landed since, and wait again
+    removed: dict[str, str] = Field(default_factory=dict)  # branches of later levels → their tips
+    saved_refs: tuple[str, ...] = ()  # keep every tip that is taken away
+
+
+class RolledBack(Event):
+    type: Literal["rolled_back"] = "rolled_back"
+    checkpoint: str
+    refused: dict[str, str] = Field(default_factory=dict)  # tasks that the tracker did not open again, a clause each
+
+
 class RunEnded(Event):
     type: Literal["run_ended"] = "run_ended"
     status: RunStatus
@@ -278,6 +314,10 @@ AnyEvent = Annotated[
     | TrackerAdded
     | CheckoutChanged
     | DispatchStopped
+    | Checkpoint
+    | WentSequential
+    | RollingBack
+    | RolledBack
     | RunEnded,
     Field(discriminator="type"),
 ]

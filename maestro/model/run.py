@@ -12,6 +12,7 @@ from maestro.model.events import (
     AttemptSpawned,
     AttemptStarting,
     CheckoutChanged,
+    Checkpoint,
     ConflictSeen,
     DispatchStopped,
     Event,
@@ -19,6 +20,7 @@ from maestro.model.events import (
     GroupMoved,
     Landed,
     Landing,
+    RollingBack,
     RunEnded,
     RunStarted,
     TaskBlocked,
@@ -30,6 +32,7 @@ from maestro.model.events import (
     TrackerClaiming,
     TrackerWritten,
     Warned,
+    WentSequential,
 )
 from maestro.model.outcome import Outcome, Succeeded
 from maestro.model.record import Record
@@ -99,6 +102,8 @@ class Run(Record):
     warnings: tuple[str, ...] = ()
     stopped: str | None = None  # why nothing new starts
     landing: Landing | None = None  # said, not yet confirmed
+    checkpoints: dict[str, Checkpoint] = Field(default_factory=dict)  # by name, in the order in which they were made
+    sequential: str | None = None  # why it goes on one task at a time
     gates: int = 0
     ended_at: datetime | None = None
     reason: str = ""
@@ -133,6 +138,12 @@ def apply(run: Run, event: Event) -> Run:
             return run.model_copy(update={"stopped": event.reason})
         case Landing():
             return run.model_copy(update={"landing": event})
+        case Checkpoint():
+            return run.model_copy(update={"checkpoints": {**run.checkpoints, event.name: event}})
+        case WentSequential():
+            return run.model_copy(update={"sequential": event.reason})
+        case RollingBack():
+            return _put_back(run, event)
         case GateEnded():
             return run.model_copy(update={"gates": run.gates + 1})
         case TrackerClaiming() | TrackerClaimed() | TrackerWritten() | TrackerAdded():
@@ -219,6 +230,38 @@ def _task_event(run: Run, event: TaskRequeued | Landed | TaskFailed | TaskBlocke
             to = TaskState.CANCELLED
     over = moved(task, to, reason=event.reason, saved_ref=event.saved_ref, ended_at=event.at)
     return _with_task(run, over)
+
+
+def _put_back(run: Run, event: RollingBack) -> Run:
+    """The run as it stood at a checkpoint; what was tried since stays known."""
+    why = f"rolled back to {event.checkpoint}"
+    tasks = {name: _waiting_again(run.tasks[name], why) for name in event.tasks}
+    groups = {
+        group.id: GroupRun(id=group.id, tasks=group.tasks)
+        for group in run.groups.values()
+        if not tasks.keys().isdisjoint(group.tasks)
+    }
+    names = list(run.checkpoints)
+    kept = names[: names.index(event.checkpoint) + 1] if event.checkpoint in names else names
+    return run.model_copy(
+        update={
+            "tasks": {**run.tasks, **tasks},
+            "groups": {**run.groups, **groups},
+            "tip": event.commit,
+            "branch": event.branch,
+            "landing": None,
+            "checkpoints": {name: run.checkpoints[name] for name in kept},
+            "status": RunStatus.INTERRUPTED,
+            "ended_at": event.at,
+            "reason": why,
+        }
+    )
+
+
+def _waiting_again(task: TaskRun, why: str) -> TaskRun:
+    if task.state is TaskState.PENDING:
+        return task
+    return moved(task, TaskState.PENDING, commit=None, ended_at=None, reason=why)
 
 
 def _group_event(run: Run, event: GroupMoved) -> Run:

@@ -41,7 +41,7 @@ MOVES: dict[TaskState, frozenset[TaskState]] = {
             TaskState.CANCELLED,
         }
     ),
-    TaskState.LANDED: frozenset(),
+    TaskState.LANDED: frozenset({TaskState.PENDING}),  # rolled back (E-9)
     TaskState.FAILED: frozenset(),
     TaskState.BLOCKED: frozenset(),
     TaskState.CANCELLED: frozenset(),
