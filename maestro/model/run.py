@@ -134,16 +134,8 @@ def apply(run: Run, event: Event) -> Run:
         case CheckoutChanged():
             said = "your checkout changed: " + "; ".join(event.changes)
             return run.model_copy(update={"warnings": (*run.warnings, said)})
-        case DispatchStopped():
-            return run.model_copy(update={"stopped": event.reason})
-        case Landing():
-            return run.model_copy(update={"landing": event})
-        case Checkpoint():
-            return run.model_copy(update={"checkpoints": {**run.checkpoints, event.name: event}})
-        case WentSequential():
-            return run.model_copy(update={"sequential": event.reason})
-        case RollingBack():
-            return _put_back(run, event)
+        case DispatchStopped() | WentSequential() | Landing() | Checkpoint() | RollingBack():
+            return _course_event(run, event)
         case GateEnded():
             return run.model_copy(update={"gates": run.gates + 1})
         case TrackerClaiming() | TrackerClaimed() | TrackerWritten() | TrackerAdded():
@@ -230,6 +222,22 @@ def _task_event(run: Run, event: TaskRequeued | Landed | TaskFailed | TaskBlocke
             to = TaskState.CANCELLED
     over = moved(task, to, reason=event.reason, saved_ref=event.saved_ref, ended_at=event.at)
     return _with_task(run, over)
+
+
+def _course_event(
+    run: Run, event: DispatchStopped | WentSequential | Landing | Checkpoint | RollingBack
+) -> Run:
+    match event:
+        case DispatchStopped():
+            return run.model_copy(update={"stopped": event.reason})
+        case WentSequential():
+            return run.model_copy(update={"sequential": event.reason})
+        case Landing():
+            return run.model_copy(update={"landing": event})
+        case Checkpoint():
+            return run.model_copy(update={"checkpoints": {**run.checkpoints, event.name: event}})
+        case RollingBack():
+            return _put_back(run, event)
 
 
 def _put_back(run: Run, event: RollingBack) -> Run:
