@@ -26,6 +26,13 @@ class SystemClock:
         return time.monotonic()
 
 
+def midnight_before(moment: datetime) -> datetime:
+    """When the day of a moment began here, by the time zone of this process."""
+    local = moment.astimezone()
+    # made from the bare date: on a day of a clock change midnight has another offset than the moment
+    return datetime(local.year, local.month, local.day).astimezone()
+
+
 def as_z(moment: datetime) -> str:
     """ISO 8601 in UTC with milliseconds and a Z (S-1)."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
+from maestro.model.budget import Kind
 from maestro.model.conflict import Conflict
 from maestro.model.gate import GateResult
 from maestro.model.outcome import Clock3, Outcome
@@ -52,6 +53,14 @@ class Warned(Event):
     type: Literal["warned"] = "warned"
     message: str
     task: str | None = None
+
+
+class BudgetsSet(Event):
+    """The budgets a run goes on with (A-7), at its start and whenever it is resumed."""
+
+    type: Literal["budgets_set"] = "budgets_set"
+    limits: dict[Kind, float]
+    seconds_before: float = 0.0  # of wall time, while earlier coordinators of the run lived
 
 
 class GroupMoved(Event):
@@ -291,6 +300,7 @@ class RunEnded(Event):
 AnyEvent = Annotated[
     RunStarted
     | Warned
+    | BudgetsSet
     | GroupMoved
     | AttemptStarting
     | AttemptSpawned

@@ -7,10 +7,12 @@ from typing import Any
 
 from pydantic import Field
 
+from maestro.model.budget import Spent
 from maestro.model.events import (
     AttemptEnded,
     AttemptSpawned,
     AttemptStarting,
+    BudgetsSet,
     CheckoutChanged,
     Checkpoint,
     ConflictSeen,
@@ -105,6 +107,8 @@ class Run(Record):
     checkpoints: dict[str, Checkpoint] = Field(default_factory=dict)  # by name, in the order in which they were made
     sequential: str | None = None  # why it goes on one task at a time
     gates: int = 0
+    spent: Spent = Spent()
+    budgets: BudgetsSet | None = None
     ended_at: datetime | None = None
     reason: str = ""
     metrics: dict[str, Any] = Field(default_factory=dict)
@@ -121,7 +125,8 @@ def apply(run: Run, event: Event) -> Run:
     """The run after one more event; IllegalMove where the table of states does not allow it."""
     match event:
         case AttemptStarting() | AttemptSpawned() | AttemptEnded():
-            return _with_task(run, _attempt_event(run.tasks[event.task], event))
+            run = _with_task(run, _attempt_event(run.tasks[event.task], event))
+            return _with_spent(run, event) if isinstance(event, AttemptEnded) else run
         case TaskRequeued() | Landed() | TaskFailed() | TaskBlocked() | TaskCancelled():
             return _task_event(run, event)
         case ConflictSeen():
@@ -149,6 +154,11 @@ def apply(run: Run, event: Event) -> Run:
 
 def _with_task(run: Run, task: TaskRun) -> Run:
     return run.model_copy(update={"tasks": {**run.tasks, task.id: task}})
+
+
+def _with_spent(run: Run, event: AttemptEnded) -> Run:
+    worked = run.tasks[event.task].attempts[-1].pid is not None
+    return run.model_copy(update={"spent": run.spent.plus(event.outcome.usage, worked=worked)})
 
 
 def moved(task: TaskRun, to: TaskState, **changes: Any) -> TaskRun:
@@ -232,6 +242,8 @@ def _course_event(
             return run.model_copy(update={"stopped": event.reason})
         case WentSequential():
             return run.model_copy(update={"sequential": event.reason})
+        case BudgetsSet():
+            return run.model_copy(update={"budgets": event})
         case Landing():
             return run.model_copy(update={"landing": event})
         case Checkpoint():

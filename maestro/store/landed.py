@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
 from maestro.errors import StateError
 from maestro.model.record import Record
+from maestro.store.appending import append_line
 
 
 class LandedRecord(Record):
@@ -29,20 +29,8 @@ class LandedRecord(Record):
 
 
 def append(path: Path, record: LandedRecord) -> None:
-    """Add a landing. One write at the end of the file, so that several runs may do it at once, and not synced: the
-    journals are the truth, this list only saves reading all of them. StateError names the path."""
-    line = json.dumps(record.model_dump()).encode() + b"\n"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        try:
-            size = os.fstat(fd).st_size
-            torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"  # by a run that was killed, or a full disk
-            os.write(fd, b"\n" + line if torn else line)
-        finally:
-            os.close(fd)
-    except OSError as error:
-        raise StateError(f"{path} cannot be written: {error.strerror}") from error
+    """Add a landing. StateError names the path."""
+    append_line(path, json.dumps(record.model_dump()).encode())
 
 
 def read(path: Path, backlog: str) -> dict[str, LandedRecord]:

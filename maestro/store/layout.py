@@ -12,6 +12,7 @@
     parallel_groups/<group>/metadata.json    S-1
     progress/<tracker>.json                  progress of trackers that are not written back (T-3)
     progress/landed.jsonl                    what landed in which run, on which branch (P-4)
+    progress/spent/<UTC date>.jsonl          what each attempt of that day used (A-7)
     locks/                                   lock files; the kernel frees them
 """
 
@@ -33,6 +34,7 @@ class Layout:
         self.groups = self.root / "parallel_groups"
         self.progress = self.root / "progress"
         self.landed = self.root / "progress" / "landed.jsonl"
+        self.spent = self.root / "progress" / "spent"
         self.locks = self.root / "locks"
 
     def run(self, run_id: str) -> Path:
