@@ -27,7 +27,6 @@ class FailureKind(StrEnum):
     CONFLICT = "conflict"  # could not be merged on the integration branch
     GATE = "gate"  # the tests were red with it and green without it
     BUDGET = "budget"  # it used up the budget of one attempt
-    BUDGET = "budget"  # it used up the budget of one attempt
 
 
 class Clock3(StrEnum):
@@ -46,7 +45,6 @@ class Usage(Record):
     output_tokens: int | None = None
     requests: int | None = None
     session_id: str | None = None  # kept for a later resume of the same conversation
-    whole_conversation: bool = False  # the figures hold what earlier attempts of the session used as well
     whole_conversation: bool = False  # the figures hold what earlier attempts of the session used as well
 
 
