@@ -47,6 +47,18 @@ class RunStarted(Event):
     pid_started: float = 0.0  # kernel start time, seconds since boot
 
 
+class RunResumed(Event):
+    """Another coordinator goes on with the run (E-6). Written before it does anything."""
+
+    type: Literal["run_resumed"] = "run_resumed"
+    maestro_version: str
+    reopened: tuple[str, ...] = ()  # tasks that had an end and are pending again
+    changed: dict[str, str] = Field(default_factory=dict)  # settings that are other than at the start, in words
+    torn_bytes: int = 0  # cut off the end of the journal
+    pid: int = 0
+    pid_started: float = 0.0  # kernel start time, seconds since boot
+
+
 class Warned(Event):
     """Something a person should know; nothing stops."""
 
@@ -104,6 +116,15 @@ class AttemptNoted(Event):
     note: str
 
 
+class AttemptSuspected(Event):
+    """It shows no sign of life; None: it does again. Nothing is done to it for that."""
+
+    type: Literal["attempt_suspected"] = "attempt_suspected"
+    task: str
+    attempt_id: str
+    reason: str | None
+
+
 class AttemptStopping(Event):
     """Written before the stop ladder's first rung."""
 
@@ -122,6 +143,7 @@ class AttemptEnded(Event):
     attempt_id: str
     outcome: Outcome
     seconds: float
+    peak_memory_bytes: int | None = None  # of all its processes together, as far as it was looked at
 
 
 class TaskRequeued(Event):
@@ -131,6 +153,7 @@ class TaskRequeued(Event):
     task: str
     reason: str
     delay_seconds: float = 0.0
+    saved_ref: str | None = None  # the work so far
 
 
 class ConflictSeen(Event):
@@ -184,6 +207,7 @@ class TaskBlocked(Event):
     task: str
     reason: str
     saved_ref: str | None = None
+    told: bool = False  # the tracker is to open it again: work on it was taken up, and it is nobody else's
 
 
 class TaskCancelled(Event):
@@ -247,6 +271,13 @@ class CheckoutChanged(Event):
     evidence: str = ""
 
 
+class Throttled(Event):
+    """The machine does not bear another attempt now, and why; None: it does again."""
+
+    type: Literal["throttled"] = "throttled"
+    reason: str | None
+
+
 class DispatchStopped(Event):
     """Nothing new starts from here on; running work finishes."""
 
@@ -299,12 +330,14 @@ class RunEnded(Event):
 
 AnyEvent = Annotated[
     RunStarted
+    | RunResumed
     | Warned
     | BudgetsSet
     | GroupMoved
     | AttemptStarting
     | AttemptSpawned
     | AttemptNoted
+    | AttemptSuspected
     | AttemptStopping
     | AttemptEnded
     | TaskRequeued
@@ -323,6 +356,7 @@ AnyEvent = Annotated[
     | TrackerAdding
     | TrackerAdded
     | CheckoutChanged
+    | Throttled
     | DispatchStopped
     | Checkpoint
     | WentSequential

@@ -24,6 +24,7 @@ from maestro.model.events import (
     Landing,
     RollingBack,
     RunEnded,
+    RunResumed,
     RunStarted,
     TaskBlocked,
     TaskCancelled,
@@ -38,7 +39,7 @@ from maestro.model.events import (
 )
 from maestro.model.outcome import Outcome, Succeeded
 from maestro.model.record import Record
-from maestro.model.states import GroupPhase, GroupStatus, RunStatus, TaskState, check_move
+from maestro.model.states import FINAL, GroupPhase, GroupStatus, RunStatus, TaskState, check_move
 
 
 class Attempt(Record):
@@ -129,6 +130,8 @@ def apply(run: Run, event: Event) -> Run:
             return _with_spent(run, event) if isinstance(event, AttemptEnded) else run
         case TaskRequeued() | Landed() | TaskFailed() | TaskBlocked() | TaskCancelled():
             return _task_event(run, event)
+        case RunResumed():
+            return _resumed(run, event)
         case ConflictSeen():
             task = run.tasks[event.task]
             return _with_task(run, task.model_copy(update={"conflicts": task.conflicts + 1}))
@@ -150,6 +153,27 @@ def apply(run: Run, event: Event) -> Run:
             return run.model_copy(update=changes)
         case _:
             return run
+
+
+def _resumed(run: Run, event: RunResumed) -> Run:
+    """Nothing is stopped any more; groups with a task that is not over are at work again."""
+    tasks = dict(run.tasks)
+    for name in event.reopened:
+        tasks[name] = moved(tasks[name], TaskState.PENDING, reason="", saved_ref=None, ended_at=None)
+    groups = {
+        group.id: group
+        if all(tasks[task].state in FINAL for task in group.tasks)
+        else group.model_copy(update=_at_work_again(group))
+        for group in run.groups.values()
+    }
+    changes = {"status": RunStatus.RUNNING, "stopped": None, "ended_at": None, "reason": ""}
+    return run.model_copy(update={**changes, "tasks": tasks, "groups": groups})
+
+
+def _at_work_again(group: GroupRun) -> dict[str, Any]:
+    if group.phase is GroupPhase.PRE_EXECUTION:
+        return {"status": GroupStatus.PENDING, "errors": ()}
+    return {"phase": GroupPhase.CONCURRENT_EXECUTION, "status": GroupStatus.IN_PROGRESS, "errors": ()}
 
 
 def _with_task(run: Run, task: TaskRun) -> Run:
@@ -234,9 +258,7 @@ def _task_event(run: Run, event: TaskRequeued | Landed | TaskFailed | TaskBlocke
     return _with_task(run, over)
 
 
-def _course_event(
-    run: Run, event: DispatchStopped | WentSequential | Landing | Checkpoint | RollingBack
-) -> Run:
+def _course_event(run: Run, event: DispatchStopped | WentSequential | Landing | Checkpoint | RollingBack) -> Run:
     match event:
         case DispatchStopped():
             return run.model_copy(update={"stopped": event.reason})

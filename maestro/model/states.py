@@ -42,9 +42,10 @@ MOVES: dict[TaskState, frozenset[TaskState]] = {
         }
     ),
     TaskState.LANDED: frozenset({TaskState.PENDING}),  # rolled back (E-9)
-    TaskState.FAILED: frozenset(),
-    TaskState.BLOCKED: frozenset(),
-    TaskState.CANCELLED: frozenset(),
+    # a resume of the run opens them again
+    TaskState.FAILED: frozenset({TaskState.PENDING}),
+    TaskState.BLOCKED: frozenset({TaskState.PENDING}),
+    TaskState.CANCELLED: frozenset({TaskState.PENDING}),
 }
 
 
