@@ -142,6 +142,8 @@ def apply(run: Run, event: Event) -> Run:
         case CheckoutChanged():
             said = "your checkout changed: " + "; ".join(event.changes)
             return run.model_copy(update={"warnings": (*run.warnings, said)})
+        case BudgetsSet():
+            return run.model_copy(update={"budgets": event})
         case DispatchStopped() | WentSequential() | Landing() | Checkpoint() | RollingBack():
             return _course_event(run, event)
         case GateEnded():
