@@ -83,12 +83,22 @@ class Verdict(Record):
     reset_at: datetime | None = None
     usage: Usage = Usage()
     retryable: bool = True  # False: the same again cannot help (bad key, unknown model)
+    no_session: bool = False  # the conversation that it was to go on with is not to be had
+
+
+class Heard(StrEnum):
+    """What the output of a running agent tells of its requests."""
+
+    NOTHING = "nothing"
+    ANSWER = "answer"  # the last one was answered
+    LIMIT = "limit"  # the last one met a limit, and the client itself tries again
 
 
 class Reader(Protocol):
     """Reads one attempt's standard output as it grows. Never raises on odd bytes."""
 
     ended: bool  # the final event was seen: the clock "end but no exit" starts
+    heard: Heard  # NOTHING for ever where its output does not tell
 
     def feed(self, chunk: bytes) -> Sequence[str]:
         """Take more bytes; notes for people (a retry, a denial), usually none."""
@@ -105,6 +115,7 @@ class Agent(Protocol):
     name: str
     account: str  # whose limits it shares: all attempts of one account wait together
     streams: bool  # prints events while it works, so that silence means something
+    resumes: bool  # can go on with an earlier conversation (`Job.resume_session`) in the same workspace
 
     def availability(self, env: Mapping[str, str]) -> Availability: ...
 

@@ -73,6 +73,7 @@ class ClaudeAgent:
 
     name = "claude"
     streams = True
+    resumes = True
 
     def __init__(
         self,

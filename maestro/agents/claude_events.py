@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from maestro.agents.base import Claim, Verdict
+from maestro.agents.base import Claim, Heard, Verdict
 from maestro.agents.claude_limits import reset_time, speaks_of_limit
 from maestro.agents.command import explain_exit
 from maestro.agents.jsonlines import Event, JsonLines, as_dict, as_number, as_text
+from maestro.agents.sessions import is_session_refused
 from maestro.model.outcome import Usage
 
 _SUMMARY_LENGTH = 4000
@@ -30,11 +31,13 @@ class ClaudeReader:
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.ended = False
+        self.heard = Heard.NOTHING
         self._now = now
         self._lines = JsonLines()
         self._result: Event | None = None
         self._session: str | None = None
         self._error = ""  # the `error` of the last assistant event
+        self._own_words = False  # the last assistant event is the client's own, not a model's
         self._retrying = ""
         self._reset: datetime | None = None
         self._command_error = ""  # what a slash command's own shell line said
@@ -72,7 +75,10 @@ class ClaudeReader:
                 self.ended = False
             case "api_retry":
                 status = event.get("error_status")
-                self._retrying = f"{status or 'connection'} {as_text(event.get('error'))}".strip()
+                error = as_text(event.get("error"))
+                self._retrying = f"{status or 'connection'} {error}".strip()
+                if status in _LIMIT_STATUS or error in _LIMIT_ERRORS:
+                    self.heard = Heard.LIMIT
                 delay = as_number(event.get("retry_delay_ms")) / 1000
                 attempt, most = event.get("attempt"), event.get("max_retries")
                 return [f"request refused ({self._retrying}); retry {attempt} of {most} in {delay:.1f} s"]
@@ -89,7 +95,9 @@ class ClaudeReader:
         if not self._error:
             self._retrying = ""
         usage, message_id = as_dict(message.get("usage")), as_text(message.get("id"))
-        if message.get("model") != "<synthetic>" and message_id:
+        self._own_words = message.get("model") == "<synthetic>"
+        if not self._own_words and message_id:
+            self.heard = Heard.ANSWER
             self._tokens[message_id] = (_input_tokens(usage), int(as_number(usage.get("output_tokens"))))
         for block in _blocks(message):
             if block.get("type") == "tool_use":
@@ -112,6 +120,7 @@ class ClaudeReader:
         if info.get("status") != "rejected":
             return []
         self._error = self._error or "rate_limit"
+        self.heard = Heard.LIMIT
         seconds = as_number(info.get("resetsAt"))
         if 0 < seconds < 1e11:
             self._reset = datetime.fromtimestamp(seconds, UTC)
@@ -127,6 +136,8 @@ class ClaudeReader:
         result, usage = self._result, self._usage(self._result)
         summary = as_text(result.get("result"))[:_SUMMARY_LENGTH]
         if result.get("is_error") or result.get("subtype") != "success":
+            return self._error_verdict(result, usage, summary)
+        if self._own_words and speaks_of_limit(summary):  # older versions do not call it an error
             return self._error_verdict(result, usage, summary)
         verdict = Verdict(claim=Claim.DONE, summary=summary, usage=usage)
         stopped = as_text(result.get("terminal_reason"))
@@ -150,19 +161,22 @@ class ClaudeReader:
         subtype = as_text(result.get("subtype"))
         reason = (said or summary or subtype.replace("_", " ") or "an error without a text")[:500]
         verdict = Verdict(claim=Claim.FAILED, reason=reason, summary=summary, usage=usage)
-        if status in _LIMIT_STATUS or self._error in _LIMIT_ERRORS or (self._error and speaks_of_limit(reason)):
+        own_words = self._error or self._own_words
+        if status in _LIMIT_STATUS or self._error in _LIMIT_ERRORS or (own_words and speaks_of_limit(reason)):
             reset = self._reset or reset_time(reason, self._now())
             return verdict.evolve(claim=Claim.LIMIT, reset_at=reset)
         # another attempt would spend the same budget again, and a bad key or model stays bad
         hopeless = subtype == "error_max_budget_usd" or status in _HOPELESS_STATUS or self._error in _HOPELESS_ERRORS
-        return verdict.evolve(retryable=not hopeless)
+        return verdict.evolve(retryable=not hopeless, no_session=is_session_refused(reason))
 
     def _without_result(self, exit_code: int | None, stderr_tail: str) -> Verdict:
         usage = self._usage({})
         reason = explain_exit(exit_code, stderr_tail)
         if exit_code is not None and 0 < exit_code < 128:
             # it refused to start: bad option, no such session, not installed
-            return Verdict(claim=Claim.FAILED, reason=reason, usage=usage, retryable=exit_code not in (126, 127))
+            refused = is_session_refused(stderr_tail)
+            retryable = exit_code not in (126, 127)
+            return Verdict(claim=Claim.FAILED, reason=reason, usage=usage, retryable=retryable, no_session=refused)
         if exit_code == 0:
             reason = "it ended with exit code 0"
         reason += ", without a final event"

@@ -20,6 +20,8 @@ _CLOCK = re.compile(
 )
 _LIMIT = re.compile(r"usage limit|hit your .{0,40}limit|\blimit reached|rate limit|credit balance", re.IGNORECASE)
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_JUST_OVER = timedelta(minutes=10)
+"""A time of day is named without its seconds, often without its minutes: one so long ago is now, not tomorrow."""
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -45,7 +47,7 @@ def reset_time(text: str, now: datetime) -> datetime | None:
 
 
 def _next(match: re.Match[str], now: datetime) -> datetime | None:
-    """The next moment at which a clock in that zone shows the named time."""
+    """The next moment at which a clock in that zone shows the named time, or the last where that is just over."""
     month, day, hour, minute, half, zone = match.groups()
     if not (minute or half):
         return None  # "resets 3" says nothing
@@ -56,7 +58,7 @@ def _next(match: re.Match[str], now: datetime) -> datetime | None:
         moment = moment.replace(month=_MONTHS.index(month.lower()) + 1, day=int(day))
         if moment < local - timedelta(days=180):
             moment = moment.replace(year=moment.year + 1)
-    elif moment <= local:
+    elif moment < local - _JUST_OVER:
         moment += timedelta(days=1)
     return moment.astimezone(UTC)
 

@@ -62,6 +62,7 @@ class CodexAgent:
 
     name = "codex"
     streams = True
+    resumes = True
 
     def __init__(self, options: CodexOptions | None = None, *, now: Callable[[], datetime] | None = None) -> None:
         self._options = options or CodexOptions()

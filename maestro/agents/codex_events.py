@@ -12,10 +12,11 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from maestro.agents.base import Claim, Verdict
+from maestro.agents.base import Claim, Heard, Verdict
 from maestro.agents.codex_limits import is_limit, limit_ends
 from maestro.agents.command import explain_exit
 from maestro.agents.jsonlines import Event, JsonLines, as_dict, as_number, as_text
+from maestro.agents.sessions import is_session_refused
 from maestro.model.outcome import Usage
 
 _SUMMARY_LENGTH = 4000
@@ -29,6 +30,7 @@ class CodexReader:
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.ended = False
+        self.heard = Heard.NOTHING
         self._now = now
         self._lines = JsonLines()
         self._session: str | None = None
@@ -53,7 +55,10 @@ class CodexReader:
                 return self._item(as_dict(event.get("item")), begun=event["type"] == "item.started")
             case "error":
                 self._trying = _plain(event.get("message"))
-                return [self._trying] if self._trying.startswith("Reconnecting") else []
+                if not self._trying.startswith("Reconnecting"):
+                    return []
+                self.heard = Heard.LIMIT if is_limit(self._trying) else self.heard
+                return [self._trying]
             case "turn.failed":
                 self.ended = True
                 self._failure = _plain(as_dict(event.get("error")).get("message")) or "an error without a text"
@@ -64,6 +69,8 @@ class CodexReader:
 
     def _item(self, item: Event, *, begun: bool) -> list[str]:
         self._trying = ""
+        if item.get("type") != "error":
+            self.heard = Heard.ANSWER
         name = as_text(item.get("id"))
         match item.get("type"):
             case "agent_message":
@@ -103,7 +110,9 @@ class CodexReader:
         reason = explain_exit(exit_code, stderr_tail)
         if self._session is None and exit_code is not None and 0 < exit_code < 128:
             # it refused to start: bad option, no such thread, not installed
-            return verdict.evolve(claim=Claim.FAILED, reason=reason, retryable=exit_code not in (126, 127))
+            refused = is_session_refused(stderr_tail)
+            retryable = exit_code not in (126, 127)
+            return verdict.evolve(claim=Claim.FAILED, reason=reason, retryable=retryable, no_session=refused)
         if exit_code in (0, 1):  # 1: interrupted; what stands on standard error then has nothing to do with it
             reason = f"it ended with exit code {exit_code}"
         reason += ", without a final event"

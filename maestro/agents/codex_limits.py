@@ -49,4 +49,5 @@ def _moment(match: re.Match[str], now: datetime) -> datetime:
         named = datetime(int(match["year"]), month, int(match["day"]), hour, int(match["minute"]))  # noqa: DTZ001
         return named.astimezone().astimezone(UTC)
     moment = local.replace(hour=hour, minute=int(match["minute"]), second=0, microsecond=0)
-    return (moment if moment > local else moment + timedelta(days=1)).astimezone(UTC)
+    just_over = local - timedelta(minutes=10)  # its seconds are not named: one just over is now, not tomorrow
+    return (moment if moment > just_over else moment + timedelta(days=1)).astimezone(UTC)

@@ -12,7 +12,7 @@ import re
 import signal
 from collections.abc import Mapping, Sequence
 
-from maestro.agents.base import Availability, Claim, Invocation, Job, Verdict
+from maestro.agents.base import Availability, Claim, Heard, Invocation, Job, Verdict
 from maestro.errors import BadInput
 from maestro.model.record import Record
 from maestro.proc.capture import capture
@@ -38,6 +38,7 @@ class CommandAgent:
 
     name = "command"
     streams = False
+    resumes = False
 
     def __init__(self, options: CommandOptions) -> None:
         if not options.command.strip():
@@ -78,6 +79,7 @@ class CommandReader:
     """Output of a command is for people; nothing in it is taken for an event."""
 
     ended = False
+    heard = Heard.NOTHING
 
     def __init__(self) -> None:
         self.bytes_read = 0

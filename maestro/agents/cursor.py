@@ -39,6 +39,7 @@ class CursorAgent:
 
     name = "cursor"
     streams = True
+    resumes = True
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from maestro.agents.base import Claim, Verdict
+from maestro.agents.base import Claim, Heard, Verdict
 from maestro.agents.command import explain_exit
 from maestro.agents.jsonlines import Event, JsonLines, as_dict, as_number, as_text
 from maestro.agents.refusals import judge_refusal
@@ -39,6 +39,7 @@ class CursorReader:
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.ended = False
+        self.heard = Heard.NOTHING
         self._now = now
         self._lines = JsonLines()
         self._session: str | None = None
@@ -57,6 +58,7 @@ class CursorReader:
         self.ended = kind == "result"
         match kind:
             case "assistant":
+                self.heard = Heard.ANSWER
                 self._text = _said(event) or self._text
             case "tool_call" if event.get("subtype") == "completed":
                 return self._called(as_dict(event.get("tool_call")))

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from maestro.agents.base import Availability, Claim, Invocation, Job, Verdict
+from maestro.agents.base import Availability, Claim, Heard, Invocation, Job, Verdict
 from maestro.agents.command import explain_exit
 from maestro.clock import Clock, SystemClock
 from maestro.model.offer import DELEGATE, Offer, task_line
@@ -74,6 +74,7 @@ class DelegateAgent:
     name = DELEGATE
     account = DELEGATE
     streams = False
+    resumes = False
 
     def __init__(self, options: DelegateOptions, clock: Clock | None = None) -> None:
         self.subagents = options.subagents
@@ -156,6 +157,7 @@ class DelegateReader:
     """The report says how it went; the waiter's exit only that there is one."""
 
     ended = False
+    heard = Heard.NOTHING
 
     def feed(self, chunk: bytes) -> Sequence[str]:  # noqa: ARG002 - a waiter prints nothing
         """Nothing."""

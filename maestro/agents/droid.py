@@ -40,6 +40,7 @@ class DroidAgent:
 
     name = "droid"
     streams = True
+    resumes = True
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from maestro.agents.base import Claim, Verdict
+from maestro.agents.base import Claim, Heard, Verdict
 from maestro.agents.command import explain_exit
 from maestro.agents.jsonlines import Event, JsonLines, as_dict, as_number, as_text
 from maestro.agents.refusals import judge_refusal
@@ -28,6 +28,7 @@ class DroidReader:
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.ended = False
+        self.heard = Heard.NOTHING
         self._now = now
         self._lines = JsonLines()
         self._session: str | None = None
@@ -48,8 +49,10 @@ class DroidReader:
         self.ended = kind in ("completion", "error")
         match kind:
             case "message" if event.get("role") == "assistant":
+                self.heard = Heard.ANSWER
                 self._text = as_text(event.get("text")) or self._text
             case "tool_call":
+                self.heard = Heard.ANSWER
                 self._tools[as_text(event.get("id"))] = as_text(event.get("toolName"))
             case "tool_result":
                 return self._result(event)
@@ -115,9 +118,11 @@ class DroidReader:
 def _without_end(exit_code: int | None, stderr_tail: str) -> Verdict:
     reason = explain_exit(exit_code, stderr_tail)
     if exit_code is not None and 0 < exit_code < 128:
-        if not stderr_tail.strip() and exit_code not in (126, 127):
+        silent = not stderr_tail.strip() and exit_code not in (126, 127)
+        if silent:
             reason += " and not one word (it does so for a session it does not know, and without a login it needs)"
-        return Verdict(claim=Claim.FAILED, reason=reason, retryable=exit_code not in (126, 127))
+        retryable = exit_code not in (126, 127)
+        return Verdict(claim=Claim.FAILED, reason=reason, retryable=retryable, no_session=silent)
     if exit_code == 0:
         reason = "it ended with exit code 0"
     return Verdict(claim=Claim.SILENT, reason=f"{reason}, without a final event")

@@ -63,6 +63,7 @@ class GeminiAgent:
 
     name = "gemini"
     streams = True
+    resumes = True
 
     def __init__(
         self,

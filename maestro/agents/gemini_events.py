@@ -12,10 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from maestro.agents.base import Claim, Verdict
+from maestro.agents.base import Claim, Heard, Verdict
 from maestro.agents.command import explain_exit
 from maestro.agents.gemini_limits import is_limit, limit_ends
 from maestro.agents.jsonlines import Event, JsonLines, as_dict, as_number, as_text
+from maestro.agents.sessions import is_session_refused
 from maestro.model.outcome import Usage
 
 _SUMMARY_LENGTH = 4000
@@ -41,6 +42,7 @@ class GeminiReader:
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.ended = False
+        self.heard = Heard.NOTHING
         self._now = now
         self._lines = JsonLines()
         self._session: str | None = None
@@ -59,8 +61,10 @@ class GeminiReader:
             case "init":
                 self._session = as_text(event.get("session_id")) or self._session
             case "message" if event.get("role") == "assistant":
+                self.heard = Heard.ANSWER
                 self._said.append(as_text(event.get("content")))
             case "tool_use":
+                self.heard = Heard.ANSWER
                 self._said.clear()
                 self._tools[as_text(event.get("tool_id"))] = as_text(event.get("tool_name"))
             case "tool_result":
@@ -122,7 +126,9 @@ def _without_result(verdict: Verdict, exit_code: int | None, stderr_tail: str) -
     reason = explain_exit(exit_code, stderr_tail)
     if exit_code is not None and 0 < exit_code < 128:
         # it refused to start: no key, bad option, no such session, not installed
-        return verdict.evolve(claim=Claim.FAILED, reason=reason, retryable=exit_code not in _HOPELESS_EXIT)
+        refused = is_session_refused(stderr_tail)
+        retryable = exit_code not in _HOPELESS_EXIT
+        return verdict.evolve(claim=Claim.FAILED, reason=reason, retryable=retryable, no_session=refused)
     reason = "it ended with exit code 0" if exit_code == 0 else reason
     return verdict.evolve(claim=Claim.SILENT, reason=f"{reason}, without a final event")
 

@@ -73,6 +73,7 @@ class OpencodeAgent:
 
     name = "opencode"
     streams = True
+    resumes = True
 
     def __init__(
         self,

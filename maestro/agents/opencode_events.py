@@ -12,10 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from maestro.agents.base import Claim, Verdict
+from maestro.agents.base import Claim, Heard, Verdict
 from maestro.agents.command import explain_exit
 from maestro.agents.jsonlines import Event, JsonLines, as_dict, as_number, as_text
 from maestro.agents.refusals import judge_refusal
+from maestro.agents.sessions import is_session_refused
 from maestro.model.outcome import Usage
 
 _SUMMARY_LENGTH = 4000
@@ -40,6 +41,7 @@ class OpencodeReader:
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.ended = False
+        self.heard = Heard.NOTHING
         self._now = now
         self._lines = JsonLines()
         self._session: str | None = None
@@ -65,8 +67,10 @@ class OpencodeReader:
             case "step_start":
                 self.ended = False
             case "text":
+                self.heard = Heard.ANSWER
                 self._text = as_text(part.get("text")) or self._text
             case "tool_use":
+                self.heard = Heard.ANSWER
                 return self._tool(as_text(part.get("tool")) or "?", as_dict(part.get("state")))
             case "step_finish":
                 self._step(part)
@@ -130,7 +134,9 @@ class OpencodeReader:
             return Verdict(claim=Claim.FAILED, reason=f"exit code 1: {reason}")
         if exit_code:
             retryable = exit_code not in (126, 127)
-            return Verdict(claim=Claim.FAILED, reason=explain_exit(exit_code, said), retryable=retryable)
+            reason = explain_exit(exit_code, said)
+            refused = is_session_refused(said)
+            return Verdict(claim=Claim.FAILED, reason=reason, retryable=retryable, no_session=refused)
         refused = f"tool calls refused by permissions: {_counted(self._refused)}" if self._refused else ""
         if self._reason == "stop":
             claim = Claim.DENIED if refused and not self._acted else Claim.DONE

@@ -16,7 +16,10 @@ NOW = datetime(2026, 11, 21, 13, 30, tzinfo=UTC)
         ("You've hit your session limit · resets 3pm (UTC)", datetime(2026, 11, 21, 15, tzinfo=UTC)),
         ("You've hit your session limit · resets 3pm (Europe/Berlin)", datetime(2026, 11, 21, 14, tzinfo=UTC)),
         ("limit will reset at 10:45 am (UTC)", datetime(2026, 11, 22, 10, 45, tzinfo=UTC)),
-        ("5-hour limit reached ∙ resets 1:30pm (UTC)", datetime(2026, 11, 22, 13, 30, tzinfo=UTC)),
+        ("5-hour limit reached ∙ resets 1:31pm (UTC)", datetime(2026, 11, 21, 13, 31, tzinfo=UTC)),
+        ("5-hour limit reached ∙ resets 1:30pm (UTC)", NOW),  # just over, not tomorrow
+        ("5-hour limit reached ∙ resets 1:21pm (UTC)", NOW - timedelta(minutes=9)),
+        ("5-hour limit reached ∙ resets 1:19pm (UTC)", datetime(2026, 11, 22, 13, 19, tzinfo=UTC)),
         ("resets 12am (America/New_York)", datetime(2026, 11, 22, 5, tzinfo=UTC)),
         ("resets 12pm (UTC)", datetime(2026, 11, 22, 12, tzinfo=UTC)),
         ("resets at 17:05 (UTC)", datetime(2026, 11, 21, 17, 5, tzinfo=UTC)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -371,6 +371,13 @@ def test_the_reset_time_comes_from_the_event_or_the_text() -> None:
     assert read(refused(429, "slow down", "rate_limit"), 1).reset_at is None
     allowed = {"type": "rate_limit_event", "rate_limit_info": {"status": "allowed", "resetsAt": 1795000000}}
     assert read([allowed, *refused(429, "slow down", "rate_limit")], 1).reset_at is None
+
+
+def test_the_client_s_own_words_about_a_limit_are_one_though_it_calls_them_success() -> None:
+    said = f"Claude AI usage limit reached|{int(NOW.timestamp()) + 60}"
+    own = assistant(text(said), model="<synthetic>")
+    verdict = read([INIT, own, result(said, num_turns=1)])
+    assert (verdict.claim, verdict.reset_at) == (Claim.LIMIT, NOW + timedelta(seconds=60))
 
 
 def test_words_about_limits_in_finished_work_are_no_limit() -> None:

@@ -13,6 +13,8 @@ ENDS = [
     ("You’ve hit your usage limit. Upgrade to Pro (https://x) or try again at 5:54 PM.", "2026-11-21T17:54Z"),
     ("You’ve hit your usage limit. Try again at 9:05 AM.", "2026-11-22T09:05Z"),
     ("You’ve hit your usage limit. Try again at 12:00 AM.", "2026-11-22T00:00Z"),
+    ("You’ve hit your usage limit. Try again at 3:29 PM.", "2026-11-21T15:29Z"),  # just over, not tomorrow
+    ("You’ve hit your usage limit. Try again at 3:15 PM.", "2026-11-22T15:15Z"),
     ("… or try again at Nov 25th, 2026 3:14 AM.", "2026-11-25T03:14Z"),
     ("… try again at Jan 1st, 2027 12:30 PM.", "2027-01-01T12:30Z"),
     ("… Try again in 3 days 2 hours 5 minutes.", "2026-11-24T17:35Z"),
