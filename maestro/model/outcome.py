@@ -25,6 +25,7 @@ class FailureKind(StrEnum):
     WORKSPACE = "workspace"  # the agent damaged its workspace
     SPAWN = "spawn"  # the command could not be started
     CONFLICT = "conflict"  # could not be merged on the integration branch
+    MEMORY = "memory"  # its processes together used more than one attempt may
     GATE = "gate"  # the tests were red with it and green without it
     BUDGET = "budget"  # it used up the budget of one attempt
 

@@ -12,6 +12,7 @@ from maestro.model.events import (
     AttemptEnded,
     AttemptSpawned,
     AttemptStarting,
+    AttemptSuspected,
     BudgetsSet,
     CheckoutChanged,
     Checkpoint,
@@ -30,6 +31,7 @@ from maestro.model.events import (
     TaskCancelled,
     TaskFailed,
     TaskRequeued,
+    Throttled,
     TrackerAdded,
     TrackerClaimed,
     TrackerClaiming,
@@ -56,8 +58,10 @@ class Attempt(Record):
     started_at: datetime
     pid: int | None = None
     pid_started: float | None = None
+    suspected: str | None = None  # why it seems dead; nothing is done to it for that
     ended_at: datetime | None = None
     outcome: Outcome | None = None
+    peak_memory_bytes: int | None = None
 
 
 class TaskRun(Record):
@@ -104,6 +108,7 @@ class Run(Record):
     groups: dict[str, GroupRun]
     warnings: tuple[str, ...] = ()
     stopped: str | None = None  # why nothing new starts
+    throttled: str | None = None  # why nothing more starts for now
     landing: Landing | None = None  # said, not yet confirmed
     checkpoints: dict[str, Checkpoint] = Field(default_factory=dict)  # by name, in the order in which they were made
     sequential: str | None = None  # why it goes on one task at a time
@@ -125,7 +130,7 @@ def begin(event: RunStarted) -> Run:
 def apply(run: Run, event: Event) -> Run:
     """The run after one more event; IllegalMove where the table of states does not allow it."""
     match event:
-        case AttemptStarting() | AttemptSpawned() | AttemptEnded():
+        case AttemptStarting() | AttemptSpawned() | AttemptSuspected() | AttemptEnded():
             run = _with_task(run, _attempt_event(run.tasks[event.task], event))
             return _with_spent(run, event) if isinstance(event, AttemptEnded) else run
         case TaskRequeued() | Landed() | TaskFailed() | TaskBlocked() | TaskCancelled():
@@ -144,7 +149,7 @@ def apply(run: Run, event: Event) -> Run:
             return run.model_copy(update={"warnings": (*run.warnings, said)})
         case BudgetsSet():
             return run.model_copy(update={"budgets": event})
-        case DispatchStopped() | WentSequential() | Landing() | Checkpoint() | RollingBack():
+        case Throttled() | DispatchStopped() | WentSequential() | Landing() | Checkpoint() | RollingBack():
             return _course_event(run, event)
         case GateEnded():
             return run.model_copy(update={"gates": run.gates + 1})
@@ -193,7 +198,7 @@ def moved(task: TaskRun, to: TaskState, **changes: Any) -> TaskRun:
     return task.model_copy(update={"history": (*task.history, to), **changes})
 
 
-def _attempt_event(task: TaskRun, event: AttemptStarting | AttemptSpawned | AttemptEnded) -> TaskRun:
+def _attempt_event(task: TaskRun, event: AttemptStarting | AttemptSpawned | AttemptSuspected | AttemptEnded) -> TaskRun:
     match event:
         case AttemptStarting():
             attempt = Attempt(
@@ -210,8 +215,11 @@ def _attempt_event(task: TaskRun, event: AttemptStarting | AttemptSpawned | Atte
             return moved(task, TaskState.RUNNING, attempts=(*task.attempts, attempt), reason="")
         case AttemptSpawned():
             return _with_last(task, pid=event.pid, pid_started=event.pid_started)
+        case AttemptSuspected():
+            return _with_last(task, suspected=event.reason)
         case AttemptEnded():
-            task = _with_last(task, ended_at=event.at, outcome=event.outcome)
+            peak = event.peak_memory_bytes
+            task = _with_last(task, ended_at=event.at, outcome=event.outcome, suspected=None, peak_memory_bytes=peak)
             if isinstance(event.outcome, Succeeded) and not event.outcome.no_change:
                 return moved(task, TaskState.SUBMITTED)
             return task  # what follows is the policy's word: requeued, failed, blocked, cancelled or landed
@@ -260,14 +268,16 @@ def _task_event(run: Run, event: TaskRequeued | Landed | TaskFailed | TaskBlocke
     return _with_task(run, over)
 
 
-def _course_event(run: Run, event: DispatchStopped | WentSequential | Landing | Checkpoint | RollingBack) -> Run:
+def _course_event(
+    run: Run, event: Throttled | DispatchStopped | WentSequential | Landing | Checkpoint | RollingBack
+) -> Run:
     match event:
+        case Throttled():
+            return run.model_copy(update={"throttled": event.reason})
         case DispatchStopped():
-            return run.model_copy(update={"stopped": event.reason})
+            return run.model_copy(update={"stopped": event.reason, "throttled": None})
         case WentSequential():
             return run.model_copy(update={"sequential": event.reason})
-        case BudgetsSet():
-            return run.model_copy(update={"budgets": event})
         case Landing():
             return run.model_copy(update={"landing": event})
         case Checkpoint():

@@ -22,6 +22,7 @@ class TaskView(Record):
     commit: str | None
     reason: str
     saved_ref: str | None
+    suspected: str | None = None  # why its agent seems dead
 
 
 class GroupView(Record):
@@ -50,6 +51,7 @@ class RunView(Record):
     groups: tuple[GroupView, ...]
     warnings: tuple[str, ...]
     stopped: str | None  # why nothing new starts
+    throttled: str | None = None  # why nothing more starts for now
 
 
 def view_of(run: Run, now: datetime) -> RunView:
@@ -83,6 +85,7 @@ def view_of(run: Run, now: datetime) -> RunView:
         groups=groups,
         warnings=run.warnings,
         stopped=run.stopped,
+        throttled=run.throttled if run.status is RunStatus.RUNNING else None,
     )
 
 
@@ -99,6 +102,7 @@ def _task(task: TaskRun, attempts_allowed: int, moment: datetime) -> TaskView:
         commit=task.commit,
         reason=task.reason,
         saved_ref=task.saved_ref,
+        suspected=last.suspected if last and task.state is TaskState.RUNNING else None,
     )
 
 
