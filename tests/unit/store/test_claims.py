@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from maestro.errors import Busy
-from maestro.store.claims import Claim, claim, live_claims
+from maestro.store.claims import Claim, claim, hold_dead, live_claims
 
 HOLD = """
 import sys, time
@@ -73,3 +75,60 @@ def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
         other.wait()
         other.stdout.close()
     hold(tmp_path, "mine", ["t1"], ["g"]).release()
+
+
+def clean(locks: Path, run_id: str, tasks: list[str]) -> Claim:
+    return hold_dead(locks, run_id=run_id, since="2026-01-01T00:00:00Z", backlog="b", tasks=tasks)
+
+
+def test_a_dead_run_that_is_cleaned_up_is_not_taken_up_and_says_so(tmp_path: Path) -> None:
+    cleaning = clean(tmp_path, "dead", ["a", "b"])
+    for run_id, task in (("dead", "z"), ("new", "b")):
+        with pytest.raises(Busy, match=rf"run dead is being cleaned up \(process {os.getpid()}, since 2026") as refused:
+            hold(tmp_path, run_id, [task], [])
+        assert refused.value.hint == "try again when that has ended"
+    hold(tmp_path, "new", ["z"], []).release()
+    hold(tmp_path, "new", ["b"], [], backlog="another").release()
+    with pytest.raises(Busy, match="already under way"):
+        clean(tmp_path, "dead", [])
+    cleaning.release()
+    assert not cleaning.path.exists()
+    hold(tmp_path, "dead", ["a"], []).release()
+
+
+def test_a_run_that_lives_is_not_cleaned_up(tmp_path: Path) -> None:
+    held = hold(tmp_path, "live", ["a"], [])
+    with pytest.raises(Busy, match="run live is already under way"):
+        clean(tmp_path, "live", ["a"])
+    held.release()
+
+
+def live_file(locks: Path, run_id: str) -> Path:
+    """What a run that died leaves."""
+    held = hold(locks, run_id, [], [])
+    held.release()
+    held.path.touch()
+    return held.path
+
+
+def test_a_momentary_look_refuses_nobody(tmp_path: Path) -> None:
+    path = live_file(tmp_path, "dead")
+    looking = os.open(path, os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    threading.Timer(0.03, os.close, [looking]).start()
+    hold(tmp_path, "dead", [], []).release()
+
+
+def test_a_claim_is_never_on_a_file_that_was_taken_away(tmp_path: Path) -> None:
+    path = live_file(tmp_path, "run")
+    former = os.open(path, os.O_RDONLY)
+    fcntl.flock(former, fcntl.LOCK_EX)
+
+    def release() -> None:
+        path.unlink()
+        os.close(former)
+
+    threading.Timer(0.03, release).start()
+    held = hold(tmp_path, "run", ["a"], [])
+    assert [one["tasks"] for one in live_claims(tmp_path)] == [["a"]]
+    held.release()
