@@ -42,6 +42,15 @@ CONFIG = """\
 # agents = {}                         # options of each agent, such as { claude = { model = "opus" } }
 # keywords = {}                       # words that choose an agent, such as { qa-expert = ["test", "pytest"] }
 
+# --- budgets ---
+# budget = 20.0                       # US dollars of a run: nothing new starts when it is spent; no default
+# budget_tokens = 5000000             # tokens of a run, input and output; no default
+# budget_seconds = 28800              # wall time of a run; no default
+# day_budget = 50.0                   # US dollars of all runs here since midnight; no default
+# day_budget_tokens = 20000000        # tokens of all runs here since midnight; no default
+# attempt_budget = 3.0                # US dollars of one attempt: it is stopped when they are spent; no default
+# attempt_budget_tokens = 1000000     # tokens of one attempt; no default
+
 # --- where an attempt works ---
 # workspace = "worktree"              # worktree, clone, copy, none
 # workspace_root = "~/workspaces"     # no default: a folder of its own outside the repository

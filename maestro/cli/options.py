@@ -64,12 +64,27 @@ PLAN_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--max-parallel", {"type": _AT_LEAST_ONE, "metavar": "N", "help": "At most N agents at once."}),
 )
 
+_USD = {"type": click.FloatRange(min=0, min_open=True), "metavar": "USD"}
+_TOKENS = {"type": _AT_LEAST_ONE, "metavar": "N"}
+
+BUDGET_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("--budget", {**_USD, "help": "US dollars the run may cost: then nothing new starts."}),
+    ("--budget-tokens", {**_TOKENS, "help": "Tokens the run may use."}),
+    ("--budget-seconds", {"type": _SECONDS, "metavar": "SECONDS", "help": "Wall time the run may start tasks for."}),
+    ("--day-budget", {**_USD, "help": "US dollars all runs here may cost since midnight."}),
+    ("--day-budget-tokens", {**_TOKENS, "help": "Tokens all runs here may use since midnight."}),
+    ("--attempt-budget", {**_USD, "help": "US dollars one attempt may cost: then it is stopped."}),
+    ("--attempt-budget-tokens", {**_TOKENS, "help": "Tokens one attempt may use."}),
+)
+"""The budgets of A-7; a run that one of them stopped is resumed with a larger one."""
+
 RUN_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     *PLAN_OPTIONS,
     ("--agent", {"metavar": "NAME", "help": "The agent: claude, command … (default: claude)."}),
     ("--agent-command", {"metavar": "CMD", "help": "Any command line as the agent, run by sh -c."}),
     ("--attempts", {"type": _AT_LEAST_ONE, "metavar": "N", "help": "Tries per task (default: 2)."}),
     ("--task-timeout", {"type": _SECONDS, "metavar": "SECONDS", "help": "Limit of one attempt (default: 7200)."}),
+    *BUDGET_OPTIONS,
     ("--test-command", {"metavar": "CMD", "help": "The check before landing, run by sh -c (default: found)."}),
     ("--no-tests", {"is_flag": True, "help": "Land without a check."}),
     ("--test-timeout", {"type": _SECONDS, "metavar": "SECONDS", "help": "Limit of the check (default: 1800)."}),

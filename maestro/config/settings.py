@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from maestro.model.budget import Budgets, Kind
 from maestro.model.plan import ScheduleKind
 from maestro.model.record import Record
 
@@ -33,6 +34,7 @@ def _one_limit_is_for_all(value: Any) -> Any:
 Count = Annotated[int, BeforeValidator(_not_a_bool), Field(ge=1)]
 Seconds = Annotated[float, BeforeValidator(_not_a_bool), Field(gt=0, allow_inf_nan=False)]
 Wait = Annotated[float, BeforeValidator(_not_a_bool), Field(ge=0, allow_inf_nan=False)]
+Money = Annotated[float, BeforeValidator(_not_a_bool), Field(gt=0, allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_one_text_is_a_list)]
 Limits = Annotated[dict[str, Count], BeforeValidator(_one_limit_is_for_all)]
@@ -77,6 +79,15 @@ class Settings(Record):
     refresh_max_chars: Count = 8_000
     refresh_every_group: bool | None = None  # None: a refresh_command yes, /flow:summary once in a run
 
+    # budgets (A-7): US dollars as the agents' own figures say it, tokens of input and output, seconds of wall time
+    budget: Money | None = None  # of the run
+    budget_tokens: Count | None = None
+    budget_seconds: Seconds | None = None
+    day_budget: Money | None = None  # all runs of this repository since midnight
+    day_budget_tokens: Count | None = None
+    attempt_budget: Money | None = None  # one attempt; its wall time is task_timeout
+    attempt_budget_tokens: Count | None = None
+
     # the workspaces
     workspace: WorkspaceKind = "worktree"
     workspace_root: Path | None = None  # None: a folder of its own outside the repository
@@ -98,6 +109,11 @@ class Settings(Record):
     test_command: Text | None = None  # run by `sh -c`; None: found (M-4)
     no_tests: bool = False
     test_timeout: Seconds = 1800.0
+
+    def budgets(self) -> Budgets:
+        """The budgets that are set."""
+        given = {kind: getattr(self, kind.value) for kind in Kind}
+        return {kind: float(limit) for kind, limit in given.items() if limit is not None}
 
     def agent_limit(self, agent: str) -> int | None:
         """How many attempts of this agent may run at once; None: no limit of its own."""

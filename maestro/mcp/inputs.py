@@ -29,6 +29,7 @@ def _no_truth(value: Any) -> Any:
 
 Count = Annotated[int, Field(ge=1), BeforeValidator(_no_truth)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_no_truth)]
+Money = Seconds
 Name = Annotated[str, Field(min_length=1, max_length=300)]
 Path = Annotated[str, Field(min_length=1, max_length=4096)]
 Command = Annotated[str, Field(min_length=1, max_length=100_000)]
@@ -92,6 +93,13 @@ class RunInput(PlanInput):
     )
     attempts: Count | NotGiven = Field(None, description="Tries per task. Default: 2.")
     task_timeout: Seconds | NotGiven = Field(None, description="Seconds that one attempt may take. Default: 7200.")
+    budget: Money | NotGiven = Field(None, description="US dollars the run may cost: then nothing new starts.")
+    budget_tokens: Count | NotGiven = Field(None, description="Tokens the run may use.")
+    budget_seconds: Seconds | NotGiven = Field(None, description="Wall time the run may start tasks for.")
+    day_budget: Money | NotGiven = Field(None, description="US dollars all runs here may cost since midnight.")
+    day_budget_tokens: Count | NotGiven = Field(None, description="Tokens all runs here may use since midnight.")
+    attempt_budget: Money | NotGiven = Field(None, description="US dollars one attempt may cost.")
+    attempt_budget_tokens: Count | NotGiven = Field(None, description="Tokens one attempt may use.")
     test_command: Command | NotGiven = Field(
         None, description="The check of the combined result before landing, run by sh -c. Default: found."
     )

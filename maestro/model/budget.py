@@ -53,7 +53,7 @@ class Kind(StrEnum):
         return "the day" if self in (Kind.DAY_USD, Kind.DAY_TOKENS) else "the run"
 
 
-Limits = dict[Kind, float]
+Budgets = dict[Kind, float]
 """The budgets that are set: US dollars, tokens (input and output together) or seconds of wall time."""
 
 
@@ -140,7 +140,7 @@ class Standing(Record):
         return f"{value:,.0f}" if self.kind.is_tokens else f"{value:.1f}".removesuffix(".0")
 
 
-def standings(limits: Limits, run: Spent, run_seconds: float, day: Spent) -> tuple[Standing, ...]:
+def standings(limits: Budgets, run: Spent, run_seconds: float, day: Spent) -> tuple[Standing, ...]:
     """How the budgets of a run and a day stand; those of attempts are looked at while each is under way."""
     spent = {
         Kind.RUN_USD: run.cost_usd or 0.0,

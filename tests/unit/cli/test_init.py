@@ -15,12 +15,14 @@ from maestro.cli.config_template import CONFIG
 from maestro.cli.init import SESSION_SETTINGS
 from maestro.config.load import KEYS, load_settings
 from maestro.config.settings import Settings
+from maestro.model.budget import Kind
 from maestro.store.layout import Layout
 from maestro.store.shipped import COMMANDS, HOOKS, SCRIPT, plugin_root, shipped
 
 UNSET = (
     {"tasks_file", "max_parallel", "group_parallel", "agent_command", "refresh_command", "epic"}
     | {"refresh_every_group"}
+    | {kind.value for kind in Kind}
     | {
         "git_credentials",
         "workspace_root",

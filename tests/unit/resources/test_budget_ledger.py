@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from maestro.model.budget import Kind, Limits, Spent, standings
+from maestro.model.budget import Kind, Budgets, Spent, standings
 from maestro.resources.budget import Ledger, Verdict
 
 
-def look(ledger: Ledger, limits: Limits, run: Spent, seconds: float = 0.0, day: Spent | None = None) -> Verdict:
+def look(ledger: Ledger, limits: Budgets, run: Spent, seconds: float = 0.0, day: Spent | None = None) -> Verdict:
     return ledger.look(standings(limits, run, seconds, day or Spent()), run)
 
 
