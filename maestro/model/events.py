@@ -271,6 +271,24 @@ class CheckoutChanged(Event):
     evidence: str = ""
 
 
+class AccountHeld(Event):
+    """All attempts on an account wait for its limit to end (A-5). Written before it counts."""
+
+    type: Literal["account_held"] = "account_held"
+    account: str
+    until: datetime
+    reason: str
+    times: int = 1  # rests in a row, without one attempt between them that got through
+    waiting: int = 0  # tasks that could start otherwise
+
+
+class AccountReleased(Event):
+    """The first attempt after the rest has got through; the others follow one by one."""
+
+    type: Literal["account_released"] = "account_released"
+    account: str
+
+
 class Throttled(Event):
     """The machine does not bear another attempt now, and why; None: it does again."""
 
@@ -356,6 +374,8 @@ AnyEvent = Annotated[
     | TrackerAdding
     | TrackerAdded
     | CheckoutChanged
+    | AccountHeld
+    | AccountReleased
     | Throttled
     | DispatchStopped
     | Checkpoint

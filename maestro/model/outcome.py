@@ -24,6 +24,7 @@ class FailureKind(StrEnum):
     SETUP = "setup"  # the workspace's setup commands failed
     WORKSPACE = "workspace"  # the agent damaged its workspace
     SPAWN = "spawn"  # the command could not be started
+    SESSION = "session"  # the conversation it was to go on with is not to be had
     CONFLICT = "conflict"  # could not be merged on the integration branch
     MEMORY = "memory"  # its processes together used more than one attempt may
     GATE = "gate"  # the tests were red with it and green without it

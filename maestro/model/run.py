@@ -9,6 +9,8 @@ from pydantic import Field
 
 from maestro.model.budget import Spent
 from maestro.model.events import (
+    AccountHeld,
+    AccountReleased,
     AttemptEnded,
     AttemptSpawned,
     AttemptStarting,
@@ -109,6 +111,8 @@ class Run(Record):
     warnings: tuple[str, ...] = ()
     stopped: str | None = None  # why nothing new starts
     throttled: str | None = None  # why nothing more starts for now
+    holds: dict[str, datetime] = Field(default_factory=dict)  # account → until when it rests
+    hold_reasons: dict[str, str] = Field(default_factory=dict)
     landing: Landing | None = None  # said, not yet confirmed
     checkpoints: dict[str, Checkpoint] = Field(default_factory=dict)  # by name, in the order in which they were made
     sequential: str | None = None  # why it goes on one task at a time
@@ -181,6 +185,14 @@ def _at_work_again(group: GroupRun) -> dict[str, Any]:
     if group.phase is GroupPhase.PRE_EXECUTION:
         return {"status": GroupStatus.PENDING, "errors": ()}
     return {"phase": GroupPhase.CONCURRENT_EXECUTION, "status": GroupStatus.IN_PROGRESS, "errors": ()}
+
+
+def _account_event(run: Run, event: AccountHeld | AccountReleased) -> Run:
+    holds = {account: until for account, until in run.holds.items() if account != event.account}
+    reasons = {account: why for account, why in run.hold_reasons.items() if account != event.account}
+    if isinstance(event, AccountHeld):
+        holds[event.account], reasons[event.account] = event.until, event.reason
+    return run.model_copy(update={"holds": holds, "hold_reasons": reasons})
 
 
 def _with_task(run: Run, task: TaskRun) -> Run:
@@ -272,6 +284,8 @@ def _course_event(
     run: Run, event: Throttled | DispatchStopped | WentSequential | Landing | Checkpoint | RollingBack
 ) -> Run:
     match event:
+        case AccountHeld() | AccountReleased():
+            return _account_event(run, event)
         case Throttled():
             return run.model_copy(update={"throttled": event.reason})
         case DispatchStopped():
