@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import re
 import stat
 import tempfile
 from pathlib import Path
@@ -22,7 +24,8 @@ def write_atomically(path: Path, data: bytes, mode: int | None = None) -> None:
         real = path.resolve()  # a rename over the link would cut it off from the file the user keeps elsewhere
         real.parent.mkdir(parents=True, exist_ok=True)
         bits = _mode_of(real) if mode is None else mode
-        fd, temporary = tempfile.mkstemp(prefix=f".{real.name[:64]}.", suffix=".tmp", dir=real.parent)
+        prefix = f".{real.name[:64]}.{_writer(os.getpid())}."
+        fd, temporary = tempfile.mkstemp(prefix=prefix, suffix=".tmp", dir=real.parent)
         try:
             with os.fdopen(fd, "wb") as file:
                 file.write(data)
@@ -40,6 +43,27 @@ def write_atomically(path: Path, data: bytes, mode: int | None = None) -> None:
         raise StateError(
             f"{path} cannot be written: {reason}", hint="check the free space and the permissions there"
         ) from error
+
+
+def writer_of(name: str) -> tuple[int, float] | None:
+    """(pid, start in seconds since boot) of the process that wrote a temporary file, by the file's name; None where it
+    is no such file. One whose writer is dead is what a crash left."""
+    found = _TEMPORARY.fullmatch(name)
+    return (int(found[1]), int(found[2]) / _TICKS_PER_SECOND) if found else None
+
+
+_TEMPORARY = re.compile(r"\..+\.(\d+)-(\d+)\.\w{8}\.tmp", re.DOTALL)
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+@functools.lru_cache(maxsize=1)
+def _writer(pid: int) -> str:
+    """This process, as nobody else is called: its pid and when it started, as the kernel says (proc(5), field 22)."""
+    try:
+        ticks = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()[19].decode()
+    except (OSError, IndexError):
+        ticks = "0"
+    return f"{pid}-{ticks}"
 
 
 def _mode_of(path: Path) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -12,7 +14,8 @@ import pytest
 from pytest_mock import MockerFixture
 
 from maestro.errors import StateError
-from maestro.store.atomic import write_atomically
+from maestro.proc.family import start_time
+from maestro.store.atomic import write_atomically, writer_of
 
 
 def test_new_file_in_a_new_folder(tmp_path: Path) -> None:
@@ -102,3 +105,24 @@ def test_reader_never_sees_a_part(tmp_path: Path) -> None:
     ended.set()
     reader.join()
     assert set(seen) <= whole
+
+
+def test_what_a_crash_leaves_names_its_writer(tmp_path: Path) -> None:
+    script = """
+import os, sys
+from pathlib import Path
+from maestro.store import atomic
+os.replace = lambda *_: os._exit(9)
+atomic.write_atomically(Path(sys.argv[1]), b"new")
+"""
+    target = tmp_path / "a.1-2.json"
+    died = subprocess.Popen([sys.executable, "-c", script, str(target)])
+    started = start_time(died.pid)
+    assert died.wait() == 9
+    (left,) = tmp_path.iterdir()
+    assert writer_of(left.name) == (died.pid, started)
+
+
+@pytest.mark.parametrize("name", ["tasks.json", ".tasks.json.abcd1234.tmp", ".x.1-2.tmp", "x.1-2.abcd1234.tmp", ".tmp"])
+def test_any_other_file_names_nobody(name: str) -> None:
+    assert writer_of(name) is None
