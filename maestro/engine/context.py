@@ -17,6 +17,7 @@ from maestro.model.note import Note
 from maestro.model.plan import Plan
 from maestro.model.report import BadReport, Report
 from maestro.model.task import Task
+from maestro.model.used import Failure
 from maestro.store.layout import Layout
 from maestro.trackers.base import Tracker
 from maestro.vcs.git import Git
@@ -31,16 +32,6 @@ class Chosen:
     subagent: str | None
     skills: tuple[str, ...]
     why: str
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An earlier attempt, as the next one gets to see it."""
-
-    attempt: int
-    reason: str
-    output_tail: str = ""
-    saved_ref: str | None = None
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ class Endings:
             case Hold(until=until, reason=reason):
                 await self._hold(ended, until, reason)
             case Retry(reason=reason):
-                await self._settling.again(task, reason)
+                await self._settling.again(task, reason, ended.saved_ref)
             case GiveUp(reason=reason):
                 await self._settling.failed(task, reason, ended.saved_ref)
             case AskPerson(reason=reason):
@@ -109,7 +109,6 @@ class Endings:
         if outcome.no_change or outcome.commit is None:
             await self._settling.unchanged(task, self._context.recorder.run.branch, outcome.summary)
             return
-        assert ended.workspace is not None
         if self._context.options.conflict_detection and bases:
             look = self._lookahead.look(task, outcome.commit, bases)
             self._crew.spawn(look, f"look ahead from {task}")
@@ -161,7 +160,7 @@ class Endings:
         self._settling.sent_back(verdict, saved)
         match decide_sent_back(verdict.failure, reason, self._settling.counts(task)):
             case Retry():
-                await self._settling.again(task, reason)
+                await self._settling.again(task, reason, saved)
             case AskPerson(reason=why):
                 await self._settling.blocked(task, why, saved)
             case _:

@@ -15,6 +15,7 @@ from maestro.integration.queue import LandingQueue
 from maestro.integration.verdicts import LandingVerdict, Submission
 from maestro.model.gate import GateResult, GateSkipped
 from maestro.model.plan import Plan, ScheduleKind
+from maestro.model.run import Run
 from maestro.workspaces.base import Workspace
 
 
@@ -55,6 +56,25 @@ class LandingDesk:
         await self._close_queue()
         branch = integration_branch(self._context.run_id, level)
         await asyncio.to_thread(create_branch, self._context.git, branch, tip)
+        self._start(level, branch, tip)
+
+    async def take_up(self, run: Run, *, levels: bool) -> None:
+        """Go on landing where an earlier coordinator broke off; a branch that is gone is found to be so by the first
+        landing."""
+        level, tip = (await asyncio.to_thread(self._last_level) if levels else None), run.tip
+        branch = integration_branch(self._context.run_id, level)
+        is_there = await asyncio.to_thread(self._context.git.commit_of, f"refs/heads/{branch}") is not None
+        if not is_there and all(task.commit is None for task in run.tasks.values()):
+            await asyncio.to_thread(create_branch, self._context.git, branch, tip)
+        self._start(level, branch, tip)
+
+    def _last_level(self) -> int:
+        """The last one that has a branch; the first where none has."""
+        names = integration_branches(self._context.run_id, self._context.plan)
+        there = [n for n, name in enumerate(names) if self._context.git.commit_of(f"refs/heads/{name}") is not None]
+        return max(there, default=0)
+
+    def _start(self, level: int | None, branch: str, tip: str) -> None:
         options = self._context.options
         self.level = level
         self._queue = LandingQueue(
@@ -79,10 +99,11 @@ class LandingDesk:
         """The queue's own task, to be watched."""
         return self._running
 
-    async def submit(self, submission: Submission, workspace: Workspace) -> None:
-        """Take work over; the workspace stays until it is known what becomes of it."""
+    async def submit(self, submission: Submission, workspace: Workspace | None) -> None:
+        """Take work over; the workspace stays until it is known what becomes of it. None: it is gone already."""
         assert self._queue is not None
-        self._workspaces[submission.task] = workspace
+        if workspace is not None:
+            self._workspaces[submission.task] = workspace
         self.waiting.add(submission.task)
         await self._queue.submit(submission)
 

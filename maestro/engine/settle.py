@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 
 from maestro.engine.closing import Closing
-from maestro.engine.context import Failure, RunContext
+from maestro.engine.context import RunContext
 from maestro.engine.phases import GroupPhases
 from maestro.integration.verdicts import SentBack
 from maestro.model.events import Landed, TaskBlocked, TaskCancelled, TaskFailed, TaskRequeued, Warned
 from maestro.model.gate import GateRed
-from maestro.model.outcome import FailureKind, LimitHit, Outcome, Succeeded, describe
+from maestro.model.outcome import FailureKind, Outcome, Succeeded
 from maestro.model.report import Discovery
 from maestro.model.retry import Counts
 from maestro.model.states import TaskState
 from maestro.model.task import Progress
+from maestro.model.used import Failure, Used, count, count_sent_back
 from maestro.planning.schedule import Dispatcher
 from maestro.trackers.base import Note
 
@@ -27,10 +29,7 @@ class Settling:
         self._dispatcher = dispatcher
         self._closing = closing
         self._phases = phases
-        self._failures: dict[str, list[Failure]] = defaultdict(list)
-        self._attempts: dict[str, int] = defaultdict(int)
-        self._conflicts: dict[str, int] = defaultdict(int)
-        self._holds: dict[str, int] = defaultdict(int)
+        self._used: dict[str, Used] = defaultdict(Used)
         self.landed: list[str] = []
 
     def note(self, reason: str = "", *, commit: str | None = None, saved_ref: str | None = None) -> Note:
@@ -48,52 +47,50 @@ class Settling:
         """For tasks that were claimed ahead and are given back."""
         return self.note("it was not started after all")
 
+    def restore(self, used: Mapping[str, Used], landed: Iterable[str]) -> None:
+        """Go on counting where an earlier coordinator broke off."""
+        self._used.update(used)
+        self.landed += landed
+
     def counts(self, task: str) -> Counts:
         """What the task has used up."""
-        return Counts(
-            attempts=self._attempts[task],
-            allowed=self._context.options.attempts,
-            conflicts=self._conflicts[task],
-            holds=self._holds[task],
-        )
+        used = self._used[task]
+        return Counts(attempts=used.attempts, allowed=self._context.options.attempts, conflicts=used.conflicts)
 
     def failures(self, task: str) -> tuple[Failure, ...]:
         """What went wrong before, for the next prompt (A-8)."""
-        return tuple(self._failures[task])
+        return self._used[task].failures
 
     def counted(self, task: str, outcome: Outcome, saved_ref: str | None) -> None:
-        """Count an ended attempt; one that waited for a limit counts as a hold only."""
-        if isinstance(outcome, LimitHit):
-            self._holds[task] += 1
-            return
-        self._holds[task] = 0
-        self._attempts[task] += 1
-        if not isinstance(outcome, Succeeded):
-            tail = getattr(outcome, "output_tail", "")
-            self._remember(task, describe(outcome), tail, saved_ref)
+        """Count an ended attempt, as far as it counts."""
+        self._used[task] = count(self._used[task], outcome, self._number(task), saved_ref)
 
     def sent_back(self, verdict: SentBack, saved_ref: str | None) -> None:
-        """Count work that landing sent back. A conflict gives the attempt back: it was nobody's failure."""
-        tail = verdict.gate.output_tail if isinstance(verdict.gate, GateRed) else ""
-        self._remember(verdict.task, verdict.reason, tail, saved_ref)
-        if verdict.failure is FailureKind.CONFLICT:
-            self._conflicts[verdict.task] += 1
-            self._attempts[verdict.task] -= 1
+        """Count work that landing sent back."""
+        self._used[verdict.task] = count_sent_back(
+            self._used[verdict.task],
+            verdict.reason,
+            self._number(verdict.task),
+            saved_ref,
+            conflict=verdict.failure is FailureKind.CONFLICT,
+            tail=verdict.gate.output_tail if isinstance(verdict.gate, GateRed) else "",
+        )
 
-    def _remember(self, task: str, reason: str, tail: str, saved_ref: str | None) -> None:
-        number = len(self._context.recorder.run.tasks[task].attempts)
-        self._failures[task].append(Failure(attempt=number, reason=reason, output_tail=tail, saved_ref=saved_ref))
+    def _number(self, task: str) -> int:
+        return len(self._context.recorder.run.tasks[task].attempts)
 
-    async def again(self, task: str, reason: str) -> None:
+    async def again(self, task: str, reason: str, saved_ref: str | None = None) -> None:
         """Another attempt will follow."""
-        await self._context.recorder.record(TaskRequeued(at=self._context.clock.now(), task=task, reason=reason))
+        await self._context.recorder.record(
+            TaskRequeued(at=self._context.clock.now(), task=task, reason=reason, saved_ref=saved_ref)
+        )
         self._dispatcher.back(task)
 
     def give_up_waiting(self) -> None:
         """The run ends while tasks wait for another attempt: the tracker has them as ours, and they are open again."""
         for task in self._context.recorder.run.tasks.values():
             if task.state is TaskState.PENDING and task.attempts:
-                last = self._failures[task.id][-1:]
+                last = self._used[task.id].failures[-1:]
                 why = "".join(f": {failure.reason}" for failure in last)
                 note = self.note(
                     f"the run ended before another attempt{why}", saved_ref=last[0].saved_ref if last else None
@@ -131,7 +128,7 @@ class Settling:
 
     async def blocked(self, task: str, reason: str, saved_ref: str | None) -> None:
         """Work on it was taken up and cannot go on without a person."""
-        await self.cannot_start(task, reason, saved_ref)
+        await self.cannot_start(task, reason, saved_ref, told=True)
         await self._over(task, reason, saved_ref)
 
     async def refused(self, task: str, reason: str) -> None:
@@ -144,11 +141,11 @@ class Settling:
         await self.cannot_start(task, f"{why}, so its work was not landed", saved_ref)
         await self._block_dependants(task, "was closed or taken by somebody else while it ran")
 
-    async def cannot_start(self, task: str, reason: str, saved_ref: str | None = None) -> None:
-        """Something it needs did not land. The tracker is not told: its own state of the task is still true."""
+    async def cannot_start(self, task: str, reason: str, saved_ref: str | None = None, *, told: bool = False) -> None:
+        """Something it needs did not land. Unless it is `told`, the tracker's own state of the task is still true."""
         self._closing.give_back(task, self.not_started())
         await self._context.recorder.record(
-            TaskBlocked(at=self._context.clock.now(), task=task, reason=reason, saved_ref=saved_ref)
+            TaskBlocked(at=self._context.clock.now(), task=task, reason=reason, saved_ref=saved_ref, told=told)
         )
         await self._phases.task_moved(task)
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from maestro.agents.prompts.compose import PreviousAttempt, PromptParts, compose
 from maestro.agents.prompts.templates import Template, load_template
-from maestro.engine.context import Brief, Failure
+from maestro.engine.context import Brief
 from maestro.errors import BadInput
 from maestro.model.note import Note
 from maestro.model.task import Task
+from maestro.model.used import Failure
 
 
 def composer(
