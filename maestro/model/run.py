@@ -153,6 +153,8 @@ def apply(run: Run, event: Event) -> Run:
             return run.model_copy(update={"warnings": (*run.warnings, said)})
         case BudgetsSet():
             return run.model_copy(update={"budgets": event})
+        case AccountHeld() | AccountReleased():
+            return _account_event(run, event)
         case Throttled() | DispatchStopped() | WentSequential() | Landing() | Checkpoint() | RollingBack():
             return _course_event(run, event)
         case GateEnded():
@@ -284,8 +286,6 @@ def _course_event(
     run: Run, event: Throttled | DispatchStopped | WentSequential | Landing | Checkpoint | RollingBack
 ) -> Run:
     match event:
-        case AccountHeld() | AccountReleased():
-            return _account_event(run, event)
         case Throttled():
             return run.model_copy(update={"throttled": event.reason})
         case DispatchStopped():
