@@ -35,6 +35,7 @@ from maestro.store.atomic import write_atomically
 from maestro.store.claims import claim, live_runs
 from maestro.store.journal import Journal
 from maestro.store.layout import Layout
+from maestro.telemetry.history import HistoryObserver
 from maestro.telemetry.landings import LandingsObserver
 from maestro.telemetry.metadata import MetadataObserver
 from maestro.telemetry.metrics import Metrics
@@ -152,7 +153,8 @@ class ParallelCoordinator:
         kinds = {task.id: kind_of(task) for task in backlog.plan.tasks.values()}
         landings = LandingsObserver(layout.landed, backlog.tracker.identity, run_id, kinds)
         own = observers_of(settings, layout, run_id, backlog.plan.tasks)
-        fan_out = FanOut([metrics, MetadataObserver(layout), landings, *own, *observers])
+        history = HistoryObserver(layout, kinds)
+        fan_out = FanOut([metrics, MetadataObserver(layout), landings, history, *own, *observers])
         journal = Journal(layout.journal(run_id))
         built = build(
             prepared,

@@ -24,6 +24,7 @@ COMMANDS = {
     "status": "Show how runs or a group stand.",
     "wait": "Wait until a run or a group has ended.",
     "logs": "Show what the agent of a task printed.",
+    "history": "Show all runs: how long they took, what landed, what it cost.",
     "note": "Leave a note that later prompts of a run show.",
     "notes": "Show the notes of a run.",
     "mcp": "Serve maestro to an MCP client, such as Claude Code.",

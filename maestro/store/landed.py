@@ -26,6 +26,7 @@ class LandedRecord(Record):
     commit: str | None  # None: nothing had to change
     kind: str = ""  # of the task, as planning names it
     minutes: float | None = None  # of work, all attempts together
+    undone: bool = False  # rolled back (E-9): from here on it counts as never landed
 
 
 def append(path: Path, record: LandedRecord) -> None:
@@ -34,8 +35,9 @@ def append(path: Path, record: LandedRecord) -> None:
 
 
 def read(path: Path, backlog: str) -> dict[str, LandedRecord]:
-    """The last landing of each task of a backlog."""
-    return {record.task: record for record in _records(path) if record.backlog == backlog}
+    """The last landing of each task of a backlog, those that were rolled back aside."""
+    last = {record.task: record for record in _records(path) if record.backlog == backlog}
+    return {task: record for task, record in last.items() if not record.undone}
 
 
 def typical_minutes(path: Path) -> dict[str, float]:
@@ -45,6 +47,15 @@ def typical_minutes(path: Path) -> dict[str, float]:
         if record.minutes is not None:
             known.setdefault(record.kind, []).append(record.minutes)
     return {kind: statistics.median(minutes) for kind, minutes in known.items()}
+
+
+def kinds(path: Path) -> dict[str, dict[str, str]]:
+    """Run → task → its kind, of all that landed."""
+    known: dict[str, dict[str, str]] = {}
+    for record in _records(path):
+        if record.kind:
+            known.setdefault(record.run_id, {})[record.task] = record.kind
+    return known
 
 
 def _records(path: Path) -> Iterator[LandedRecord]:

@@ -14,6 +14,8 @@
     progress/landed.jsonl                    what landed in which run, on which branch (P-4)
     progress/spent/<UTC date>.jsonl          what each attempt of that day used (A-7)
     locks/                                   lock files; the kernel frees them
+    history.db                               all runs in SQLite, made of the journals (S-2)
+    .gitignore                               hides itself and history.db
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ class Layout:
         self.landed = self.root / "progress" / "landed.jsonl"
         self.spent = self.root / "progress" / "spent"
         self.locks = self.root / "locks"
+        self.history = self.root / "history.db"
 
     def run(self, run_id: str) -> Path:
         return self.runs / run_id
