@@ -27,6 +27,7 @@ class Job(Record):
     workspace: Path  # the repository inside the workspace: the working directory
     state_dir: Path  # .agent-state, for session files of the adapter
     client_config: Path  # client-config.json
+    budget_usd: float | None = None  # for a CLI that stops itself at one
     resume_session: str | None = None  # conversation to go on with, where the CLI can
     subagent: str | None = None
     # for an adapter that hands the attempt on instead of starting a CLI
@@ -72,6 +73,7 @@ class Claim(StrEnum):
     DENIED = "denied"  # it ended well, but permissions denied its tools
     LIMIT = "limit"  # usage limit, overload, spending limit
     SILENT = "silent"  # it ended without a final event where its protocol has one
+    BUDGET = "budget"  # it stopped itself at the budget it was given
 
 
 class Verdict(Record):
@@ -109,6 +111,20 @@ class Reader(Protocol):
         ...
 
 
+class Told(StrEnum):
+    """What the output of an agent tells of what it has used."""
+
+    COST = "cost"  # US dollars, by its own table of prices
+    TOKENS = "tokens"
+
+
+@runtime_checkable
+class TellsUsage(Protocol):
+    """A reader that knows what was used while the agent is still at work; the others learn it at the end."""
+
+    def usage(self) -> Usage: ...
+
+
 class Agent(Protocol):
     """One agent CLI."""
 
@@ -116,6 +132,8 @@ class Agent(Protocol):
     account: str  # whose limits it shares: all attempts of one account wait together
     streams: bool  # prints events while it works, so that silence means something
     resumes: bool  # can go on with an earlier conversation (`Job.resume_session`) in the same workspace
+    tells: frozenset[Told]  # at the end of an attempt, when it ends by itself
+    bounds: frozenset[Told]  # what one attempt can be held to: told as it works, or kept by the CLI (`budget_usd`)
 
     def availability(self, env: Mapping[str, str]) -> Availability: ...
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from maestro.agents.base import Availability, Invocation, Job, Login
+from maestro.agents.base import Availability, Invocation, Job, Login, Told
 from maestro.agents.claude_events import ClaudeReader
 from maestro.agents.login import LoginFile, look_for_login
 from maestro.agents.version import ask_version
@@ -74,6 +74,8 @@ class ClaudeAgent:
     name = "claude"
     streams = True
     resumes = True
+    tells = frozenset({Told.COST, Told.TOKENS})
+    bounds = frozenset({Told.COST, Told.TOKENS})
 
     def __init__(
         self,
@@ -126,7 +128,7 @@ class ClaudeAgent:
             ("--permission-mode", options.permission_mode),
             ("--model", options.model),
             ("--max-turns", options.max_turns),
-            ("--max-budget-usd", options.max_budget_usd),
+            ("--max-budget-usd", _smaller(options.max_budget_usd, job.budget_usd)),
             ("--resume", job.resume_session),
             ("--mcp-config", job.client_config if servers is not None else None),
         ):
@@ -146,6 +148,10 @@ class ClaudeAgent:
     def reader(self) -> ClaudeReader:
         """A reader of stream-json."""
         return ClaudeReader(self._now)
+
+
+def _smaller(one: float | None, other: float | None) -> float | None:
+    return min((limit for limit in (one, other) if limit is not None), default=None)
 
 
 def _mcp_servers(client_config: Path) -> tuple[str, ...] | None:

@@ -165,8 +165,9 @@ class ClaudeReader:
         if status in _LIMIT_STATUS or self._error in _LIMIT_ERRORS or (own_words and speaks_of_limit(reason)):
             reset = self._reset or reset_time(reason, self._now())
             return verdict.evolve(claim=Claim.LIMIT, reset_at=reset)
-        # another attempt would spend the same budget again, and a bad key or model stays bad
-        hopeless = subtype == "error_max_budget_usd" or status in _HOPELESS_STATUS or self._error in _HOPELESS_ERRORS
+        if subtype == "error_max_budget_usd":  # another attempt would spend the same budget again
+            return verdict.evolve(claim=Claim.BUDGET, retryable=False)
+        hopeless = status in _HOPELESS_STATUS or self._error in _HOPELESS_ERRORS  # a bad key or model stays bad
         return verdict.evolve(retryable=not hopeless, no_session=is_session_refused(reason))
 
     def _without_result(self, exit_code: int | None, stderr_tail: str) -> Verdict:
@@ -183,6 +184,10 @@ class ClaudeReader:
         if self._retrying:
             reason += f", while it was retrying a refused request ({self._retrying})"
         return Verdict(claim=Claim.SILENT, reason=reason, usage=usage)
+
+    def usage(self) -> Usage:
+        """So far, by its messages: of a message under way, all that went in and little of what comes out."""
+        return self._usage(self._result or {})
 
     def _usage(self, result: Event) -> Usage:
         """Of the whole process: totals per model where given, else what the messages said."""

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from maestro.agents.base import Availability, Invocation, Job, Login
+from maestro.agents.base import Availability, Invocation, Job, Login, Told
 from maestro.agents.codex_events import CodexReader
 from maestro.agents.codex_sandbox import git_folders
 from maestro.agents.codex_servers import mcp_servers
@@ -63,6 +63,8 @@ class CodexAgent:
     name = "codex"
     streams = True
     resumes = True
+    tells = frozenset({Told.TOKENS})
+    bounds: frozenset[Told] = frozenset()
 
     def __init__(self, options: CodexOptions | None = None, *, now: Callable[[], datetime] | None = None) -> None:
         self._options = options or CodexOptions()

@@ -129,6 +129,7 @@ class CodexReader:
             input_tokens=int(as_number(used.get("input_tokens"))),
             output_tokens=int(as_number(used.get("output_tokens"))),
             session_id=self._session,
+            whole_conversation=True,
         )
 
 

@@ -12,7 +12,7 @@ import re
 import signal
 from collections.abc import Mapping, Sequence
 
-from maestro.agents.base import Availability, Claim, Heard, Invocation, Job, Verdict
+from maestro.agents.base import Availability, Claim, Heard, Invocation, Job, Told, Verdict
 from maestro.errors import BadInput
 from maestro.model.record import Record
 from maestro.proc.capture import capture
@@ -39,6 +39,8 @@ class CommandAgent:
     name = "command"
     streams = False
     resumes = False
+    tells: frozenset[Told] = frozenset()
+    bounds: frozenset[Told] = frozenset()
 
     def __init__(self, options: CommandOptions) -> None:
         if not options.command.strip():

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from maestro.agents.base import Availability, Invocation, Job, Login
+from maestro.agents.base import Availability, Invocation, Job, Login, Told
 from maestro.agents.cursor_events import CursorReader
 from maestro.agents.login import LoginFile, look_for_login
 from maestro.agents.version import ask_version
@@ -40,6 +40,8 @@ class CursorAgent:
     name = "cursor"
     streams = True
     resumes = True
+    tells = frozenset({Told.TOKENS})
+    bounds: frozenset[Told] = frozenset()
 
     def __init__(
         self,

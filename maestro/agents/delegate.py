@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from maestro.agents.base import Availability, Claim, Heard, Invocation, Job, Verdict
+from maestro.agents.base import Availability, Claim, Heard, Invocation, Job, Told, Verdict
 from maestro.agents.command import explain_exit
 from maestro.clock import Clock, SystemClock
 from maestro.model.offer import DELEGATE, Offer, task_line
@@ -75,6 +75,8 @@ class DelegateAgent:
     account = DELEGATE
     streams = False
     resumes = False
+    tells: frozenset[Told] = frozenset()
+    bounds: frozenset[Told] = frozenset()
 
     def __init__(self, options: DelegateOptions, clock: Clock | None = None) -> None:
         self.subagents = options.subagents

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from maestro.agents.base import Availability, Invocation, Job, Login
+from maestro.agents.base import Availability, Invocation, Job, Login, Told
 from maestro.agents.droid_events import DroidReader
 from maestro.agents.login import LoginFile, look_for_login
 from maestro.agents.version import ask_version
@@ -41,6 +41,8 @@ class DroidAgent:
     name = "droid"
     streams = True
     resumes = True
+    tells = frozenset({Told.TOKENS})
+    bounds: frozenset[Told] = frozenset()
 
     def __init__(
         self,

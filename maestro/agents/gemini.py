@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from maestro.agents.base import Availability, Invocation, Job, Login
+from maestro.agents.base import Availability, Invocation, Job, Login, Told
 from maestro.agents.gemini_events import GeminiReader
 from maestro.agents.jsonlines import as_dict
 from maestro.agents.login import LoginFile, look_for_login
@@ -64,6 +64,8 @@ class GeminiAgent:
     name = "gemini"
     streams = True
     resumes = True
+    tells = frozenset({Told.TOKENS})
+    bounds: frozenset[Told] = frozenset()
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field
 
-from maestro.agents.base import Availability, Invocation, Job, Login
+from maestro.agents.base import Availability, Invocation, Job, Login, Told
 from maestro.agents.login import LoginFile, look_for_login
 from maestro.agents.opencode_events import OpencodeReader
 from maestro.agents.version import ask_version
@@ -74,6 +74,8 @@ class OpencodeAgent:
     name = "opencode"
     streams = True
     resumes = True
+    tells = frozenset({Told.COST, Told.TOKENS})
+    bounds = frozenset({Told.COST, Told.TOKENS})
 
     def __init__(
         self,

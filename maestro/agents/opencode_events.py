@@ -110,7 +110,7 @@ class OpencodeReader:
             self._event(event)
         said = _COLOUR.sub("", stderr_tail)
         verdict = self._ending(exit_code, said) if self._error is None else self._refusal(self._error)
-        return verdict.evolve(summary=self._text[:_SUMMARY_LENGTH], usage=self._usage())
+        return verdict.evolve(summary=self._text[:_SUMMARY_LENGTH], usage=self.usage())
 
     def _refusal(self, error: Event) -> Verdict:
         data = as_dict(error.get("data"))
@@ -152,7 +152,8 @@ class OpencodeReader:
             claim=claim, reason=f"it ended with exit code 0, but {reason}" if claim is Claim.SILENT else reason
         )
 
-    def _usage(self) -> Usage:
+    def usage(self) -> Usage:
+        """Of the steps so far."""
         if not self._steps:
             return Usage(session_id=self._session)
         return Usage(

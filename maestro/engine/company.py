@@ -140,7 +140,7 @@ class Company:
         if report is not None:
             with suppress(OSError):
                 shutil.copyfile(written, self._outfit.directory / "report.json")
-        if verdict.claim is Claim.LIMIT or (verdict.claim is Claim.FAILED and report is None):
+        if verdict.claim is Claim.LIMIT or (verdict.claim in (Claim.FAILED, Claim.BUDGET) and report is None):
             return report, WorkEvidence(tip=None, new_commits=0, changed_paths=(), committed_by_maestro=False)
         task = self._outfit.brief.task
         message = f"{task.title or task.id}\n\nUncommitted work of task {task.id}, committed by maestro."

@@ -45,6 +45,8 @@ def judge(
     if verdict.claim is Claim.FAILED:
         failed = _failed(_kind_of_failure(exit_code), verdict.reason, verdict, output_tail)
         return failed.evolve(retryable=verdict.retryable)
+    if verdict.claim is Claim.BUDGET and (said is None or said.status != "done"):
+        return _failed(FailureKind.BUDGET, verdict.reason, verdict, output_tail).evolve(retryable=False)
     if verdict.claim is Claim.SILENT and (said is None or said.status != "done"):
         reason = verdict.reason or "it ended without its final event"
         return _failed(FailureKind.AGENT_ERROR, reason, verdict, output_tail)

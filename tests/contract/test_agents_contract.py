@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from maestro.agents.base import Agent, Claim, Job, Verdict
+from maestro.agents.base import Agent, Claim, Job, TellsUsage, Told, Verdict
 from maestro.agents.registry import AGENTS, make_agent
 
 OPTIONS: dict[str, dict[str, str]] = {"command": {"command": "my-agent {prompt_file} {workspace} {task_id}"}}
@@ -39,6 +39,15 @@ def test_it_has_a_name_and_an_account(agent: Agent) -> None:
     assert AGENTS[agent.name]
     assert agent.account
     assert isinstance(agent.streams, bool)
+
+
+def test_an_attempt_is_held_only_to_what_is_told(agent: Agent, job: Job) -> None:
+    """What it is to be stopped at comes from its stream while it works, or is kept by the program itself."""
+    assert agent.bounds <= agent.tells
+    streamed = agent.streams and isinstance(agent.reader(), TellsUsage)
+    kept = agent.invocation(job.evolve(budget_usd=0.125)).argv != agent.invocation(job).argv
+    assert bool(agent.bounds) is streamed
+    assert Told.COST not in agent.bounds or streamed or kept
 
 
 def test_env_names_are_names_or_prefixes_and_never_everything(agent: Agent) -> None:

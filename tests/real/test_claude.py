@@ -80,7 +80,7 @@ def test_a_slash_command_runs_from_standard_input(lab: AgentLab) -> None:
 BIG: Steps = [{"bash": "echo 1"}, {"bash": "echo 2"}, {"bash": "echo 3"}]
 OUTCOMES: dict[str, tuple[Steps, dict[str, Any], Claim, str, bool]] = {
     "turns": (BIG, {"max_turns": 1}, Claim.FAILED, "Reached maximum number of turns (1)", True),
-    "budget": (BIG, {"max_budget_usd": 0.0011}, Claim.FAILED, "Reached maximum budget", False),
+    "budget": (BIG, {"max_budget_usd": 0.0011}, Claim.BUDGET, "Reached maximum budget", False),
     "400": ([{"status": 400, "times": 0, "message": "odd"}], {}, Claim.FAILED, "400 odd", True),
     "no credit": (
         [{"status": 400, "times": 0, "message": "Your credit balance is too low to access the Anthropic API."}],

@@ -80,6 +80,17 @@ def test_options_become_flags_and_the_lists_come_last(tmp_path: Path) -> None:
     assert "DISABLE_TELEMETRY" not in asked.env, "what the parent says of it stands"
 
 
+@pytest.mark.parametrize(
+    ("own", "given", "smaller"), [(None, 0.25, "0.25"), (1.5, 0.25, "0.25"), (0.125, 0.25, "0.125")]
+)
+def test_of_its_own_budget_and_that_of_the_run_the_smaller_holds(
+    tmp_path: Path, own: float | None, given: float, smaller: str
+) -> None:
+    agent = ClaudeAgent(ClaudeOptions(max_budget_usd=own), parent_env={})
+    found = flags(agent.invocation(job(tmp_path, budget_usd=given)).argv)
+    assert found["--max-budget-usd"] == [smaller]
+
+
 def test_variables_of_a_session_around_us_are_taken_out(tmp_path: Path) -> None:
     argv = ClaudeAgent(parent_env={}).invocation(job(tmp_path)).argv
     taken = [argv[at + 1] for at, word in enumerate(argv) if word == "-u"]

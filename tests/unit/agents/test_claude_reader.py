@@ -167,7 +167,7 @@ TABLE: dict[str, tuple[list[Event], int | None, str, Claim, str, bool]] = {
         [*WORK, result(None, subtype="error_max_budget_usd", is_error=True, errors=["Reached maximum budget ($0.1)"])],
         1,
         "",
-        Claim.FAILED,
+        Claim.BUDGET,
         "Reached maximum budget ($0.1)",
         False,
     ),
@@ -325,6 +325,16 @@ def test_usage_and_last_words_are_kept() -> None:
 def test_without_a_result_usage_is_counted_from_the_messages_once_each() -> None:
     events = [INIT, assistant(text("a")), assistant(use("Bash")), assistant(text("b"), number=2)]
     assert read(events, 143).usage == Usage(input_tokens=200, output_tokens=40, requests=2, session_id=SESSION)
+
+
+def test_usage_is_known_while_it_works_though_not_the_cost() -> None:
+    reader = ClaudeReader(lambda: NOW)
+    seen = []
+    for event in (INIT, assistant(text("a")), assistant(use("Bash")), assistant(text("b"), number=2), result("bye")):
+        reader.feed(json.dumps(event).encode() + b"\n")
+        usage = reader.usage()
+        seen.append((usage.input_tokens, usage.output_tokens, usage.cost_usd))
+    assert seen == [(0, 0, None), (100, 20, None), (100, 20, None), (200, 40, None), (120, 33, 0.25)]
 
 
 def test_of_two_results_the_last_counts_and_an_event_between_them_takes_back_the_end() -> None:

@@ -42,6 +42,7 @@ def test_a_turn_to_its_end() -> None:
     assert (verdict.claim, verdict.reason, verdict.summary) == (Claim.DONE, "", "all done")
     used = verdict.usage
     assert (used.input_tokens, used.output_tokens, used.session_id) == (300, 60, THREAD)
+    assert used.whole_conversation, "a resumed thread tells the tokens of before again"
     assert notes == ["Model metadata for `m` not found."]
     assert reader.ended
 

@@ -69,6 +69,14 @@ def test_a_whole_conversation_with_its_usage() -> None:
     assert (usage.input_tokens, usage.output_tokens, usage.requests, usage.session_id) == (200, 40, 2, SESSION)
 
 
+def test_usage_is_known_while_it_works() -> None:
+    reader = OpencodeReader(lambda: NOW)
+    assert reader.usage().cost_usd is None
+    reader.feed(WORKED)
+    usage = reader.usage()
+    assert (usage.cost_usd, usage.input_tokens, usage.output_tokens) == (0.01, 100, 20)
+
+
 ENDINGS: dict[str, tuple[bytes, int | None, Claim, str]] = {
     "nothing at all": (b"", 0, Claim.SILENT, "without taking a step"),
     "no session": (b"", 1, Claim.FAILED, "exit code 1: Error: Session not found"),

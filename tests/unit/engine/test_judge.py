@@ -38,6 +38,8 @@ def report(status: str, summary: str = "because") -> Report:
         (said(Claim.SILENT), None, WORK, 0, FailureKind.AGENT_ERROR),
         (said(Claim.SILENT), report("done"), NOTHING, 0, FailureKind.NO_COMMIT),
         (said(Claim.DENIED), None, NOTHING, 0, FailureKind.DENIED),
+        (said(Claim.BUDGET), None, WORK, 1, FailureKind.BUDGET),
+        (said(Claim.BUDGET), report("no_change"), NOTHING, 1, FailureKind.BUDGET),
         (said(Claim.DONE), None, WORK.evolve(damage="`.git` is gone"), 0, FailureKind.WORKSPACE),
     ],
 )
@@ -58,12 +60,19 @@ def test_whether_the_same_again_can_help_is_the_adapters_word(retryable: bool) -
     assert outcome.retryable is retryable
 
 
+def test_a_spent_budget_is_not_spent_again() -> None:
+    outcome = judge(said(Claim.BUDGET, "Reached maximum budget ($0.1)"), None, WORK, exit_code=1)
+    assert isinstance(outcome, Failed)
+    assert (outcome.retryable, outcome.reason) == (False, "Reached maximum budget ($0.1)")
+
+
 @pytest.mark.parametrize(
     ("verdict", "left", "evidence", "expected"),
     [
         (said(Claim.DONE), None, WORK, Succeeded),
         (said(Claim.SILENT), report("done"), WORK, Succeeded),
         (said(Claim.DENIED), None, WORK, Succeeded),
+        (said(Claim.BUDGET), report("done"), WORK, Succeeded),  # the money ran out over its last words
         (said(Claim.DONE), report("blocked"), WORK, AgentBlocked),
         (said(Claim.LIMIT), report("done"), WORK, LimitHit),
     ],
