@@ -53,6 +53,13 @@ def carries(pid: int, marker_value: str) -> bool:
     return _holds(_environment(pid), _needle(marker_value))
 
 
+def variable_of(pid: int, name: str) -> str | None:
+    """A variable of the environment that the process was started with; None where it has none or cannot be asked."""
+    start = os.fsencode(f"{name}=")
+    found = (one[len(start) :] for one in _environment(pid).split(b"\0") if one.startswith(start))
+    return next(map(os.fsdecode, found), None)
+
+
 def census() -> dict[str, list[ProcessId]]:
     """Live processes of every attempt on the machine, by marker value, in one pass over /proc."""
     start = f"{MARKER}=".encode()

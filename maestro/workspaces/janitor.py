@@ -10,6 +10,7 @@ from pathlib import Path
 
 from maestro.errors import MaestroError, WorkspaceError
 from maestro.model.record import Record
+from maestro.proc.describe import program
 from maestro.store.filelocks import locked
 from maestro.vcs.git import Git
 from maestro.vcs.parse import parse_refs, parse_worktrees
@@ -17,7 +18,7 @@ from maestro.workspaces.base import GATE_BENCH
 from maestro.workspaces.lifecycle import Lifecycle
 from maestro.workspaces.marker import Marker, decode_path, read_marker
 from maestro.workspaces.parking import PARKED
-from maestro.workspaces.processes import working_directories
+from maestro.workspaces.processes import standing
 from maestro.workspaces.registry import KINDS
 from maestro.workspaces.removal import REMOVING, remove_tree
 from maestro.workspaces.saving import saved_refs
@@ -45,7 +46,7 @@ class Found(Record):
     kind: str = ""
     branch: str = ""
     size_bytes: int = 0
-    reason: str = ""  # why the state is unknown
+    reason: str = ""  # why the state is unknown, or live
 
 
 class Cleaned(Record):
@@ -60,15 +61,22 @@ class Cleaned(Record):
 
 
 def list_workspaces(
-    git: Git, root: Path, *, live_runs: Collection[str] = (), landed: Collection[tuple[str, str]] = ()
+    git: Git,
+    root: Path,
+    *,
+    live_runs: Collection[str] = (),
+    landed: Collection[tuple[str, str]] = (),
+    run_id: str | None = None,
+    ending: Collection[int] = (),
 ) -> tuple[Found, ...]:
     """Every workspace of this repository below `root`, straight in it or one folder (the run's) deeper.
 
     `live_runs` are runs whose coordinator lives; `landed` names (run, task name) known to have landed in a way
-    that ancestry does not show, such as a squash.
+    that ancestry does not show, such as a squash. With `run_id`, those of this run alone. A workspace is not in use
+    by the pids that are `ending`.
     """
-    look = _Look(git, live_runs, landed)
-    found = [look.describe(home) for home in _homes(root)]
+    look = _Look(git, live_runs, landed, ending)
+    found = [look.describe(home) for home in _homes(root, run_id) if run_id is None or _is_of(home, run_id)]
     return tuple(one for one in found if one is not None)
 
 
@@ -84,7 +92,7 @@ def sweep_rubbish(root: Path) -> int:
     """Remove what a crash left of workspaces that were being removed, and empty folders of runs; how many."""
     count = 0
     for folder in (root, *_folders(root)):
-        for half in [entry for entry in _folders(folder) if entry.name.startswith(REMOVING)]:
+        for half in half_removed(folder):
             remove_tree(half)
             count += 1
         with contextlib.suppress(OSError):
@@ -126,9 +134,23 @@ def _forget_removed(git: Git, run_id: str) -> None:
                 git.run("worktree", "remove", "--force", entry.path)
 
 
-def _homes(root: Path) -> Iterator[Path]:
-    for folder in (root, *_folders(root)):
+def half_removed(folder: Path) -> list[Path]:
+    """What a crash left of workspaces that were being removed, straight in the folder."""
+    return [entry for entry in _folders(folder) if entry.name.startswith(REMOVING)]
+
+
+def _homes(root: Path, run_id: str | None) -> Iterator[Path]:
+    for folder in (root, *(one for one in _folders(root) if run_id in (None, one.name))):
         yield from (home for home in _folders(folder) if home.name.startswith(("task-", PARKED)))
+
+
+def _is_of(home: Path, run_id: str) -> bool:
+    """Whether it is a workspace of the run, or one in its folder that cannot be read."""
+    try:
+        marker = read_marker(home)
+    except WorkspaceError:
+        return home.parent.name == run_id
+    return marker is not None and marker.run_id == run_id
 
 
 def _folders(root: Path) -> list[Path]:
@@ -156,14 +178,16 @@ class _Kinds:
 class _Look:
     """What is asked once for all workspaces."""
 
-    def __init__(self, git: Git, live_runs: Collection[str], landed: Collection[tuple[str, str]]) -> None:
+    def __init__(
+        self, git: Git, live_runs: Collection[str], landed: Collection[tuple[str, str]], ending: Collection[int]
+    ) -> None:
         self._git = git
         self._live_runs = live_runs
         self._landed = landed
         self._kinds = _Kinds(git)
         self._common_dir = git.common_dir()
         self._keepers = _users_branches(git)
-        self._busy = working_directories()
+        self._busy = [(pid, folder) for pid, folder in standing() if pid not in ending]
 
     def describe(self, home: Path) -> Found | None:
         """None where it is not a workspace, or another repository's."""
@@ -187,9 +211,10 @@ class _Look:
         )
 
     def _state(self, home: Path, marker: Marker) -> tuple[WorkspaceState, str]:
-        inside = os.path.realpath(home)
-        if marker.run_id in self._live_runs or any(one == inside or one.startswith(f"{inside}/") for one in self._busy):
-            return WorkspaceState.LIVE, ""
+        if marker.run_id in self._live_runs:
+            return WorkspaceState.LIVE, "its run goes on"
+        if (pid := self._stands_in(os.path.realpath(home))) is not None:
+            return WorkspaceState.LIVE, f"process {pid} ({program(pid)}) stands in it"
         if marker.parked:
             return WorkspaceState.PARKED, ""
         if marker.task_name == GATE_BENCH:
@@ -209,6 +234,9 @@ class _Look:
             return WorkspaceState.LANDED, ""
         return WorkspaceState.UNLANDED, ""
 
+    def _stands_in(self, home: str) -> int | None:
+        return next((pid for pid, folder in self._busy if folder == home or folder.startswith(f"{home}/")), None)
+
 
 def _clean_one(kinds: _Kinds, root: Path, one: Found, *, dry_run: bool, force: bool) -> Cleaned:
     if not one.home.is_relative_to(root):
@@ -219,7 +247,7 @@ def _clean_one(kinds: _Kinds, root: Path, one: Found, *, dry_run: bool, force: b
 
     match one.state:
         case WorkspaceState.LIVE:
-            return kept("it is in use")
+            return kept(f"it is in use: {one.reason}" if one.reason else "it is in use")
         case WorkspaceState.UNKNOWN:
             return kept(one.reason)
         case WorkspaceState.UNLANDED if not force:

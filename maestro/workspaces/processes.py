@@ -8,9 +8,14 @@ import os
 
 def working_directories() -> list[str]:
     """The working directory of every process that may be looked at."""
+    return [folder for _, folder in standing()]
+
+
+def standing() -> list[tuple[int, str]]:
+    """(pid, working directory) of every process that may be looked at."""
     found = []
     for name in os.listdir("/proc"):  # noqa: PTH208 - called for each task
         if name.isdigit():
             with contextlib.suppress(OSError):
-                found.append(os.readlink(f"/proc/{name}/cwd"))  # noqa: PTH115 - the text of the link is wanted
+                found.append((int(name), os.readlink(f"/proc/{name}/cwd")))  # noqa: PTH115 - the text of the link is wanted
     return found

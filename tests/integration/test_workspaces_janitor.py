@@ -70,7 +70,11 @@ def test_a_workspace_with_a_process_in_it_is_live(repo: Repository, tmp_path: Pa
         found = list_workspaces(open_repository(repo.path), tmp_path / "root")
         assert [one.state.value for one in found] == ["live"]
         result = clean(open_repository(repo.path), tmp_path / "root", found, force=True)
-        assert [(one.removed, one.reason) for one in result] == [(False, "it is in use")]
+        kept = f"it is in use: process {child.pid} (cat) stands in it"
+        assert [(one.removed, one.reason) for one in result] == [(False, kept)]
+        open_to = list_workspaces(open_repository(repo.path), tmp_path / "root", run_id="r1", ending=[child.pid])
+        assert [one.state.value for one in open_to] == ["landed"]
+        assert list_workspaces(open_repository(repo.path), tmp_path / "root", run_id="r2") == ()
     finally:
         child.communicate()
     assert workspace.repo.is_dir()
