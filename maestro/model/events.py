@@ -75,6 +75,16 @@ class BudgetsSet(Event):
     seconds_before: float = 0.0  # of wall time, while earlier coordinators of the run lived
 
 
+class GatewayStarted(Event):
+    """A gateway that holds a provider's keys listens, before an agent is sent to it (A-6)."""
+
+    type: Literal["gateway_started"] = "gateway_started"
+    provider: str
+    port: int
+    pid: int
+    pid_started: float
+
+
 class GroupMoved(Event):
     type: Literal["group_moved"] = "group_moved"
     group: str
@@ -351,6 +361,7 @@ AnyEvent = Annotated[
     | RunResumed
     | Warned
     | BudgetsSet
+    | GatewayStarted
     | GroupMoved
     | AttemptStarting
     | AttemptSpawned
