@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from maestro.engine.bench import GateBench
+from maestro.engine.checkpoints import make_checkpoint
 from maestro.engine.context import RunContext
 from maestro.engine.putaway import put_away
 from maestro.errors import GitError, MaestroError
 from maestro.integration.branches import create_branch
+from maestro.integration.checkpoint import name_of_level
 from maestro.integration.queue import LandingQueue
 from maestro.integration.verdicts import LandingVerdict, Submission
 from maestro.model.gate import GateResult, GateSkipped
@@ -55,6 +57,7 @@ class LandingDesk:
         tip = self.tip
         await self._close_queue()
         branch = integration_branch(self._context.run_id, level)
+        await make_checkpoint(self._context, name_of_level(level or 0), branch=branch, commit=tip)
         await asyncio.to_thread(create_branch, self._context.git, branch, tip)
         self._start(level, branch, tip)
 

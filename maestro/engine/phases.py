@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
+from maestro.engine.checkpoints import make_checkpoint
 from maestro.engine.context import RunContext
 from maestro.engine.environment import allowed_environment
 from maestro.engine.refresh import Refreshed, read_refresh, shortened
 from maestro.engine.watch import tail_of
 from maestro.errors import MaestroError
+from maestro.integration.checkpoint import name_of_group
 from maestro.model.events import GroupMoved, Warned
 from maestro.model.states import FINAL, GroupPhase, GroupStatus, TaskState
 from maestro.proc.request import MARKER, ProcessRequest
@@ -57,7 +60,10 @@ class GroupPhases:
             self._preparing.discard(group)
 
     async def _prepare(self, group: str) -> None:
-        await self._move(group, GroupPhase.PRE_EXECUTION, GroupStatus.IN_PROGRESS)
+        run = self._context.recorder.run
+        begun = self._moved(group, GroupPhase.PRE_EXECUTION, GroupStatus.IN_PROGRESS)
+        name = name_of_group(group)
+        await make_checkpoint(self._context, name, branch=run.branch, commit=run.tip, group=group, beside=(begun,))
         refreshed = await self._refreshed(group)
         if refreshed is not None and not refreshed.completed:
             message = f"the context of group {group} was not refreshed: {refreshed.reason}"
@@ -160,7 +166,8 @@ class GroupPhases:
         refreshed: bool | None = None,
         errors: tuple[str, ...] = (),
     ) -> None:
-        at = self._context.clock.now()
-        await self._context.recorder.record(
-            GroupMoved(at=at, group=group, phase=phase, status=status, refreshed=refreshed, errors=errors)
-        )
+        moved = self._moved(group, phase, status, refreshed=refreshed, errors=errors)
+        await self._context.recorder.record(moved)
+
+    def _moved(self, group: str, phase: GroupPhase, status: GroupStatus, **more: Any) -> GroupMoved:
+        return GroupMoved(at=self._context.clock.now(), group=group, phase=phase, status=status, **more)

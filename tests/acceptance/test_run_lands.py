@@ -40,6 +40,7 @@ def test_nothing_is_left_behind_but_the_integration_branch(repo: Repository, run
     assert repo.git("for-each-ref", "--format=%(refname)").splitlines() == [
         f"refs/heads/{said.json['integration_branch']}",
         "refs/heads/main",
+        f"refs/maestro/checkpoints/{said.json['run_id']}/start",
     ]
     assert len(repo.git("worktree", "list").splitlines()) == 1
     left = [path for path in (hermetic / ".local").rglob("*") if path.is_file() and "task-" in str(path)]
