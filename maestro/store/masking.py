@@ -1,0 +1,110 @@
+"""Takes secrets out of files that others have written: agents and test commands write straight to disk, since they
+outlive the coordinator. Once they have ended, what they left is masked in place."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tempfile
+from pathlib import Path
+from typing import BinaryIO
+
+from maestro.errors import StateError
+from maestro.model.masked_stream import MaskedStream
+from maestro.model.redaction import Redactor
+
+BLOCK = 1 << 18
+
+PRIVATE_FILE = 0o600
+PRIVATE_FOLDER = 0o700
+
+
+def mask_file(path: Path, redactor: Redactor) -> bool:
+    """Mask the secrets in a file; whether there were any. Memory does not grow with the file.
+
+    A file without secrets is not touched. Else it is replaced whole, readable by the user alone, so that a crash
+    leaves the old one or the new one and calling again is safe. What is no plain file, or not there, holds nothing.
+    StateError where it cannot be read or written; then the old one is there.
+    """
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return False
+        with path.open("rb") as source:
+            return _masked_into_place(path, source, redactor)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise StateError(f"{path} may hold secrets and cannot be masked: {error.strerror}") from error
+
+
+def mask_folder(folder: Path, redactor: Redactor, leave: frozenset[str] = frozenset()) -> int:
+    """Mask every file below a folder but those named in `leave`; how many held secrets. StateError for the first
+    that could not be masked, after all others were."""
+    found, failure = 0, None
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name not in leave]
+        for name in names:
+            if name in leave:
+                continue
+            try:
+                found += mask_file(Path(parent, name), redactor)
+            except StateError as error:
+                failure = failure or error
+    if failure is not None:
+        raise failure
+    return found
+
+
+def _masked_into_place(path: Path, source: BinaryIO, redactor: Redactor) -> bool:
+    with contextlib.ExitStack() as stack:
+        target: BinaryIO | None = None
+        temporary = ""
+        stream, kept = MaskedStream(redactor), 0  # bytes at the beginning that are as they were
+        while True:
+            block = source.read(BLOCK)
+            out = stream.feed(block) if block else stream.end()
+            if stream.found and target is None:
+                target, temporary = _beside(path, stack)
+                _copy_beginning(path, target, kept)
+            if target is not None:
+                target.write(out)
+            else:
+                kept += len(out)
+            if not block:
+                break
+        if target is None:
+            return False
+        target.flush()
+        os.fchmod(target.fileno(), PRIVATE_FILE)
+        times = os.fstat(source.fileno())
+        os.utime(target.fileno(), ns=(times.st_atime_ns, times.st_mtime_ns))  # when it was written is still true
+        os.fsync(target.fileno())
+        os.replace(temporary, path)  # noqa: PTH105 - both names are at hand
+        return True
+
+
+def _beside(path: Path, stack: contextlib.ExitStack) -> tuple[BinaryIO, str]:
+    """A new file in the same folder; gone again at the end where it has not taken its place."""
+    fd, temporary = tempfile.mkstemp(prefix=f".{path.name[:64]}.", suffix=".tmp", dir=path.parent)
+
+    def remove() -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)  # noqa: PTH108
+
+    stack.callback(remove)
+    return stack.enter_context(os.fdopen(fd, "wb")), temporary
+
+
+def _copy_beginning(path: Path, target: BinaryIO, length: int) -> None:
+    with path.open("rb") as again:
+        while length > 0 and (block := again.read(min(BLOCK, length))):
+            target.write(block)
+            length -= len(block)
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that only the user can look into; one that is there becomes so. OSError where that cannot be."""
+    folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    if stat.S_IMODE(folder.stat().st_mode) & 0o077:
+        folder.chmod(PRIVATE_FOLDER)
