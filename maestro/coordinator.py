@@ -40,6 +40,7 @@ from maestro.telemetry.landings import LandingsObserver
 from maestro.telemetry.metadata import MetadataObserver
 from maestro.telemetry.metrics import Metrics
 from maestro.telemetry.observer import FanOut, Observer
+from maestro.telemetry.spending import SpendingObserver
 from maestro.vcs.git import Git, open_repository, require_version
 from maestro.wiring.backlog import Backlog, plan_backlog
 from maestro.wiring.build import Built, Prepared, build, check_run_id, new_run_id, prepare, prepare_state
@@ -152,9 +153,10 @@ class ParallelCoordinator:
         layout, metrics = Layout(git.directory), Metrics()
         kinds = {task.id: kind_of(task) for task in backlog.plan.tasks.values()}
         landings = LandingsObserver(layout.landed, backlog.tracker.identity, run_id, kinds)
+        spending = SpendingObserver(layout.spent, run_id)
         own = observers_of(settings, layout, run_id, backlog.plan.tasks)
         history = HistoryObserver(layout, kinds)
-        fan_out = FanOut([metrics, MetadataObserver(layout), landings, history, *own, *observers])
+        fan_out = FanOut([metrics, MetadataObserver(layout), landings, spending, history, *own, *observers])
         journal = Journal(layout.journal(run_id))
         built = build(
             prepared,

@@ -13,6 +13,7 @@ from maestro.engine.recorder import Recorder
 from maestro.executors.base import Executor
 from maestro.integration.gates import Gate
 from maestro.integration.land import Strategy
+from maestro.model.budget import Budgets
 from maestro.model.note import Note
 from maestro.model.plan import Plan
 from maestro.model.report import BadReport, Report
@@ -54,6 +55,7 @@ class Options:
     max_parallel: int
     max_parallel_reason: str
     attempts: int = 2
+    budgets: Budgets = field(default_factory=dict)
     task_timeout_seconds: float | None = 7200.0
     silent_timeout_seconds: float | None = 1800.0
     exit_timeout_seconds: float = 60.0

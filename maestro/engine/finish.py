@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from maestro.engine.context import RunContext
 from maestro.integration.branches import LandedOnBase, land_on_base
@@ -16,8 +17,18 @@ SHELVED = frozenset({Progress.DEFERRED, Progress.CANCELLED})
 """What the user put off by their own word in the tracker."""
 
 
-async def finish(context: RunContext, *, interrupted: bool, stopped: str | None, missing: Collection[str]) -> Run:
-    """Land on the base where wished, and record the end. `missing`: landed tasks that the branch has lost."""
+async def finish(
+    context: RunContext,
+    *,
+    interrupted: bool,
+    stopped: str | None,
+    missing: Collection[str],
+    budget: Mapping[str, Any] | None = None,
+) -> Run:
+    """Land on the base where wished, and record the end.
+
+    `missing`: landed tasks that the branch has lost. `budget`: what of the budgets was used, for the metrics.
+    """
     run = context.recorder.run
     reason = stopped or (f"{run.branch} has lost {len(missing)} landed commit(s)" if missing else "")
     for task in missing:
@@ -41,9 +52,8 @@ async def finish(context: RunContext, *, interrupted: bool, stopped: str | None,
         refused = await asyncio.to_thread(_land_on_base, context, run)
         if refused is not None:
             status, reason = RunStatus.BLOCKED, refused
-    await context.recorder.record(
-        RunEnded(at=context.clock.now(), status=status, reason=reason, metrics=context.metrics())
-    )
+    metrics = {**context.metrics(), "budget": budget}
+    await context.recorder.record(RunEnded(at=context.clock.now(), status=status, reason=reason, metrics=metrics))
     return context.recorder.run
 
 

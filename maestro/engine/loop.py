@@ -34,6 +34,7 @@ from maestro.engine.messages import (
 from maestro.engine.phases import GroupPhases
 from maestro.engine.settle import Settling
 from maestro.engine.sharing import closing_for
+from maestro.engine.spending import Spending
 from maestro.engine.starts import Starts
 from maestro.integration.verdicts import LandingVerdict
 from maestro.model.events import DispatchStopped, RunStarted, Warned
@@ -87,6 +88,7 @@ class Engine:
             self._starts.traces,
             self._stop_dispatch,
         )
+        self._spending = Spending(context, self.tell)
         self._stopped: str | None = None  # why nothing new starts
         self._halted: str | None = None  # why what runs is stopped
         self._interrupted = False
@@ -111,6 +113,7 @@ class Engine:
             levels = context.plan.schedule is ScheduleKind.LEVELS
             await self._desk.open(0 if levels else None)
             self._starts.watch_desk()
+            await self._spending.open()
             for blocked in self._dispatcher.initially_blocked():
                 await self._settling.cannot_start(blocked.task, blocked.reason)
             await self._loop()
@@ -130,7 +133,8 @@ class Engine:
         if not missing:  # else the tasks' own branches may be all that keeps their work
             await self._desk.drop_branches(self._settling.landed)
         interrupted, stopped = self._how_it_ended()
-        return await finish(context, interrupted=interrupted, stopped=stopped, missing=missing)
+        budget = self._spending.figures()
+        return await finish(context, interrupted=interrupted, stopped=stopped, missing=missing, budget=budget)
 
     def _how_it_ended(self) -> tuple[bool, str | None]:
         """Whether it was interrupted, and why it ended early. That everybody left once all was done is no news."""
@@ -146,8 +150,11 @@ class Engine:
         while True:
             await self._drain()  # an interrupt that came meanwhile is heard before anything is started
             if self._stopped is None and not self._looking:
-                if (low := await self._starts.fill(lambda: self._is_busy)) is not None:
+                if (spent := await self._spending.look()) is not None and self._dispatcher.ready(1):
+                    await self._stop_dispatch(spent)
+                elif spent is None and (low := await self._starts.fill(lambda: self._is_busy)) is not None:
                     await self._stop_dispatch(low)
+            if self._stopped is None and not self._looking:
                 self._starts.claim_ahead()
             if not self._is_busy and not self._looking:
                 if self._stopped is not None or not self._dispatcher.ready(1):

@@ -70,21 +70,32 @@ class Spent(Record):
 
     def plus(self, usage: Usage, *, worked: bool = True) -> Spent:
         """With one more attempt. `worked`: its agent was started, so that it should have said what it used."""
-        cost, tokens = usage.cost_usd, tokens_of(usage)
+        cost, tokens = self.new_in(usage)
         conversations = self.conversations
-        if usage.whole_conversation and usage.session_id is not None and (cost is not None or tokens is not None):
-            had = conversations.get(usage.session_id, (0.0, 0))
-            now = (max(cost or 0.0, had[0]), max(tokens or 0, had[1]))
-            conversations = {**conversations, usage.session_id: now}
-            cost = None if cost is None else now[0] - had[0]
-            tokens = None if tokens is None else now[1] - had[1]
+        if _counts_again(usage):
+            had = conversations.get(usage.session_id or "", (0.0, 0))
+            now = (had[0] + (cost or 0.0), had[1] + (tokens or 0))
+            conversations = {**conversations, usage.session_id or "": now}
         return Spent(
-            cost_usd=None if self.cost_usd is None and cost is None else (self.cost_usd or 0.0) + (cost or 0.0),
-            tokens=None if self.tokens is None and tokens is None else (self.tokens or 0) + (tokens or 0),
+            cost_usd=self.cost_usd if cost is None else (self.cost_usd or 0.0) + cost,
+            tokens=self.tokens if tokens is None else (self.tokens or 0) + tokens,
             without_cost=self.without_cost + (worked and cost is None),
             without_tokens=self.without_tokens + (worked and tokens is None),
             conversations=conversations,
         )
+
+    def new_in(self, usage: Usage) -> tuple[float | None, int | None]:
+        """Cost and tokens of an attempt without what earlier attempts in its conversation have told already."""
+        cost, tokens = usage.cost_usd, tokens_of(usage)
+        had = self.conversations.get(usage.session_id or "", (0.0, 0)) if _counts_again(usage) else (0.0, 0)
+        return (
+            None if cost is None else max(cost - had[0], 0.0),
+            None if tokens is None else max(tokens - had[1], 0),
+        )
+
+
+def _counts_again(usage: Usage) -> bool:
+    return usage.whole_conversation and usage.session_id is not None
 
 
 def tokens_of(usage: Usage) -> int | None:

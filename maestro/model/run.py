@@ -146,16 +146,13 @@ def apply(run: Run, event: Event) -> Run:
             return _with_task(run, task.model_copy(update={"conflicts": task.conflicts + 1}))
         case GroupMoved():
             return _group_event(run, event)
-        case Warned():
-            return run.model_copy(update={"warnings": (*run.warnings, event.message)})
-        case CheckoutChanged():
-            said = "your checkout changed: " + "; ".join(event.changes)
-            return run.model_copy(update={"warnings": (*run.warnings, said)})
-        case BudgetsSet():
-            return run.model_copy(update={"budgets": event})
+        case Warned() | CheckoutChanged():
+            return _warned(run, event)
         case AccountHeld() | AccountReleased():
             return _account_event(run, event)
-        case Throttled() | DispatchStopped() | WentSequential() | Landing() | Checkpoint() | RollingBack():
+        case (
+            BudgetsSet() | Throttled() | DispatchStopped() | WentSequential() | Landing() | Checkpoint() | RollingBack()
+        ):
             return _course_event(run, event)
         case GateEnded():
             return run.model_copy(update={"gates": run.gates + 1})
@@ -282,10 +279,17 @@ def _task_event(run: Run, event: TaskRequeued | Landed | TaskFailed | TaskBlocke
     return _with_task(run, over)
 
 
+def _warned(run: Run, event: Warned | CheckoutChanged) -> Run:
+    said = event.message if isinstance(event, Warned) else "your checkout changed: " + "; ".join(event.changes)
+    return run.model_copy(update={"warnings": (*run.warnings, said)})
+
+
 def _course_event(
-    run: Run, event: Throttled | DispatchStopped | WentSequential | Landing | Checkpoint | RollingBack
+    run: Run, event: BudgetsSet | Throttled | DispatchStopped | WentSequential | Landing | Checkpoint | RollingBack
 ) -> Run:
     match event:
+        case BudgetsSet():
+            return run.model_copy(update={"budgets": event})
         case Throttled():
             return run.model_copy(update={"throttled": event.reason})
         case DispatchStopped():

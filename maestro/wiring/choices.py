@@ -16,6 +16,7 @@ from maestro.integration.land import Strategy
 from maestro.model.offer import DELEGATE
 from maestro.resources.admission import Admitted, admit, look
 from maestro.vcs.git import Git
+from maestro.wiring.budgets import check_budgets
 from maestro.wiring.delegate import SUBAGENTS_AT_ONCE
 from maestro.wiring.refreshing import refresh_argv, refresh_every_group
 
@@ -63,6 +64,7 @@ def make_options(settings: Settings, gate: Gate | None, root: Path, tracker_kind
         max_parallel=admitted.agents,
         max_parallel_reason=admitted.reason,
         attempts=settings.attempts,
+        budgets=settings.budgets(),
         task_timeout_seconds=settings.task_timeout,
         silent_timeout_seconds=settings.silent_timeout,
         exit_timeout_seconds=settings.exit_timeout,
@@ -96,8 +98,9 @@ def _agent_options(settings: Settings) -> dict[str, object]:
 
 
 def open_agent(settings: Settings, environ: Mapping[str, str]) -> Agent:
-    """The agent; BadInput when it is unknown or cannot be used here."""
+    """The agent; BadInput when it is unknown, cannot be used here or tells too little for the budgets."""
     agent = make_agent(settings.agent, _agent_options(settings))
+    check_budgets(settings.budgets(), agent)
     found = agent.availability(environ)
     if not found.available:
         raise BadInput(f"the agent {settings.agent} cannot be used: {found.detail}", hint=found.hint)
