@@ -57,6 +57,7 @@ class Options:
     attempts: int = 2
     budgets: Budgets = field(default_factory=dict)
     task_timeout_seconds: float | None = 7200.0
+    hold_seconds: float = 60.0  # an account's first rest, where the provider names no end
     silent_timeout_seconds: float | None = 1800.0
     exit_timeout_seconds: float = 60.0
     grace_seconds: float = 600.0

@@ -35,12 +35,11 @@ class Dispatch:
         options = self._context.options
         if len(self.running) >= options.max_parallel:
             return None
-        now = self._context.clock.now()
         agents = Counter(chosen.agent.name for chosen in self.running.values())
         groups = Counter(self._phases.group_of(task) for task in self.running)
         for task in self._ready():
             chosen, group = self.chosen(task), self._phases.group_of(task)
-            if self._holds.is_held(chosen.agent.account, now):
+            if not self._holds.may_start(chosen.agent.account):
                 continue
             if not self._phases.is_preparing(task) and _has_room(options, agents, groups, chosen, group):
                 return task

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
@@ -15,7 +14,7 @@ from maestro.engine.crew import Crew
 from maestro.engine.holds import Holds
 from maestro.engine.landing import LandingDesk
 from maestro.engine.lookahead import Lookahead
-from maestro.engine.messages import Message, Nudge, StillOurs
+from maestro.engine.messages import Message, StillOurs
 from maestro.engine.phases import GroupPhases
 from maestro.engine.putaway import put_away
 from maestro.engine.settle import Settling
@@ -58,7 +57,9 @@ class Endings:
         """Decide what follows an attempt; `bases` are those of the attempts that still run."""
         outcome, task = ended.outcome, ended.task
         self._settling.counted(task, outcome, ended.saved_ref)
-        decision = decide(outcome, self._settling.counts(task), self._context.clock.now())
+        decision = decide(outcome, self._settling.counts(task))
+        if not isinstance(decision, Hold):
+            await self._holds.ended(ended.account, task, outcome)
         match decision:
             case Submit():
                 if self._closing.is_shared:
@@ -66,8 +67,8 @@ class Endings:
                     self._crew.spawn(self._ask(ended), f"ask whether {task} is still ours")
                 else:
                     await self._submit(ended, bases)
-            case Hold(until=until, reason=reason):
-                await self._hold(ended, until, reason)
+            case Hold(reset_at=reset_at, reason=reason):
+                await self._hold(ended, reset_at, reason)
             case Retry(reason=reason):
                 await self._settling.again(task, reason, ended.saved_ref)
             case GiveUp(reason=reason):
@@ -126,14 +127,11 @@ class Endings:
             summary=outcome.summary,
         )
 
-    async def _hold(self, ended: Ended, until: datetime, reason: str) -> None:
-        self._holds.hold(ended.account, until)
-        await self._settling.again(ended.task, f"{ended.account} is on hold until {until:%H:%M:%S} UTC: {reason}")
-        self.nudge_in((until - self._context.clock.now()).total_seconds())
-
-    def nudge_in(self, seconds: float) -> None:
-        """Let the loop look again then."""
-        asyncio.get_running_loop().call_later(max(seconds, 0.0) + 0.05, self._tell, Nudge())
+    async def _hold(self, ended: Ended, reset_at: datetime | None, reason: str) -> None:
+        waiting = self._settling.ready() + 1
+        until = await self._holds.hold(ended.account, ended.task, reset_at, reason, waiting=waiting)
+        why = f"{ended.account} is on hold until {until:%H:%M:%S} UTC: {reason}"
+        await self._settling.again(ended.task, why, ended.saved_ref)
 
     async def landing_over(self, verdict: LandingVerdict) -> bool:
         """Settle what came back from landing; whether a group has ended with it."""

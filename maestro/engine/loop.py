@@ -52,7 +52,9 @@ class Engine:
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
         self._crew = Crew(self.tell)
         self._dispatcher = Dispatcher(context.plan, keep_going=context.options.keep_going)
-        self._holds = Holds()
+        self._holds = Holds(
+            context.recorder.record, context.clock, self._nudge_in, base_seconds=context.options.hold_seconds
+        )
         self._closing = closing_for(context.tracker, context.recorder, context.clock)
         self._desk = LandingDesk(context, self._delivered)
         phases = GroupPhases(context)
@@ -62,6 +64,7 @@ class Engine:
             context,
             dispatcher=self._dispatcher,
             dispatch=self._dispatch,
+            holds=self._holds,
             phases=phases,
             desk=self._desk,
             closing=self._closing,
@@ -159,8 +162,8 @@ class Engine:
             if not self._is_busy and not self._looking:
                 if self._stopped is not None or not self._dispatcher.ready(1):
                     break
-                if (wait := self._holds.next_end(self._now())) is not None:
-                    self._endings.nudge_in(wait)
+                if (wait := self._holds.next_start_in()) is not None:
+                    self._nudge_in(wait)
                 elif self._dispatch.next_start() is None:
                     break
                 else:
@@ -192,10 +195,10 @@ class Engine:
             case StillOurs(ended=ended, taken=taken):
                 await self._endings.answered(ended, taken, self._bases())
             case ClaimRefused(task=task, reason=reason):
-                self._starts.forget(task)
+                await self._never_began(task)
                 await self._settling.refused(task, f"the tracker does not give it out: {reason}")
             case NotStarted(task=task):
-                self._starts.forget(task)
+                await self._never_began(task)
                 self._dispatcher.back(task)
             case Delivered(verdict=verdict):
                 if await self._endings.landing_over(verdict):
@@ -210,6 +213,14 @@ class Engine:
                 pass
             case _ as never:
                 assert_never(never)
+
+    async def _never_began(self, task: str) -> None:
+        await self._holds.ended(self._dispatch.chosen(task).agent.account, task, None)
+        self._starts.forget(task)
+
+    def _nudge_in(self, seconds: float) -> None:
+        """Look again then."""
+        asyncio.get_running_loop().call_later(max(seconds, 0.0) + 0.05, self.tell, Nudge())
 
     def _bases(self) -> dict[str, str]:
         return {task: attempt.base for task, attempt in self._starts.attempts.items()}

@@ -57,6 +57,10 @@ class Settling:
         used = self._used[task]
         return Counts(attempts=used.attempts, allowed=self._context.options.attempts, conflicts=used.conflicts)
 
+    def ready(self) -> int:
+        """How many tasks could start if nothing stood in their way but capacity and accounts."""
+        return len(self._dispatcher.ready())
+
     def failures(self, task: str) -> tuple[Failure, ...]:
         """What went wrong before, for the next prompt (A-8)."""
         return self._used[task].failures

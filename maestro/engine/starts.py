@@ -10,6 +10,7 @@ from maestro.engine.closing import Closing
 from maestro.engine.context import Brief, RunContext
 from maestro.engine.crew import ATTEMPT, Crew
 from maestro.engine.dispatch import Dispatch
+from maestro.engine.holds import Holds
 from maestro.engine.landing import LandingDesk
 from maestro.engine.messages import AttemptOver, ClaimRefused, Message, NotStarted, Nudge
 from maestro.engine.phases import GroupPhases
@@ -28,6 +29,7 @@ class Starts:
         *,
         dispatcher: Dispatcher,
         dispatch: Dispatch,
+        holds: Holds,
         phases: GroupPhases,
         desk: LandingDesk,
         closing: Closing,
@@ -38,6 +40,7 @@ class Starts:
         self._context = context
         self._dispatcher = dispatcher
         self._dispatch = dispatch
+        self._holds = holds
         self._phases = phases
         self._desk = desk
         self._closing = closing
@@ -64,6 +67,7 @@ class Starts:
 
     async def fill(self, busy: Callable[[], bool]) -> str | None:
         """Start as many as capacity allows; why nothing can start ever, where `busy` finds nothing that helps."""
+        await self._holds.look()
         while (task := self._dispatch.next_start()) is not None:
             if (low := await self._low_disk()) is not None:
                 if not busy():
@@ -154,6 +158,7 @@ class Starts:
         self._dispatcher.start(task)
         chosen = self._dispatch.chosen(task)
         self._dispatch.running[task] = chosen
+        self._holds.started(chosen.agent.account, task)
         number = len(self._context.recorder.run.tasks[task].attempts) + 1
         brief = Brief(
             task=self._context.plan.tasks[task],
@@ -167,7 +172,7 @@ class Starts:
             group_summary=self._phases.summary(task),
             failures=self._settling.failures(task),
         )
-        attempt = AttemptRun(self._context, brief, number, self._desk.tip, self._spawned)
+        attempt = AttemptRun(self._context, brief, number, self._desk.tip, lambda: self._spawned(task))
         self.attempts[task] = attempt
         self._crew.spawn(self._attempt(attempt, number), f"{ATTEMPT}{attempt.attempt_id}")
 
@@ -181,6 +186,7 @@ class Starts:
             return
         self._tell(AttemptOver(await attempt.run()))
 
-    def _spawned(self) -> None:
+    def _spawned(self, task: str) -> None:
+        self._holds.spawned(self._dispatch.chosen(task).agent.account, task)
         if self._context.on_settled is not None:  # else nobody asks, and each start is spared a round
             self._tell(Nudge())

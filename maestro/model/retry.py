@@ -26,6 +26,11 @@ HOPELESS = frozenset({FailureKind.SPAWN, FailureKind.DENIED})
 
 HOLD_BASE_SECONDS = 60.0
 HOLD_MAX_SECONDS = 3600.0
+HOLD_JITTER = 0.25
+"""Of a rest whose end nobody named, so much longer at most: others that met the same limit come back as well."""
+
+PROBE_JITTER_SECONDS = 5.0
+PAUSE_SECONDS = 2.0
 
 
 class Submit(Record):
@@ -42,10 +47,10 @@ class Retry(Record):
 
 
 class Hold(Record):
-    """The agent's account rests until then; the attempt does not count."""
+    """The agent's account rests; the attempt does not count."""
 
     kind: Literal["hold"] = "hold"
-    until: datetime
+    reset_at: datetime | None  # as the provider names it
     reason: str
 
 
@@ -80,14 +85,10 @@ class Counts(Record):
     allowed: int
     conflicts: int = 0  # times it was sent back for a conflict
     conflicts_allowed: int = 2
-    holds: int = 0  # limits hit in a row
 
 
-def decide(outcome: Outcome, counts: Counts, now: datetime) -> Decision:
-    """What follows an ended attempt.
-
-    A limit hit rests until the time the provider names, else 60 s doubling to an hour (with the number of holds).
-    """
+def decide(outcome: Outcome, counts: Counts) -> Decision:
+    """What follows an ended attempt."""
     match outcome:
         case Succeeded():
             return Submit()
@@ -96,15 +97,37 @@ def decide(outcome: Outcome, counts: Counts, now: datetime) -> Decision:
         case AgentBlocked():
             return AskPerson(reason=f"the agent is blocked: {outcome.reason}")
         case LimitHit():
-            pause = min(HOLD_BASE_SECONDS * 2 ** min(max(counts.holds - 1, 0), 10), HOLD_MAX_SECONDS)
-            until = outcome.reset_at or now + timedelta(seconds=pause)
-            return Hold(until=max(until, now), reason=outcome.reason)
+            return Hold(reset_at=outcome.reset_at, reason=outcome.reason)
+        case Failed() if outcome.failure is FailureKind.SESSION:
+            return Retry(reason=f"{outcome.reason}; a new conversation is begun")
         case Failed() if outcome.failure in HOPELESS or not outcome.retryable:
             return GiveUp(reason=outcome.reason)
         case Failed() | TimedOut() | Lost():
             return _retry_or_give_up(describe(outcome), counts)
         case _ as never:
             assert_never(never)
+
+
+def hold_until(
+    reset_at: datetime | None, times: int, now: datetime, chance: float, base_seconds: float = HOLD_BASE_SECONDS
+) -> datetime:
+    """When an account that met a limit has rested enough: at the moment its provider names, else after a pause that
+    doubles up to an hour with `times`, the number of rests in a row (1 for the first). A moment that is over is no
+    help: the limit was met after it. `chance` is a random number from 0 to 1."""
+    if reset_at is not None and reset_at > now:
+        return reset_at
+    pause = min(base_seconds * 2 ** min(max(times - 1, 0), 12), max(HOLD_MAX_SECONDS, base_seconds))
+    return now + timedelta(seconds=pause * (1 + HOLD_JITTER * chance))
+
+
+def probe_at(until: datetime, chance: float) -> datetime:
+    """When the first attempt after a rest starts; `chance` as above."""
+    return until + timedelta(seconds=PROBE_JITTER_SECONDS * chance)
+
+
+def pause_between(chance: float) -> timedelta:
+    """Between two starts on an account that has only just rested; `chance` as above."""
+    return timedelta(seconds=PAUSE_SECONDS * (0.5 + chance))
 
 
 def decide_sent_back(kind: FailureKind, reason: str, counts: Counts) -> Decision:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from maestro.engine.context import RunContext
 from maestro.engine.dispatch import Dispatch
 from maestro.engine.holds import Holds
 from maestro.engine.phases import GroupPhases
+from maestro.model.events import Event
 from maestro.model.plan import ScheduleKind
 from maestro.model.task import Task
 from maestro.planning.schedule import Dispatcher
@@ -19,8 +22,13 @@ from tests.integration.engine_runs import EngineRun
 def dispatch_of(repo: Repository, root: Path, tasks: list[Task], **settings: Any) -> tuple[Dispatch, Dispatcher]:
     context = EngineRun(repo, tasks, root, schedule=ScheduleKind.DATAFLOW, **settings).context
     dispatcher = Dispatcher(context.plan, keep_going=False)
-    holds = Holds()
-    return Dispatch(context, dispatcher, GroupPhases(context), holds), dispatcher
+    return Dispatch(context, dispatcher, GroupPhases(context), holds_of(context)), dispatcher
+
+
+def holds_of(context: RunContext) -> Holds:
+    async def record(_: Event) -> None: ...
+
+    return Holds(record, context.clock, lambda _: None)
 
 
 def started(dispatch: Dispatch, dispatcher: Dispatcher) -> list[str]:
@@ -44,16 +52,15 @@ def test_the_limit_of_the_agent_holds(repo: Repository, tmp_path: Path) -> None:
     assert started(dispatch, dispatcher) == ["0"]
 
 
-def test_nothing_starts_on_an_account_on_hold_until_it_ends(repo: Repository, tmp_path: Path) -> None:
+def test_nothing_starts_on_an_account_on_hold(repo: Repository, tmp_path: Path) -> None:
     run = EngineRun(repo, [Task(id=str(number)) for number in range(3)], tmp_path / "ws", max_parallel=10)
-    holds, dispatcher = Holds(), Dispatcher(run.context.plan, keep_going=False)
+    holds, dispatcher = holds_of(run.context), Dispatcher(run.context.plan, keep_going=False)
     dispatch = Dispatch(run.context, dispatcher, GroupPhases(run.context), holds)
     now = run.context.clock.now()
-    holds.hold("command", now + timedelta(hours=1))
-    holds.hold("command", now + timedelta(minutes=1))  # the longer rest stays
+    asyncio.run(holds.hold("command", "0", now + timedelta(hours=1), "x"))
     assert started(dispatch, dispatcher) == []
-    assert 3590 < (holds.next_end(now) or 0) <= 3600
-    assert not holds.is_held("command", now + timedelta(hours=1))
+    asyncio.run(holds.ended("command", "0", None))
+    assert started(dispatch, dispatcher) == []
 
 
 def test_no_more_start_than_are_allowed_at_once(repo: Repository, tmp_path: Path) -> None:

@@ -18,7 +18,20 @@ from maestro.model.outcome import (
     Succeeded,
     TimedOut,
 )
-from maestro.model.retry import AskPerson, Counts, GiveUp, Hold, Retry, Stop, Submit, decide, decide_sent_back
+from maestro.model.retry import (
+    AskPerson,
+    Counts,
+    GiveUp,
+    Hold,
+    Retry,
+    Stop,
+    Submit,
+    decide,
+    decide_sent_back,
+    hold_until,
+    pause_between,
+    probe_at,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FIRST_OF_TWO = Counts(attempts=1, allowed=2)
@@ -41,6 +54,7 @@ def failed(kind: FailureKind) -> Failed:
         (failed(FailureKind.SPAWN), FIRST_OF_TWO, GiveUp),
         (failed(FailureKind.DENIED), FIRST_OF_TWO, GiveUp),
         (failed(FailureKind.AGENT_ERROR).evolve(retryable=False), FIRST_OF_TWO, GiveUp),
+        (failed(FailureKind.SESSION), LAST_OF_TWO, Retry),
         (TimedOut(clock=Clock3.SILENT, limit_seconds=3), FIRST_OF_TWO, Retry),
         (TimedOut(clock=Clock3.NO_END, limit_seconds=3), LAST_OF_TWO, GiveUp),
         (Lost(reason="gone"), FIRST_OF_TWO, Retry),
@@ -50,20 +64,37 @@ def failed(kind: FailureKind) -> Failed:
     ],
 )
 def test_what_follows_an_attempt(outcome: Outcome, counts: Counts, expected: type) -> None:
-    assert isinstance(decide(outcome, counts, NOW), expected)
+    assert isinstance(decide(outcome, counts), expected)
 
 
-def test_a_named_reset_time_is_kept_and_never_lies_in_the_past() -> None:
+def test_a_limit_names_its_end_or_does_not() -> None:
     later = NOW + timedelta(hours=3)
-    assert decide(LimitHit(reason="x", reset_at=later), FIRST_OF_TWO, NOW) == Hold(until=later, reason="x")
-    past = LimitHit(reason="x", reset_at=NOW - timedelta(hours=1))
-    assert decide(past, FIRST_OF_TWO, NOW) == Hold(until=NOW, reason="x")
+    assert decide(LimitHit(reason="x", reset_at=later), LAST_OF_TWO) == Hold(reset_at=later, reason="x")
+    assert decide(LimitHit(reason="x"), LAST_OF_TWO) == Hold(reset_at=None, reason="x")
 
 
-@pytest.mark.parametrize(("holds", "seconds"), [(0, 60), (1, 60), (2, 120), (4, 480), (7, 3600), (500, 3600)])
-def test_without_a_reset_time_the_pause_grows_to_an_hour(holds: int, seconds: int) -> None:
-    decision = decide(LimitHit(reason="x"), Counts(attempts=0, allowed=2, holds=holds), NOW)
-    assert decision == Hold(until=NOW + timedelta(seconds=seconds), reason="x")
+def test_a_rest_lasts_as_the_provider_says_whatever_the_chance_and_the_times() -> None:
+    later = NOW + timedelta(hours=3)
+    assert {hold_until(later, times, NOW, chance) for times in (1, 9) for chance in (0.0, 1.0)} == {later}
+
+
+@pytest.mark.parametrize(("times", "seconds"), [(0, 60), (1, 60), (2, 120), (4, 480), (7, 3600), (500, 3600)])
+@pytest.mark.parametrize("reset_at", [None, NOW, NOW - timedelta(hours=1)])
+def test_without_an_end_that_is_to_come_the_rest_grows_to_an_hour(
+    reset_at: datetime | None, times: int, seconds: int
+) -> None:
+    assert hold_until(reset_at, times, NOW, 0.0) == NOW + timedelta(seconds=seconds)
+    assert hold_until(reset_at, times, NOW, 1.0) == NOW + timedelta(seconds=seconds * 1.25)
+
+
+def test_a_user_s_own_first_rest_grows_the_same_way() -> None:
+    assert hold_until(None, 3, NOW, 0.0, 2.0) == NOW + timedelta(seconds=8)
+    assert hold_until(None, 1, NOW, 0.0, 7200.0) == NOW + timedelta(hours=2)
+
+
+def test_chance_spreads_what_comes_after_a_rest() -> None:
+    assert [probe_at(NOW, chance) - NOW for chance in (0.0, 1.0)] == [timedelta(0), timedelta(seconds=5)]
+    assert [pause_between(chance).total_seconds() for chance in (0.0, 0.5, 1.0)] == [1.0, 2.0, 3.0]
 
 
 def test_a_conflict_is_requeued_whatever_the_allowance_then_left_to_the_user() -> None:

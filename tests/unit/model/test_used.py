@@ -1,0 +1,20 @@
+"""What counts against the allowance of a task, and what its next attempt gets to see."""
+
+from __future__ import annotations
+
+from maestro.model.outcome import Failed, FailureKind, LimitHit
+from maestro.model.used import Failure, Used, count
+
+
+def test_an_attempt_that_met_a_limit_counts_not_and_goes_on_where_it_stopped() -> None:
+    assert count(Used(), LimitHit(reason="usage limit"), 1, None) == Used()
+
+
+def test_work_that_a_limit_cut_off_is_named_where_the_next_attempt_begins_anew() -> None:
+    used = count(Used(attempts=1), LimitHit(reason="usage limit"), 2, "refs/x")
+    said = "it was cut off by a limit of the provider: usage limit"
+    assert used == Used(attempts=1, failures=(Failure(attempt=2, reason=said, saved_ref="refs/x"),))
+
+
+def test_a_conversation_that_is_not_to_be_had_is_nobody_s_failure() -> None:
+    assert count(Used(), Failed(failure=FailureKind.SESSION, reason="no such session"), 2, None) == Used()
