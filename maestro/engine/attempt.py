@@ -58,8 +58,8 @@ class AttemptRun:
         brief: Brief,
         number: int,
         base: str,
+        begun: Begun | None,
         on_spawned: Callable[[], None],
-        begun: Begun | None = None,
     ) -> None:
         """`begun`: it is not started but adopted, with the number it has."""
         self._context = context

@@ -52,10 +52,14 @@ class Endings:
         self._stop_dispatch = stop_dispatch
         self._lookahead = Lookahead(context)
         self.asking: dict[str, Ended] = {}  # good work; whether the tracker still has it as ours
+        self.theirs: dict[str, str] = {}  # tasks that somebody else has done while they ran, and who
 
     async def attempt_over(self, ended: Ended, bases: dict[str, str]) -> None:
         """Decide what follows an attempt; `bases` are those of the attempts that still run."""
         outcome, task = ended.outcome, ended.task
+        if task in self.theirs:
+            await self._settling.taken(task, self.theirs.pop(task), await self._put_away(ended))
+            return
         self._settling.counted(task, outcome, ended.saved_ref)
         decision = decide(outcome, self._settling.counts(task))
         if not isinstance(decision, Hold):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 from maestro.engine.checkpoints import make_checkpoint
@@ -15,6 +16,10 @@ from maestro.integration.checkpoint import name_of_group
 from maestro.model.events import GroupMoved, Warned
 from maestro.model.states import FINAL, GroupPhase, GroupStatus, TaskState
 from maestro.proc.request import MARKER, ProcessRequest
+
+
+def _read(folder: Path, code: int | None) -> Refreshed:
+    return read_refresh(code, tail_of(folder / "stdout", 1 << 20), tail_of(folder / "stderr"))
 
 
 class GroupPhases:
@@ -50,6 +55,19 @@ class GroupPhases:
     def begin(self, task: str) -> None:
         """Say that the pre-execution phase of the task's group is about to be carried out."""
         self._preparing.add(self._group_of[task])
+
+    def restore(self) -> None:
+        """Go on where an earlier coordinator broke off: groups at work need no second refresh."""
+        for group in self._context.recorder.run.groups.values():
+            if group.phase is GroupPhase.PRE_EXECUTION:
+                continue
+            self._ready.add(group.id)
+            answer = self._answer_of(group.id) if group.refreshed else None
+            if answer is not None and answer.completed:
+                self._answer = None if self._context.options.refresh_every_group else answer
+                self._summaries[group.id] = shortened(answer.text, self._context.options.refresh_max_chars)
+            elif group.refreshed and self._answer is not None:
+                self._summaries[group.id] = shortened(self._answer.text, self._context.options.refresh_max_chars)
 
     async def prepare(self, task: str) -> None:
         """Carry out the pre-execution phase of the task's group."""
@@ -91,7 +109,7 @@ class GroupPhases:
         context, argv = self._context, self._context.options.refresh_argv
         if argv is None:
             return None
-        folder = context.layout.run(context.run_id) / "refresh" / context.layout.group(group).name
+        folder = self._folder(group)
         marker = context.marker("refresh", folder.name)
         limit = context.options.refresh_timeout_seconds
         try:
@@ -118,8 +136,15 @@ class GroupPhases:
         except asyncio.CancelledError:
             await running.stop("the run was stopped")
             raise
-        stdout = tail_of(folder / "stdout", 1 << 20)
-        return read_refresh(ended.code, stdout, tail_of(folder / "stderr"))
+        return _read(folder, ended.code)
+
+    def _folder(self, group: str) -> Path:
+        return self._context.layout.run(self._context.run_id) / "refresh" / self._context.layout.group(group).name
+
+    def _answer_of(self, group: str) -> Refreshed | None:
+        """What the refresh of a group had answered; None where another group's served it too."""
+        folder = self._folder(group)
+        return _read(folder, 0) if (folder / "stdout").exists() else None
 
     def _refresh_names(self) -> tuple[str, ...]:
         chosen = self._context.choose(next(iter(self._context.plan.tasks.values())))

@@ -107,11 +107,11 @@ class Settling:
         self.landed.append(task)
         note = self.note(commit=commit)
         self._closing.write(task, Progress.DONE, note)
-        if found := self._discovered(task):
+        if found := self.discovered(task):
             self._closing.discover(task, found, note)
         return await self._phases.task_moved(task) is not None
 
-    def _discovered(self, task: str) -> tuple[Discovery, ...]:
+    def discovered(self, task: str) -> tuple[Discovery, ...]:
         """What its agent came across in the attempt that landed."""
         outcome = self._context.recorder.run.tasks[task].attempts[-1].outcome
         return outcome.discovered if isinstance(outcome, Succeeded) else ()

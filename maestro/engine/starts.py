@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-from maestro.engine.attempt import AttemptRun
+from maestro.engine.attempt import AttemptRun, Begun
 from maestro.engine.closing import Closing
 from maestro.engine.context import Brief, RunContext
 from maestro.engine.crew import ATTEMPT, Crew
@@ -48,6 +48,7 @@ class Starts:
         self._crew = crew
         self._tell = tell
         self.stopped = False  # nothing starts any more
+        self._claimed: set[str] = set()  # by this coordinator
         self.attempts: dict[str, AttemptRun] = {}
         self.preparing: set[asyncio.Task[None]] = set()  # pre-execution phases under way
         self._lately: list[AttemptTrace] = []  # ended since the last look at the checkout
@@ -160,6 +161,16 @@ class Starts:
         self._dispatch.running[task] = chosen
         self._holds.started(chosen.agent.account, task)
         number = len(self._context.recorder.run.tasks[task].attempts) + 1
+        self._begin(task, number, self._desk.tip)
+
+    def adopt(self, task: str, number: int, base: str, begun: Begun) -> None:
+        """Keep an attempt company that an earlier coordinator began."""
+        self._claimed.add(task)
+        self._dispatch.running[task] = self._dispatch.chosen(task)
+        self._begin(task, number, base, begun)
+
+    def _begin(self, task: str, number: int, base: str, begun: Begun | None = None) -> None:
+        chosen = self._dispatch.running[task]
         brief = Brief(
             task=self._context.plan.tasks[task],
             chosen=chosen,
@@ -172,18 +183,25 @@ class Starts:
             group_summary=self._phases.summary(task),
             failures=self._settling.failures(task),
         )
-        attempt = AttemptRun(self._context, brief, number, self._desk.tip, lambda: self._spawned(task))
+        attempt = AttemptRun(self._context, brief, number, base, begun, lambda: self._spawned(task))
         self.attempts[task] = attempt
-        self._crew.spawn(self._attempt(attempt, number), f"{ATTEMPT}{attempt.attempt_id}")
+        work = self._attempt(attempt) if begun is None else self._accompany(attempt)
+        self._crew.spawn(work, f"{ATTEMPT}{attempt.attempt_id}")
 
-    async def _attempt(self, attempt: AttemptRun, number: int) -> None:
-        if number == 1 and (refused := await self._closing.claim(attempt.task, self._settling.note())) is not None:
-            self._tell(ClaimRefused(attempt.task, refused))
-            return
-        if number == 1 and self.stopped:  # while it waited for its claim
-            self._closing.write(attempt.task, Progress.OPEN, self._settling.not_started())
-            self._tell(NotStarted(attempt.task))
-            return
+    async def _attempt(self, attempt: AttemptRun) -> None:
+        """A task is claimed once by each coordinator: while none lived, anything may have become of it."""
+        if attempt.task not in self._claimed:
+            if (refused := await self._closing.claim(attempt.task, self._settling.note())) is not None:
+                self._tell(ClaimRefused(attempt.task, refused))
+                return
+            if self.stopped:  # while it waited for its claim
+                self._closing.write(attempt.task, Progress.OPEN, self._settling.not_started())
+                self._tell(NotStarted(attempt.task))
+                return
+            self._claimed.add(attempt.task)
+        await self._accompany(attempt)
+
+    async def _accompany(self, attempt: AttemptRun) -> None:
         self._tell(AttemptOver(await attempt.run()))
 
     def _spawned(self, task: str) -> None:

@@ -119,6 +119,11 @@ class Dispatcher:
         self._end_in_stage(task)
         return blocked
 
+    def over(self, task: str) -> list[BlockedTask]:
+        """A resumed run has the task as failed or blocked: what that blocks, each task once. What is blocked already,
+        because of another, blocks nothing by itself."""
+        return [] if self._state[task] is _State.BLOCKED else self.failed(task)
+
     def initially_blocked(self) -> tuple[BlockedTask, ...]:
         """What the plan knew to be blocked before the start."""
         return self._plan.blocked

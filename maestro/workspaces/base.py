@@ -78,6 +78,10 @@ class Workspaces(Protocol):
         where there is nothing beyond the base."""
         ...
 
+    def saved(self, run_id: str, task_name: str) -> str | None:
+        """The newest ref under which work of the task was saved."""
+        ...
+
     def remove(self, workspace: Workspace) -> None:
         """Remove it, or empty it to be handed out again; what is not landed must have been saved."""
         ...

@@ -18,7 +18,7 @@ from maestro.workspaces.evidence import Place, damaged, gather
 from maestro.workspaces.leftovers import is_leftover, read_status, snapshot_tree
 from maestro.workspaces.marker import Marker, decode_path, encode_path, read_marker, write_marker
 from maestro.workspaces.removal import remove_tree, reopen
-from maestro.workspaces.saving import bind, save_commit, unlanded
+from maestro.workspaces.saving import bind, newest_saved, save_commit, unlanded
 from maestro.workspaces.setup import bring_in
 from maestro.workspaces.site import Site
 from maestro.workspaces.submodules import keep, populate
@@ -147,6 +147,9 @@ class Lifecycle(ABC):
             return save_commit(git, run_id, task_name, parents[0])
         tree = git.text("rev-parse", f"{parents[0]}^{{tree}}")
         return save_commit(git, run_id, task_name, bind(git, tree, parents, task_name, self.site.identity))
+
+    def saved(self, run_id: str, task_name: str) -> str | None:
+        return newest_saved(self.site.git, run_id, task_name)
 
     def remove(self, workspace: Workspace) -> None:
         reopen(workspace.home)

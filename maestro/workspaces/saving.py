@@ -31,6 +31,13 @@ def save_commit(git: Git, run_id: str, task_name: str, commit: str) -> str:
     raise WorkspaceError(f"work could not be saved under {first}", hint=f"remove some refs below {SAVED}/{run_id}")
 
 
+def newest_saved(git: Git, run_id: str, task_name: str) -> str | None:
+    """The last ref that a task's work was saved under; None where there is none."""
+    first = saved_ref(run_id, task_name)
+    refs = [ref for ref in saved_refs(git, run_id) if ref == first or ref.removeprefix(f"{first}-").isdigit()]
+    return max(refs, key=lambda ref: int(ref[len(first) + 1 :] or 1), default=None)
+
+
 def unlanded(git: Git, tips: Sequence[str], base: str) -> list[str]:
     """Those of the commits that are not in the base, without those that others contain."""
     distinct = list(dict.fromkeys(tips))
