@@ -23,6 +23,9 @@ CONFIG = """\
 # allow_overlap = false               # let tasks that write the same file run at once
 # keep_going = false                  # after a failure, block only what depends on it
 # min_free_disk_mb = 512              # below this no new workspace is made
+# min_free_memory_mb = 512            # below this no more attempts start
+# min_free_files = 64                 # nor where maestro may open fewer files than this
+# max_load = 8.0                      # nor above this load per core; 0: not looked at, as with the three before
 
 # --- the agents ---
 # agent = "claude"                    # claude, codex, gemini, opencode, droid, cursor, command
@@ -31,6 +34,8 @@ CONFIG = """\
 # task_timeout = 7200                 # seconds, one attempt
 # silent_timeout = 1800               # seconds without any sign of life
 # exit_timeout = 60                   # seconds between the end it announced and its exit
+# suspect_after = 120                 # seconds without output and processor time until it is said to be suspected
+# attempt_memory_mb = 4096            # stop an attempt whose processes together use more; no default: any amount
 # grace_seconds = 600                 # after the first ^C, running work may finish for so long
 # stop_interrupt_seconds = 10         # when an agent is stopped: between INT and TERM
 # stop_terminate_seconds = 5          # between TERM and KILL

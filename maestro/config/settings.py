@@ -60,6 +60,9 @@ class Settings(Record):
     agent_limits: Limits = Field(default_factory=dict)  # agent, or "*", → how many of its attempts at once
     group_parallel: Count | None = None  # tasks of one group at once
     min_free_disk_mb: Annotated[int, BeforeValidator(_not_a_bool), Field(ge=0)] = 512
+    min_free_memory_mb: Annotated[int, BeforeValidator(_not_a_bool), Field(ge=0)] = 512
+    min_free_files: Annotated[int, BeforeValidator(_not_a_bool), Field(ge=0)] = 64  # that this process may still open
+    max_load: Wait = 8.0  # per core
 
     # the agents
     agent: Text = "claude"
@@ -71,6 +74,8 @@ class Settings(Record):
     task_timeout: Seconds = 7200.0  # the whole attempt
     silent_timeout: Seconds = 1800.0  # no event at all
     exit_timeout: Seconds = 60.0  # the end was said, the process stays
+    suspect_after: Seconds = 120.0  # without output and processor time: said, and nothing done
+    attempt_memory_mb: Count | None = None  # all processes of one attempt together
     grace_seconds: Wait = 600.0  # after the first ^C
     stop_interrupt_seconds: Wait = 10.0  # between INT and TERM
     stop_terminate_seconds: Wait = 5.0  # between TERM and KILL

@@ -18,6 +18,7 @@ from maestro.model.note import Note
 from maestro.model.plan import Plan
 from maestro.model.report import BadReport, Report
 from maestro.model.task import Task
+from maestro.resources.throttle import Limits, Reading
 from maestro.model.used import Failure
 from maestro.store.layout import Layout
 from maestro.trackers.base import Tracker
@@ -67,7 +68,9 @@ class Options:
     group_parallel: int | None = None
     keep_workspaces: bool = False
     keep_going: bool = False
-    min_free_bytes: int = 0
+    bearable: Limits = field(default_factory=Limits)  # what the machine must still have for one more attempt
+    attempt_memory_bytes: int | None = None
+    suspect_seconds: float = 120.0
     gate: Gate | None = None  # None: the user said --no-tests
     strategy: Strategy = Strategy.MERGE
     max_batch: int = 8
@@ -105,6 +108,7 @@ class RunContext:
     compose: Callable[[Brief], str]
     read_report: Callable[[Path], Report | BadReport | None]
     metrics: Callable[[], dict[str, Any]]  # of the run so far, for its last event
+    machine: Callable[[], Reading]  # what it has now
     on_settled: Callable[[bool], None] | None = None  # told whether all that can start now has started
     withdraw: Callable[[str, int], bool] | None = None  # keep an attempt (safe name, number) from who would take it up
 

@@ -1,11 +1,9 @@
-"""Which ready tasks may start now: slots, limits per agent and group, account holds, free disk (E-4, W-6)."""
+"""Which ready task may start now: slots, limits per agent and group, account holds (E-4)."""
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 from maestro.engine.context import Chosen, Options, RunContext
 from maestro.engine.holds import Holds
@@ -52,17 +50,6 @@ class Dispatch:
             yield from tasks[seen:]
             seen, limit = len(tasks), limit * 8
 
-    def low_disk(self) -> str | None:
-        """A sentence when there is less free disk than the floor; no workspace is made then."""
-        floor = self._context.options.min_free_bytes
-        if floor <= 0:
-            return None
-        for folder in (self._context.workspace_root, self._context.layout.root):
-            free = shutil.disk_usage(_existing(folder)).free
-            if free < floor:
-                return f"only {free >> 20} MiB are free on the disk of {folder}, the floor is {floor >> 20} MiB"
-        return None
-
 
 def _has_room(
     options: Options, agents: Counter[str], groups: Counter[str | None], chosen: Chosen, group: str | None
@@ -71,9 +58,3 @@ def _has_room(
     if limit is not None and agents[chosen.agent.name] >= limit:
         return False
     return group is None or options.group_parallel is None or groups[group] < options.group_parallel
-
-
-def _existing(folder: Path) -> Path:
-    while not folder.exists():
-        folder = folder.parent
-    return folder

@@ -15,8 +15,10 @@ from maestro.engine.landing import LandingDesk
 from maestro.engine.messages import AttemptOver, ClaimRefused, Message, NotStarted, Nudge
 from maestro.engine.phases import GroupPhases
 from maestro.engine.settle import Settling
+from maestro.engine.throttling import Throttling
 from maestro.model.task import Progress
 from maestro.planning.schedule import Dispatcher
+from maestro.resources.throttle import Scarce, Shortage
 from maestro.workspaces.culprit import AttemptTrace
 
 
@@ -47,6 +49,7 @@ class Starts:
         self._settling = settling
         self._crew = crew
         self._tell = tell
+        self._throttling = Throttling(context, tell)
         self.stopped = False  # nothing starts any more
         self._claimed: set[str] = set()  # by this coordinator
         self.attempts: dict[str, AttemptRun] = {}
@@ -70,17 +73,15 @@ class Starts:
         """Start as many as capacity allows; why nothing can start ever, where `busy` finds nothing that helps."""
         await self._holds.look()
         while (task := self._dispatch.next_start()) is not None:
-            if (low := await self._low_disk()) is not None:
-                if not busy():
-                    return low
-                await self._say_low(low)
-                return None
+            if (short := await self._shortage()) is not None:
+                return await self._wait(short, busy())
             self.say_settled(False)
             if not self._phases.is_ready(task):
                 self._prepare(task)
                 continue
             await self._open_level_of(task)
             self._start(task)
+        await self._throttling.over()
         return None
 
     def claim_ahead(self) -> None:
@@ -127,17 +128,24 @@ class Starts:
             paths=self._context.plan.files.get(attempt.task, ()),
         )
 
-    async def _low_disk(self) -> str | None:
-        """Why no workspace may be made now, once the space of those that go is free (W-6)."""
-        if self._dispatch.low_disk() is None:
-            return None
+    async def _shortage(self) -> Shortage | None:
+        """What the machine has too little of, once the space of workspaces that go is free (E-4, W-6)."""
+        short = self._throttling.shortage(alone=not self.are_busy)
+        if short is None or short.kind is not Scarce.DISK:
+            return short
         await self._desk.workspaces_gone()
-        return self._dispatch.low_disk()
+        return self._throttling.shortage(alone=not self.are_busy)
 
-    async def _say_low(self, low: str) -> None:
-        if not self._said_low:
-            self._said_low = True
-            await self._settling.warn(f"{low}: no workspace is made until some space is free")
+    async def _wait(self, short: Shortage, busy: bool) -> str | None:
+        """Wait for the machine; why that is in vain, where nothing of this run can free the disk."""
+        if short.kind is Scarce.DISK:
+            if not busy:
+                return short.reason
+            if not self._said_low:
+                self._said_low = True
+                await self._settling.warn(f"{short.reason}: no workspace is made until some space is free")
+        await self._throttling.wait(short)
+        return None
 
     def _prepare(self, task: str) -> None:
         self._phases.begin(task)

@@ -58,10 +58,11 @@ class Shortage(Record):
 def shortage(reading: Reading, limits: Limits, standing: Scarce | None = None) -> Shortage | None:
     """Why no attempt may start now; None where the machine bears one more.
 
-    `standing`: what was short at the last look. It stays the reason until there is clearly enough of it again.
+    `standing`: what was short at the last look. It stays the reason until there is clearly enough of it again, unless
+    the disk is full, with which no waiting helps.
     """
     found = {short.kind: short for short in _shortages(reading, limits, standing)}
-    if standing in found:
+    if standing in found and Scarce.DISK not in found:
         return found[standing]
     return next(iter(found.values()), None)
 

@@ -27,6 +27,7 @@ from maestro.planning.choose_agent import DEFAULT_TABLE
 from maestro.proc.family import ProcessId, start_time
 from maestro.proc.ladder import Graces
 from maestro.proc.ourselves import own_command
+from maestro.resources.machine import MachineNow
 from maestro.store.layout import Layout
 from maestro.telemetry.metrics import Metrics
 from maestro.vcs.git import Git
@@ -186,6 +187,7 @@ def build(
         compose=prepared.compose,
         read_report=read_report,
         metrics=metrics.values,
+        machine=MachineNow((prepared.root, layout.root)),
         on_settled=settled_teller(prepared.agent, layout, run_id, environ),
         withdraw=withdrawer(prepared.agent, layout, run_id),
     )

@@ -15,6 +15,7 @@ from maestro.integration.gates import Gate
 from maestro.integration.land import Strategy
 from maestro.model.offer import DELEGATE
 from maestro.resources.admission import Admitted, admit, look
+from maestro.resources.throttle import Limits
 from maestro.vcs.git import Git
 from maestro.wiring.budgets import check_budgets
 from maestro.wiring.delegate import SUBAGENTS_AT_ONCE
@@ -75,7 +76,14 @@ def make_options(settings: Settings, gate: Gate | None, root: Path, tracker_kind
         group_parallel=settings.group_parallel,
         keep_workspaces=settings.keep_workspaces,
         keep_going=settings.keep_going,
-        min_free_bytes=floor,
+        bearable=Limits(
+            max_load=settings.max_load,
+            min_free_memory=settings.min_free_memory_mb << 20,
+            min_free_disk=floor,
+            min_free_files=settings.min_free_files,
+        ),
+        attempt_memory_bytes=settings.attempt_memory_mb << 20 if settings.attempt_memory_mb else None,
+        suspect_seconds=settings.suspect_after,
         gate=gate,
         strategy=Strategy(settings.strategy),
         max_batch=settings.max_batch,

@@ -106,7 +106,7 @@ def test_a_full_disk_waits_for_workspaces_to_go(
     def usage(_: Path) -> Usage:
         return Usage(1 << 40, 0, 0 if list(root.glob("**/task-*")) else 1 << 40)
 
-    monkeypatch.setattr("maestro.engine.dispatch.shutil.disk_usage", usage)
+    monkeypatch.setattr("maestro.resources.machine.shutil.disk_usage", usage)
     tasks = [Task(id=name) for name in "abc"]
     run = EngineRun(repo, tasks, root, min_free_disk_mb=1, max_parallel=parallel, agent=f"sleep 0.1; {WRITES}")
     ended = run.go()
@@ -118,7 +118,7 @@ def test_a_full_disk_waits_for_workspaces_to_go(
 def test_a_disk_that_stays_full_stops_the_run(
     repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("maestro.engine.dispatch.shutil.disk_usage", lambda _: Usage(1, 1, 0))
+    monkeypatch.setattr("maestro.resources.machine.shutil.disk_usage", lambda _: Usage(1, 1, 0))
     ended = EngineRun(repo, [Task(id="a")], tmp_path / "ws", min_free_disk_mb=1).go()
     assert ended.status == "blocked"
     assert "free" in ended.reason

@@ -21,7 +21,7 @@ from maestro.store.shipped import COMMANDS, HOOKS, SCRIPT, plugin_root, shipped
 
 UNSET = (
     {"tasks_file", "max_parallel", "group_parallel", "agent_command", "refresh_command", "epic"}
-    | {"refresh_every_group"}
+    | {"refresh_every_group", "attempt_memory_mb"}
     | {kind.value for kind in Kind}
     | {
         "git_credentials",

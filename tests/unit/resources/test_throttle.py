@@ -95,6 +95,13 @@ def test_the_reason_stays_while_it_stands_though_a_worse_one_comes() -> None:
     ]
 
 
+def test_a_full_disk_is_said_whatever_stood_before() -> None:
+    both = FINE.evolve(free_files=70, free_disk=0)
+    found = shortage(both, LIMITS, Scarce.FILES)
+    assert found is not None
+    assert found.kind is Scarce.DISK
+
+
 def test_a_load_that_is_over_no_longer_counts() -> None:
     """The average lags a minute behind; whether anything waits is known within ten seconds."""
     assert shortage(FINE.evolve(load_per_core=20.0, waiting_percent=4.0), LIMITS, Scarce.LOAD) is None
