@@ -16,6 +16,7 @@ from maestro.integration.land import Strategy
 from maestro.model.budget import Budgets
 from maestro.model.note import Note
 from maestro.model.plan import Plan
+from maestro.model.redaction import Redactor
 from maestro.model.report import BadReport, Report
 from maestro.model.task import Task
 from maestro.resources.throttle import Limits, Reading
@@ -111,6 +112,7 @@ class RunContext:
     machine: Callable[[], Reading]  # what it has now
     on_settled: Callable[[bool], None] | None = None  # told whether all that can start now has started
     withdraw: Callable[[str, int], bool] | None = None  # keep an attempt (safe name, number) from who would take it up
+    redactor: Redactor = field(default_factory=Redactor)  # what is secret here
 
     def home_of(self, name: str) -> Path:
         """The folder that holds the workspace of a task, by its safe name (W-2)."""

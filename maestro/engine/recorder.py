@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from maestro.model.events import Event, RunStarted
+from maestro.model.masking import masked
+from maestro.model.redaction import Redactor
 from maestro.model.run import Run, apply, begin
 from maestro.store.journal import Journal
 from maestro.telemetry.observer import FanOut
@@ -14,6 +16,7 @@ class Recorder:
     def __init__(self, journal: Journal, observers: FanOut) -> None:
         self._journal = journal
         self._observers = observers
+        self._redactor = Redactor()
         self._run: Run | None = None
 
     @property
@@ -23,11 +26,16 @@ class Recorder:
             raise RuntimeError("nothing has been recorded yet")
         return self._run
 
-    async def record(self, *events: Event) -> None:
+    def hide(self, redactor: Redactor) -> None:
+        """From now on nothing that it knows or recognises gets into the run, the journal or an observer."""
+        self._redactor = redactor
+
+    async def record(self, *given: Event) -> None:
         """Record events in order; returns when they are durable and the observers know.
 
         IllegalMove is raised before anything is written; StateError when the disk refuses.
         """
+        events = [masked(event, self._redactor.mask) for event in given]
         run = self._run
         for event in events:
             if run is None:

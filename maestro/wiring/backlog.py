@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from maestro.config.settings import Settings
 from maestro.errors import BadInput
+from maestro.model.masking import masked
 from maestro.model.plan import Plan, PlanOptions
 from maestro.model.task import Progress, Task
 from maestro.planning.plan import make_plan
@@ -17,6 +18,7 @@ from maestro.trackers.base import Selecting, Tracker
 from maestro.trackers.registry import choose as choose_tracker
 from maestro.trackers.registry import open_tracker
 from maestro.vcs.git import Git
+from maestro.wiring.redaction import redactor_for
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ def plan_backlog(
 ) -> Backlog:
     """Load the tracker and plan. Reads only. BadInput or TrackerError where the backlog cannot be read; what makes
     the plan impossible is in `plan.problems`."""
+    environ = os.environ if environ is None else environ
     layout = Layout(git.directory)
     kind = settings.tracker if standard_input is None else "todos"
     source = settings.tasks_file if standard_input is None else None
@@ -51,7 +54,7 @@ def plan_backlog(
         source=opened.source,
         write_back=settings.write_back,
         text=standard_input,
-        environ=os.environ if environ is None else environ,
+        environ=environ,
     )
     tasks = tracker.load()
     base, base_branch = resolve_base(git, settings.integration_base_branch)
@@ -71,6 +74,9 @@ def plan_backlog(
         history_minutes=landed.typical_minutes(layout.landed),
         landed_elsewhere=_landed_elsewhere(git, tasks, before, base, base_branch),
     )
+    redactor = redactor_for(settings, environ)
+    if redactor.words:  # a secret in the text of a task is nothing for prompts, titles or commit messages
+        plan = masked(plan, redactor.mask_known)
     return Backlog(tracker, opened.why, plan, base, base_branch, before)
 
 

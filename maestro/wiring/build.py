@@ -22,6 +22,7 @@ from maestro.integration.branches import check_branch, check_land_on_base
 from maestro.model.events import RunStarted
 from maestro.model.ids import is_plain, safe_names
 from maestro.model.offer import DELEGATE
+from maestro.model.redaction import Redactor
 from maestro.model.task import Task
 from maestro.planning.choose_agent import DEFAULT_TABLE
 from maestro.proc.family import ProcessId, start_time
@@ -29,6 +30,7 @@ from maestro.proc.ladder import Graces
 from maestro.proc.ourselves import own_command
 from maestro.resources.machine import MachineNow
 from maestro.store.layout import Layout
+from maestro.store.masking import make_private
 from maestro.telemetry.metrics import Metrics
 from maestro.vcs.git import Git
 from maestro.wiring.backlog import Backlog
@@ -36,6 +38,7 @@ from maestro.wiring.choices import make_gate, make_options, open_agent
 from maestro.wiring.delegate import choose as choose_subagent
 from maestro.wiring.delegate import session_of, settings_of_run, settled_teller, subagents_of, withdrawer
 from maestro.wiring.prompts import composer
+from maestro.wiring.redaction import redactor_for
 from maestro.workspaces.base import Workspaces
 from maestro.workspaces.preflight import preflight
 from maestro.workspaces.registry import open_workspaces
@@ -81,6 +84,7 @@ class Prepared:
     gate_workspaces: Workspaces
     compose: Callable[[Brief], str]
     remarks: tuple[str, ...]
+    redactor: Redactor
 
 
 def prepare(git: Git, settings: Settings, backlog: Backlog, run_id: str, environ: Mapping[str, str]) -> Prepared:
@@ -110,6 +114,7 @@ def prepare(git: Git, settings: Settings, backlog: Backlog, run_id: str, environ
         gate_workspaces=gate_workspaces,
         compose=compose,
         remarks=remarks,
+        redactor=redactor_for(settings, environ),
     )
 
 
@@ -190,7 +195,9 @@ def build(
         machine=MachineNow((prepared.root, layout.root)),
         on_settled=settled_teller(prepared.agent, layout, run_id, environ),
         withdraw=withdrawer(prepared.agent, layout, run_id),
+        redactor=prepared.redactor,
     )
+    recorder.hide(prepared.redactor)
     return Built(context, _run_started(context, backlog), session_of(prepared.agent))
 
 
@@ -224,6 +231,8 @@ def prepare_state(layout: Layout) -> None:
     for folder in layout.state_dirs():
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            if folder == layout.runs:  # what agents are told and print is nobody else's business
+                make_private(folder)
             ignore = folder / ".gitignore"
             if not ignore.exists():
                 ignore.write_text("*\n")
