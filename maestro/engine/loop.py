@@ -7,7 +7,7 @@ nothing runs, nothing waits for landing and nothing can start.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import assert_never
 
@@ -32,13 +32,15 @@ from maestro.engine.messages import (
     StillOurs,
 )
 from maestro.engine.phases import GroupPhases
+from maestro.engine.recover import Recovery
 from maestro.engine.settle import Settling
 from maestro.engine.sharing import closing_for
 from maestro.engine.spending import Spending
 from maestro.engine.starts import Starts
 from maestro.integration.verdicts import LandingVerdict
-from maestro.model.events import DispatchStopped, RunStarted, Warned
+from maestro.model.events import DispatchStopped, Event, RunResumed, RunStarted, Warned
 from maestro.model.plan import ScheduleKind
+from maestro.model.recovery import leftover
 from maestro.model.run import Run
 from maestro.model.states import TaskState
 from maestro.planning.schedule import Dispatcher
@@ -57,7 +59,7 @@ class Engine:
         )
         self._closing = closing_for(context.tracker, context.recorder, context.clock)
         self._desk = LandingDesk(context, self._delivered)
-        phases = GroupPhases(context)
+        self._phases = phases = GroupPhases(context)
         self._dispatch = Dispatch(context, self._dispatcher, phases, self._holds)
         self._settling = Settling(context, self._dispatcher, self._closing, phases)
         self._starts = Starts(
@@ -107,18 +109,49 @@ class Engine:
 
         `remarks`: what a person should know of the repository before anything starts.
         """
+        await self._record(start, remarks)
+        return await self._carry_out(self._begin)
+
+    async def resume(self, resumed: RunResumed, past: Sequence[Event], remarks: Sequence[str] = ()) -> Run:
+        """Go on with a run that the recorder knows already; all else as `run`. `past`: its events so far."""
+        await self._record(resumed, remarks)
+        self._holds.restore(past)
+        self._spending.restore(past)
+        recovery = Recovery(
+            self._context,
+            leftover([*past, resumed]),
+            dispatcher=self._dispatcher,
+            dispatch=self._dispatch,
+            phases=self._phases,
+            desk=self._desk,
+            closing=self._closing,
+            settling=self._settling,
+            starts=self._starts,
+            endings=self._endings,
+        )
+        return await self._carry_out(recovery.carry_out)
+
+    async def _record(self, first: Event, remarks: Sequence[str]) -> None:
+        warnings = (Warned(at=self._now(), message=remark) for remark in remarks)
+        await self._context.recorder.record(first, *warnings)
+
+    async def _begin(self) -> None:
+        """The first branch, and the tasks that cannot run at all."""
+        levels = self._context.plan.schedule is ScheduleKind.LEVELS
+        await self._desk.open(0 if levels else None)
+        self._starts.watch_desk()
+        for blocked in self._dispatcher.initially_blocked():
+            await self._settling.cannot_start(blocked.task, blocked.reason)
+
+    async def _carry_out(self, begin: Callable[[], Awaitable[None]]) -> Run:
+        """From wherever `begin` leads to the end."""
         context = self._context
-        await context.recorder.record(start, *(Warned(at=self._now(), message=remark) for remark in remarks))
         if context.workspaces.kind != "none":  # in place, agents are meant to change the checkout
             await self._checkout.start()
         closing = self._crew.spawn(self._closing.run(), "tracker")
         try:
-            levels = context.plan.schedule is ScheduleKind.LEVELS
-            await self._desk.open(0 if levels else None)
-            self._starts.watch_desk()
             await self._spending.open()
-            for blocked in self._dispatcher.initially_blocked():
-                await self._settling.cannot_start(blocked.task, blocked.reason)
+            await begin()
             await self._loop()
             await self._desk.close()
             await self._drain()

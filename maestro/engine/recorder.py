@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from maestro.model.events import Event, RunStarted
 from maestro.model.masking import masked
 from maestro.model.redaction import Redactor
-from maestro.model.run import Run, apply, begin
+from maestro.model.run import Run, apply, begin, fold
 from maestro.store.journal import Journal
 from maestro.telemetry.observer import FanOut
 
@@ -18,6 +20,11 @@ class Recorder:
         self._observers = observers
         self._redactor = Redactor()
         self._run: Run | None = None
+
+    def take_up(self, past: Sequence[Event]) -> None:
+        """Go on with a run of which the journal holds these events already."""
+        self._run = fold(past)
+        self._observers.restore(past)
 
     @property
     def run(self) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -129,6 +130,17 @@ def begin(event: RunStarted) -> Run:
     tasks = {task: TaskRun(id=task, title=event.titles.get(task, "")) for task in event.tasks}
     groups = {group: GroupRun(id=group, tasks=members) for group, members in event.groups.items()}
     return Run(start=event, tip=event.base, branch=event.integration_branch, tasks=tasks, groups=groups)
+
+
+def fold(events: Sequence[Event]) -> Run:
+    """The run that a journal tells of, whose first event is its start."""
+    first = events[0]
+    if not isinstance(first, RunStarted):
+        raise ValueError(f"the first event of a run is run_started, not {first}")
+    run = begin(first)
+    for event in events[1:]:
+        run = apply(run, event)
+    return run
 
 
 def apply(run: Run, event: Event) -> Run:

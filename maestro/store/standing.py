@@ -111,17 +111,14 @@ def _brief(result: dict[str, Any]) -> dict[str, Any]:
 def fold_journal(layout: Layout, run_id: str) -> Run | None:
     """The run as its journal tells it; None where it has not begun to write."""
     from maestro.model.events import RunStarted
-    from maestro.model.run import apply, begin
+    from maestro.model.run import fold
     from maestro.store.journal import read_journal
 
     path = layout.journal(run_id)
     events = read_journal(path).events if path.exists() else ()
     if not events or not isinstance(events[0], RunStarted):
         return None
-    run = begin(events[0])
-    for event in events[1:]:
-        run = apply(run, event)
-    return run
+    return fold(events)
 
 
 def group_metadata(layout: Layout, group_id: str) -> dict[str, Any]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from maestro.model.events import AttemptEnded, Event, Landed
-from maestro.store.landed import LandedRecord, append
+from maestro.store.landed import LandedRecord, append, read
 
 
 class LandingsObserver:
@@ -20,6 +20,14 @@ class LandingsObserver:
         self._run_id = run_id
         self._kinds = kinds
         self._seconds: defaultdict[str, float] = defaultdict(float)
+
+    def restore(self, events: Sequence[Event]) -> None:
+        """Write down what a coordinator had no time for; what it had stands there already."""
+        known = read(self._path, self._backlog)
+        for event in events:
+            record = known.get(event.task) if isinstance(event, Landed) else None
+            if record is None or record.run_id != self._run_id:
+                self.notify(event)
 
     def notify(self, event: Event) -> None:
         """Write down a landing, with the time all attempts took together."""

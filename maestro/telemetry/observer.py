@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, runtime_checkable
 
 from maestro.errors import MaestroError
 from maestro.model.events import Event
@@ -24,6 +24,15 @@ class Observer(Protocol):
         ...
 
 
+@runtime_checkable
+class Restoring(Protocol):
+    """An observer for which what happened before a resume is not the same as what happens now."""
+
+    def restore(self, events: Sequence[Event]) -> None:
+        """Called once, before the first event: all earlier events of the run."""
+        ...
+
+
 class FanOut:
     """Tells every observer; a failing one is logged once and left out from then on."""
 
@@ -33,6 +42,18 @@ class FanOut:
     def notify(self, event: Event) -> None:
         """Tell all of them."""
         self._each(lambda observer: observer.notify(event))
+
+    def restore(self, events: Sequence[Event]) -> None:
+        """Let all of them know what happened before the run was resumed."""
+
+        def catch_up(observer: Observer) -> None:
+            if isinstance(observer, Restoring):
+                observer.restore(events)
+                return
+            for event in events:
+                observer.notify(event)
+
+        self._each(catch_up)
 
     def close(self) -> None:
         """Close all of them."""

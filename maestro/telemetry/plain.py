@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TextIO
 
 from maestro.model import events as e
@@ -23,6 +24,9 @@ class PlainObserver:
         if said is not None:
             self._stream.write(f"{event.at.astimezone():%H:%M:%S} {one_line(said)}\n")
             self._stream.flush()
+
+    def restore(self, events: Sequence[Event]) -> None:
+        """What happened before is no news."""
 
     def close(self) -> None:
         """The stream belongs to the caller."""
