@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from maestro.cli.app import App
@@ -63,11 +65,17 @@ def _show_run(app: App, run_id: str) -> None:
     app.output.text(f"Run {run_id}: {result['status']}{because}")
     if result.get("integration_branch"):
         app.output.text(f"Integration branch: {result['integration_branch']}")
+    if result.get("throttled"):
+        app.output.text(f"No more is started for now: {result['throttled']}")
     rows = [
-        (task, one.get("state", one["status"]), _times(one["attempts"]), (one["commit"] or "")[:10], one["reason"])
+        (task, one.get("state", one["status"]), _times(one["attempts"]), (one["commit"] or "")[:10], _why(one))
         for task, one in result["tasks"].items()
     ]
     app.output.text(*columns(rows))
+
+
+def _why(one: dict[str, Any]) -> str:
+    return f"suspected: {one['suspected']}" if one.get("suspected") else str(one["reason"])
 
 
 def _times(attempts: int) -> str:

@@ -82,6 +82,9 @@ def result_of_run(layout: Layout, run_id: str) -> dict[str, Any]:
     for task in run.tasks.values():  # finer than the words of C-1a: running and submitted are told from pending
         state = task.state.value
         result["tasks"][task.id]["state"] = offered.get(task.id, state) if task.state is TaskState.RUNNING else state
+        if alive and task.state is TaskState.RUNNING and (suspected := task.attempts[-1].suspected) is not None:
+            result["tasks"][task.id]["suspected"] = suspected
+    result["throttled"] = run.throttled if alive else None
     if run.status is RunStatus.RUNNING and not alive:
         late = finished(layout, run_id)
         if late is not None:

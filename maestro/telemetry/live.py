@@ -66,6 +66,8 @@ def render(view: RunView, height: int, width: int) -> RenderableType:
     parts += [_line(f"warning: {one_line(said)}", "yellow") for said in warnings]
     if view.stopped:
         parts.append(_line(f"nothing new is started: {one_line(view.stopped)}", "bold yellow"))
+    elif view.throttled:
+        parts.append(_line(f"no more is started for now: {one_line(view.throttled)}", "yellow"))
     return Group(*parts)
 
 
@@ -120,7 +122,8 @@ def _table(tasks: Sequence[TaskView], width: int) -> Table:
 
 
 def _row(task: TaskView) -> list[Text]:
-    about = task.reason or (task.commit or "")[:10] or task.title
+    suspected = f"suspected: {task.suspected}" if task.suspected else ""
+    about = suspected or task.reason or (task.commit or "")[:10] or task.title
     return [
         Text(one_line(task.id)),
         Text(task.state, style=STYLES[task.state]),

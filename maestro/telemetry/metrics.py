@@ -9,6 +9,7 @@ from maestro.model.events import (
     AttemptEnded,
     AttemptStarting,
     ConflictSeen,
+    DispatchStopped,
     Event,
     GateEnded,
     GateStarted,
@@ -19,6 +20,7 @@ from maestro.model.events import (
     TaskCancelled,
     TaskFailed,
     TaskRequeued,
+    Throttled,
 )
 
 
@@ -41,6 +43,9 @@ class Metrics:
         self._landed = 0
         self._cost_usd: float | None = None
         self._tokens: int | None = None
+        self._peak_memory: int | None = None
+        self._throttled_since: datetime | None = None
+        self._throttled_seconds = 0.0
 
     def notify(self, event: Event) -> None:
         """Fold one event."""
@@ -55,6 +60,8 @@ class Metrics:
                 self._reach(event.task, event.at)
             case AttemptEnded():
                 self._end(event)
+            case Throttled() | DispatchStopped():
+                self._throttle(event)
             case TaskRequeued():
                 self._requeued += 1
             case ConflictSeen():
@@ -92,6 +99,8 @@ class Metrics:
             "gate_seconds": round(self._gate_seconds, 3),
             "cost_usd": None if self._cost_usd is None else round(self._cost_usd, 6),
             "tokens": self._tokens,
+            "peak_memory_bytes": self._peak_memory,
+            "throttled_seconds": round(self._throttled_seconds, 3),
         }
 
     def _start(self, event: RunStarted) -> None:
@@ -101,11 +110,19 @@ class Metrics:
 
     def _end(self, event: AttemptEnded) -> None:
         self._attempt_seconds += event.seconds
+        if event.peak_memory_bytes is not None:
+            self._peak_memory = max(self._peak_memory or 0, event.peak_memory_bytes)
         usage = event.outcome.usage
         if usage.cost_usd is not None:
             self._cost_usd = (self._cost_usd or 0.0) + usage.cost_usd
         if usage.input_tokens is not None or usage.output_tokens is not None:
             self._tokens = (self._tokens or 0) + (usage.input_tokens or 0) + (usage.output_tokens or 0)
+
+    def _throttle(self, event: Throttled | DispatchStopped) -> None:
+        if self._throttled_since is not None:
+            self._throttled_seconds += (event.at - self._throttled_since).total_seconds()
+        waits = isinstance(event, Throttled) and event.reason is not None
+        self._throttled_since = event.at if waits else None
 
     def _judge(self, event: GateEnded) -> None:
         started = self._gate_started.pop((event.commit, event.tasks), None)

@@ -43,6 +43,9 @@ def _of_task(event: Event) -> str | None:
             return f"task {event.task}: attempt {event.attempt} started ({event.agent})"
         case e.AttemptNoted():
             return f"task {event.task}: {event.note}"
+        case e.AttemptSuspected():
+            said = f"suspected: {event.reason}" if event.reason else "shows signs of life again"
+            return f"task {event.task}: {said}"
         case e.AttemptStopping():
             return f"task {event.task}: stopping its agent: {event.reason}"
         case e.AttemptEnded():
@@ -87,6 +90,8 @@ def _of_run(event: Event) -> str | None:
         case e.CheckoutChanged():
             who = f", by task {event.task}" if event.task else ""
             return f"your checkout changed{who}: {'; '.join(event.changes)}"
+        case e.Throttled():
+            return f"no more is started for now: {event.reason}" if event.reason else "more is started again"
         case e.DispatchStopped():
             return f"nothing new is started: {event.reason}"
         case e.RunEnded():

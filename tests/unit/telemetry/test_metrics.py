@@ -24,6 +24,8 @@ def test_a_whole_run() -> None:
         "gate_seconds": 3.0,
         "cost_usd": 1.0,
         "tokens": 240,
+        "peak_memory_bytes": None,
+        "throttled_seconds": 0.0,
     }
 
 
