@@ -17,13 +17,15 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 from urllib.parse import parse_qs, urlsplit
 
+from maestro.testing.key_limit import KeyLimit
 from maestro.testing.model_script import Position, ScriptError, Step, position, tool_calls
 from maestro.testing.wires.base import Wire
 from maestro.testing.wires.registry import wire_of
@@ -55,8 +57,16 @@ def say_done(_prompt: str, _body: dict[str, Any]) -> Sequence[Step]:
 class ModelServer:
     """The server, from `with ModelServer() as server:` on; `server.url` is its base URL."""
 
-    def __init__(self, *, port: int = 0, default: Default = say_done, accepted_keys: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        default: Default = say_done,
+        accepted_keys: Sequence[str] = (),
+        limit: KeyLimit | None = None,
+    ) -> None:
         self.default = default
+        self.limit = limit  # on each key; None: as many requests as there are
         self.accepted_keys = frozenset(accepted_keys)  # empty: any key
         self.closing = threading.Event()
         self._lock = threading.Lock()
@@ -104,7 +114,7 @@ class ModelServer:
 
 class _Http(ThreadingHTTPServer):
     daemon_threads = True
-    request_queue_size = 128
+    request_queue_size = 1024
 
     def __init__(self, address: tuple[str, int], model: ModelServer) -> None:
         self.model = model
@@ -120,6 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: _Http
+    _limit_headers: Mapping[str, str] = MappingProxyType({})  # of the request under way
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
         """Silent: requests are recorded instead."""
@@ -131,6 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, {"data": [], "has_more": False})
 
     def do_POST(self) -> None:
+        self._limit_headers = {}
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))
         try:
             body = json.loads(raw or b"{}")
@@ -146,8 +158,19 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(wire, body, aside)
         elif self.server.model.accepted_keys and self._key() not in self.server.model.accepted_keys:
             self._refuse(wire, body, 401, "invalid x-api-key")
-        else:
+        elif self._is_within_limit(wire, body):
             self._answer(wire, body)
+
+    def _is_within_limit(self, wire: Wire, body: dict[str, Any]) -> bool:
+        """Count the request; one too many is refused, as its provider would."""
+        limit = self.server.model.limit
+        if limit is None:
+            return True
+        counted = limit.count(self._key())
+        self._limit_headers = counted.headers
+        if not counted.accepted:
+            self._refuse(wire, body, 429, "This request would exceed the limit of requests of your key")
+        return counted.accepted
 
     def _answer(self, wire: Wire, body: dict[str, Any]) -> None:
         model = self.server.model
@@ -159,6 +182,9 @@ class _Handler(BaseHTTPRequestHandler):
         fault = model.take_fault(where, wire.conversation(body) or self._key())
         step = where.answer or {"say": "done"}
         answer = wire.answer(body, str(step.get("say", "")), tool_calls(step))
+        if "usage" in step:
+            key = "usageMetadata" if "usageMetadata" in answer else "usage"
+            answer[key] = {**answer[key], **step["usage"]}
         if fault is None:
             self._record(wire, body, 200)
             self._say(wire, body, answer)
@@ -220,7 +246,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _start(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)
-        for name, value in {"request-id": f"req_{uuid.uuid4().hex}", **headers}.items():
+        for name, value in {"request-id": f"req_{uuid.uuid4().hex}", **self._limit_headers, **headers}.items():
             self.send_header(name, value)
         self.end_headers()
 
