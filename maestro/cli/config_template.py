@@ -74,6 +74,7 @@ CONFIG = """\
 # strategy = "merge"                  # merge, squash, rebase
 # conflict_detection = true
 # max_batch = 8                       # finished tasks judged by one run of the tests
+# sequential_above = 0.3              # share of landings that fail, above which one task runs at a time
 # test_command = "make test"          # run by sh -c; no default: found
 # no_tests = false
 # test_timeout = 1800

@@ -65,6 +65,8 @@ def _show_run(app: App, run_id: str) -> None:
     app.output.text(f"Run {run_id}: {result['status']}{because}")
     if result.get("integration_branch"):
         app.output.text(f"Integration branch: {result['integration_branch']}")
+    if result.get("sequential"):
+        app.output.text(f"One task at a time: {result['sequential']}")
     if result.get("throttled"):
         app.output.text(f"No more is started for now: {result['throttled']}")
     rows = [

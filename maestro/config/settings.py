@@ -35,6 +35,7 @@ Count = Annotated[int, BeforeValidator(_not_a_bool), Field(ge=1)]
 Seconds = Annotated[float, BeforeValidator(_not_a_bool), Field(gt=0, allow_inf_nan=False)]
 Wait = Annotated[float, BeforeValidator(_not_a_bool), Field(ge=0, allow_inf_nan=False)]
 Money = Annotated[float, BeforeValidator(_not_a_bool), Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, BeforeValidator(_not_a_bool), Field(ge=0, le=1)]
 Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_one_text_is_a_list)]
 Limits = Annotated[dict[str, Count], BeforeValidator(_one_limit_is_for_all)]
@@ -111,6 +112,7 @@ class Settings(Record):
     strategy: Strategy = "merge"
     conflict_detection: bool = True
     max_batch: Count = 8  # finished tasks judged by one gate
+    sequential_above: Share = 0.3  # of landings failing: from there on one task at a time (E-9)
     test_command: Text | None = None  # run by `sh -c`; None: found (M-4)
     no_tests: bool = False
     test_timeout: Seconds = 1800.0

@@ -76,6 +76,7 @@ class Options:
     strategy: Strategy = Strategy.MERGE
     max_batch: int = 8
     conflict_detection: bool = True
+    sequential_above: float = 0.3  # share of failed landings
     land_on_base: bool = False
     refresh_argv: tuple[str, ...] | None = None  # None: no model is called that the user did not choose (E-2)
     refresh_timeout_seconds: float = 300.0

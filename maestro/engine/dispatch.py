@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from maestro.engine.caution import Caution
 from maestro.engine.context import Chosen, Options, RunContext
 from maestro.engine.holds import Holds
 from maestro.engine.phases import GroupPhases
@@ -14,8 +15,16 @@ from maestro.planning.schedule import Dispatcher
 class Dispatch:
     """Chooses starts; starts nothing itself."""
 
-    def __init__(self, context: RunContext, dispatcher: Dispatcher, phases: GroupPhases, holds: Holds) -> None:
+    def __init__(
+        self,
+        context: RunContext,
+        dispatcher: Dispatcher,
+        phases: GroupPhases,
+        holds: Holds,
+        caution: Caution | None = None,
+    ) -> None:
         self._context = context
+        self._caution = caution
         self._dispatcher = dispatcher
         self._phases = phases
         self._holds = holds
@@ -32,6 +41,8 @@ class Dispatch:
         """The task to start now, None where nothing can start. Ask again after each start: it may exclude others."""
         options = self._context.options
         if len(self.running) >= options.max_parallel:
+            return None
+        if self._caution is not None and self._caution.holds_back(len(self.running)):
             return None
         agents = Counter(chosen.agent.name for chosen in self.running.values())
         groups = Counter(self._phases.group_of(task) for task in self.running)

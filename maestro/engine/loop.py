@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import assert_never
 
+from maestro.engine.caution import Caution
 from maestro.engine.checkout import CheckoutWatch
 from maestro.engine.context import RunContext
 from maestro.engine.crew import Crew
@@ -60,7 +61,8 @@ class Engine:
         self._closing = closing_for(context.tracker, context.recorder, context.clock)
         self._desk = LandingDesk(context, self._delivered)
         self._phases = phases = GroupPhases(context)
-        self._dispatch = Dispatch(context, self._dispatcher, phases, self._holds)
+        self._caution = Caution(context, lambda: len(self._desk.waiting) + len(self._endings.asking))
+        self._dispatch = Dispatch(context, self._dispatcher, phases, self._holds, self._caution)
         self._settling = Settling(context, self._dispatcher, self._closing, phases)
         self._starts = Starts(
             context,
@@ -236,6 +238,7 @@ class Engine:
             case Delivered(verdict=verdict):
                 if await self._endings.landing_over(verdict):
                     await self._checkout.look()  # between groups
+                await self._caution.look()
             case Interrupted():
                 await self._interrupt(message)
             case SessionOver(reason=reason):

@@ -44,7 +44,7 @@ def result_object(run: Run, done_before: dict[str, str | None]) -> dict[str, Any
             tasks[task.id]["tracker_error"] = task.tracker_error
         if task.discovered:
             tasks[task.id]["discovered"] = list(task.discovered)
-    return {
+    result = {
         "run_id": run.start.run_id,
         "status": run.status.value,
         "reason": run.reason,
@@ -54,6 +54,7 @@ def result_object(run: Run, done_before: dict[str, str | None]) -> dict[str, Any
         "warnings": list(run.warnings),
         "metrics": run.metrics,
     }
+    return result if run.sequential is None else {**result, "sequential": run.sequential}
 
 
 def nothing_to_do(run_id: str, branch: str | None, base: str, done_before: dict[str, str | None]) -> dict[str, Any]:

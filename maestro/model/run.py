@@ -117,6 +117,8 @@ class Run(Record):
     landing: Landing | None = None  # said, not yet confirmed
     checkpoints: dict[str, Checkpoint] = Field(default_factory=dict)  # by name, in the order in which they were made
     sequential: str | None = None  # why it goes on one task at a time
+    landings: int = 0  # by the landing queue
+    landings_failed: int = 0  # work that it sent back, or could not land or judge
     gates: int = 0
     spent: Spent = Spent()
     budgets: BudgetsSet | None = None
@@ -274,6 +276,7 @@ def _with_last(task: TaskRun, **changes: Any) -> TaskRun:
 
 def _task_event(run: Run, event: TaskRequeued | Landed | TaskFailed | TaskBlocked | TaskCancelled) -> Run:
     task = run.tasks[event.task]
+    run = _tried(run, task, event)
     match event:
         case TaskRequeued():
             return _with_task(run, moved(task, TaskState.PENDING, reason=event.reason))
@@ -289,6 +292,18 @@ def _task_event(run: Run, event: TaskRequeued | Landed | TaskFailed | TaskBlocke
             to = TaskState.CANCELLED
     over = moved(task, to, reason=event.reason, saved_ref=event.saved_ref, ended_at=event.at)
     return _with_task(run, over)
+
+
+def _tried(run: Run, task: TaskRun, event: Event) -> Run:
+    """The run with one more landing counted, where this is what became of one: only finished work is submitted. A task
+    that was stopped, or that somebody else took, says nothing about landing."""
+    if task.state is not TaskState.SUBMITTED or isinstance(event, TaskCancelled):
+        return run
+    if isinstance(event, Landed):
+        return run.model_copy(update={"landings": run.landings + 1})
+    if isinstance(event, TaskBlocked) and not event.told:
+        return run
+    return run.model_copy(update={"landings_failed": run.landings_failed + 1})
 
 
 def _warned(run: Run, event: Warned | CheckoutChanged) -> Run:

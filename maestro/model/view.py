@@ -52,6 +52,7 @@ class RunView(Record):
     warnings: tuple[str, ...]
     stopped: str | None  # why nothing new starts
     throttled: str | None = None  # why nothing more starts for now
+    sequential: str | None = None  # why it goes on one task at a time
 
 
 def view_of(run: Run, now: datetime) -> RunView:
@@ -86,6 +87,7 @@ def view_of(run: Run, now: datetime) -> RunView:
         warnings=run.warnings,
         stopped=run.stopped,
         throttled=run.throttled if run.status is RunStatus.RUNNING else None,
+        sequential=run.sequential,
     )
 
 

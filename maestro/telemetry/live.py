@@ -64,6 +64,8 @@ def render(view: RunView, height: int, width: int) -> RenderableType:
     if len(shown) < len(view.tasks):
         parts.append(Text(f"… and {len(view.tasks) - len(shown)} more tasks", style="dim"))
     parts += [_line(f"warning: {one_line(said)}", "yellow") for said in warnings]
+    if view.sequential:
+        parts.append(_line(f"one task at a time: {one_line(view.sequential)}", "yellow"))
     if view.stopped:
         parts.append(_line(f"nothing new is started: {one_line(view.stopped)}", "bold yellow"))
     elif view.throttled:

@@ -92,6 +92,8 @@ def _of_run(event: Event) -> str | None:
             return f"your checkout changed{who}: {'; '.join(event.changes)}"
         case e.Throttled():
             return f"no more is started for now: {event.reason}" if event.reason else "more is started again"
+        case e.WentSequential():
+            return f"one task at a time from here on: {event.reason}"
         case e.DispatchStopped():
             return f"nothing new is started: {event.reason}"
         case e.RunEnded():

@@ -88,6 +88,7 @@ def make_options(settings: Settings, gate: Gate | None, root: Path, tracker_kind
         strategy=Strategy(settings.strategy),
         max_batch=settings.max_batch,
         conflict_detection=settings.conflict_detection,
+        sequential_above=settings.sequential_above,
         land_on_base=settings.land_on_base,
         refresh_argv=refresh_argv(settings),
         refresh_timeout_seconds=settings.refresh_timeout,
