@@ -135,8 +135,8 @@ class OpencodeReader:
         if exit_code:
             retryable = exit_code not in (126, 127)
             reason = explain_exit(exit_code, said)
-            refused = is_session_refused(said)
-            return Verdict(claim=Claim.FAILED, reason=reason, retryable=retryable, no_session=refused)
+            gone = is_session_refused(said)
+            return Verdict(claim=Claim.FAILED, reason=reason, retryable=retryable, no_session=gone)
         refused = f"tool calls refused by permissions: {_counted(self._refused)}" if self._refused else ""
         if self._reason == "stop":
             claim = Claim.DENIED if refused and not self._acted else Claim.DONE

@@ -6,13 +6,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from maestro.agents.base import Invocation
+from maestro.agents.base import Heard, Invocation
 from maestro.engine.company import Company, StopWish
 from maestro.engine.context import Brief, RunContext
+from maestro.engine.goingon import GoingOn, keeps_workspace
 from maestro.engine.preparing import Outfit, report_file
 from maestro.engine.putaway import put_away
 from maestro.engine.watch import Clocks, RanOut, StopAsked, Watch, tail_of
@@ -60,8 +61,12 @@ class AttemptRun:
         base: str,
         begun: Begun | None,
         on_spawned: Callable[[], None],
+        *,
+        going_on: GoingOn | None = None,
+        on_heard: Callable[[Heard], None] | None = None,
     ) -> None:
-        """`begun`: it is not started but adopted, with the number it has."""
+        """`begun`: it is not started but adopted, with the number it has. `going_on`: in the workspace of the one
+        before; the session is in the brief."""
         self._context = context
         self._brief = brief
         self._number = number
@@ -74,7 +79,8 @@ class AttemptRun:
         self.attempt_id = context.marker(self.name, str(number))
         self.directory = context.layout.attempt(context.run_id, self.name, number)
         self._outfit = Outfit(context, brief, number, self.attempt_id, self.directory)
-        self._company = Company(self._outfit, self._stop)
+        self._company = Company(self._outfit, self._stop, on_heard)
+        self._going_on = going_on
         self.workspace: Workspace | None = None
         self.command_line = ""
         self.spawned = False  # the agent has been started
@@ -169,8 +175,14 @@ class AttemptRun:
                 await self._left_by_setup.sweep()
 
     async def _make_and_work(self, spec: WorkspaceSpec) -> Outcome:
-        self.workspace = await asyncio.to_thread(self._context.workspaces.create, spec)
         self.directory.mkdir(parents=True, exist_ok=True)
+        if self._going_on is not None:
+            home = self._context.home_of(self.name)
+            self.workspace = await asyncio.to_thread(self._context.workspaces.adopt, home)
+            if self.workspace is not None:
+                return await self._work(self.workspace)
+            self._outfit = replace(self._outfit, brief=replace(self._brief, session=None))
+        self.workspace = await asyncio.to_thread(self._context.workspaces.create, spec)
         if (failed := await self._set_up(self.workspace)) is not None:
             return failed
         return await self._work(self.workspace)
@@ -256,6 +268,8 @@ class AttemptRun:
         """Save and remove the workspace of an attempt that does not go on to landing; the ref it is saved under."""
         if self.workspace is None or (isinstance(outcome, Succeeded) and not outcome.no_change):
             return None
+        if keeps_workspace(outcome, self._brief.chosen.agent, self._context.workspaces):
+            return None  # the next attempt goes on in it
         return await put_away(self._context, self.workspace, self.task)
 
 

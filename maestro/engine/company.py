@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
-from maestro.agents.base import Claim, Reader, Verdict
+from maestro.agents.base import Claim, Heard, Reader, Verdict
 from maestro.engine.judge import judge
+from maestro.engine.listening import Listening
 from maestro.engine.preparing import Outfit, report_file
 from maestro.engine.watch import Clocks, Exited, RanOut, StopAsked, Watch, tail_of
 from maestro.errors import MaestroError
 from maestro.executors.base import Running
 from maestro.model.events import AttemptNoted, AttemptStopping, Warned
-from maestro.model.outcome import Cancelled, Clock3, Outcome, TimedOut
+from maestro.model.outcome import Cancelled, Clock3, Failed, FailureKind, Outcome, TimedOut
 from maestro.model.report import BadReport, Report
 from maestro.workspaces.base import WorkEvidence, Workspace
 
@@ -35,8 +37,9 @@ class StopWish:
 class Company:
     """One agent under way."""
 
-    def __init__(self, outfit: Outfit, stop: StopWish) -> None:
+    def __init__(self, outfit: Outfit, stop: StopWish, on_heard: Callable[[Heard], None] | None = None) -> None:
         self._outfit = outfit
+        self._on_heard = on_heard
         self._context = outfit.context
         self._stop = stop
         self._stdout = outfit.directory / "stdout"
@@ -51,7 +54,9 @@ class Company:
         `since`: when it was started by an earlier coordinator. `stopping`: why that one was about to stop it.
         """
         agent = self._outfit.brief.chosen.agent
-        reader = agent.reader()
+        reader: Reader = agent.reader()
+        if self._on_heard is not None:
+            reader = Listening(reader, self._on_heard)
         watch = Watch(
             running,
             reader if agent.streams else None,
@@ -130,6 +135,8 @@ class Company:
         # an agent that said its end and then hung is judged by what it said and left, as if it had exited
         code = ended.exit.code if isinstance(ended, Exited) else 0
         verdict = reader.verdict(code, output_tail)
+        if verdict.no_session and self._outfit.brief.session is not None:
+            return Failed(failure=FailureKind.SESSION, reason=verdict.reason, usage=verdict.usage)
         report, evidence = await asyncio.to_thread(self._look, workspace, verdict)
         return judge(verdict, report, evidence, exit_code=code, output_tail=output_tail)
 

@@ -48,6 +48,7 @@ class Brief:
     group_summary: str
     failures: tuple[Failure, ...]
     notes: tuple[Note, ...] = ()  # from the board of the run, the newest first
+    session: str | None = None  # the conversation that is gone on with
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from maestro.engine.messages import (
     StillOurs,
 )
 from maestro.engine.phases import GroupPhases
+from maestro.engine.putaway import save_what_waits
 from maestro.engine.recover import Recovery
 from maestro.engine.settle import Settling
 from maestro.engine.sharing import closing_for
@@ -157,7 +158,7 @@ class Engine:
             await self._loop()
             await self._desk.close()
             await self._drain()
-            self._settling.give_up_waiting()
+            self._settling.give_up_waiting(await save_what_waits(context))
         except BaseException:
             await self._abandon()
             raise

@@ -52,6 +52,7 @@ class Outfit:
             workspace=workspace.repo,
             state_dir=state,
             client_config=workspace.home / "client-config.json",
+            resume_session=self.brief.session,
             subagent=chosen.subagent,
             run_id=self.context.run_id,
             name=self.context.names[self.task],

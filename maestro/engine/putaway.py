@@ -7,6 +7,7 @@ import asyncio
 from maestro.engine.context import RunContext
 from maestro.errors import MaestroError
 from maestro.model.events import Warned
+from maestro.model.states import TaskState
 from maestro.workspaces.base import Workspace
 
 
@@ -25,3 +26,25 @@ async def put_away(context: RunContext, workspace: Workspace, task: str) -> str 
         message = f"the workspace {workspace.home} is kept, since it could not be put away: {error}"
         await context.recorder.record(Warned(at=context.clock.now(), message=message, task=task))
         return None
+
+
+async def save_what_waits(context: RunContext) -> dict[str, str]:
+    """The run ends while attempts wait for the end of a limit: task → the ref that keeps their work so far. Their
+    workspaces stay, for `maestro resume` to go on in them."""
+    saved = {}
+    for task in context.recorder.run.tasks.values():
+        if task.state is TaskState.PENDING and task.attempts and context.workspaces.kind != "none":
+            try:
+                found = await asyncio.to_thread(_save_kept, context, context.names[task.id])
+            except (MaestroError, OSError) as error:
+                message = f"the work in {context.home_of(context.names[task.id])} could not be saved: {error}"
+                await context.recorder.record(Warned(at=context.clock.now(), message=message, task=task.id))
+                continue
+            if found is not None:
+                saved[task.id] = found
+    return saved
+
+
+def _save_kept(context: RunContext, name: str) -> str | None:
+    workspace = context.workspaces.adopt(context.home_of(name))
+    return None if workspace is None else context.workspaces.save(workspace, context.run_id, name)

@@ -17,6 +17,7 @@ from maestro.engine.closing import Closing
 from maestro.engine.context import RunContext
 from maestro.engine.dispatch import Dispatch
 from maestro.engine.endings import Endings
+from maestro.engine.goingon import keeps_workspace
 from maestro.engine.landing import LandingDesk
 from maestro.engine.phases import GroupPhases
 from maestro.engine.putaway import put_away
@@ -24,7 +25,7 @@ from maestro.engine.reconcile import Difference, differences
 from maestro.engine.settle import Settling
 from maestro.engine.starts import Starts
 from maestro.model.events import Landed, Landing, Warned
-from maestro.model.outcome import LimitHit, Succeeded
+from maestro.model.outcome import Succeeded
 from maestro.model.plan import ScheduleKind
 from maestro.model.recovery import Debt, Leftover, OpenAttempt, Unanswered
 from maestro.model.states import FINAL, TaskState
@@ -171,7 +172,8 @@ class Recovery:
         workspace = await asyncio.to_thread(context.workspaces.adopt, self._home(ended.task))
         saved = None
         if not (isinstance(outcome, Succeeded) and not outcome.no_change):
-            if workspace is not None and not isinstance(outcome, LimitHit):
+            agent = self._dispatch.chosen(ended.task).agent
+            if workspace is not None and not keeps_workspace(outcome, agent, context.workspaces):
                 saved, workspace = await put_away(context, workspace, ended.task), None
             name = context.names[ended.task]
             saved = saved or await asyncio.to_thread(context.workspaces.saved, context.run_id, name)

@@ -90,15 +90,15 @@ class Settling:
         )
         self._dispatcher.back(task)
 
-    def give_up_waiting(self) -> None:
-        """The run ends while tasks wait for another attempt: the tracker has them as ours, and they are open again."""
+    def give_up_waiting(self, saved: Mapping[str, str]) -> None:
+        """The run ends while tasks wait for another attempt: the tracker has them as ours, and they are open again.
+        `saved`: refs of work whose workspaces wait."""
         for task in self._context.recorder.run.tasks.values():
             if task.state is TaskState.PENDING and task.attempts:
                 last = self._used[task.id].failures[-1:]
                 why = "".join(f": {failure.reason}" for failure in last)
-                note = self.note(
-                    f"the run ended before another attempt{why}", saved_ref=last[0].saved_ref if last else None
-                )
+                kept = saved.get(task.id) or (last[0].saved_ref if last else None)
+                note = self.note(f"the run ended before another attempt{why}", saved_ref=kept)
                 self._closing.write(task.id, Progress.OPEN, note)
 
     async def landed_as(self, task: str, commit: str | None) -> bool:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
+from maestro.agents.base import Heard
 from maestro.engine.attempt import AttemptRun, Begun
 from maestro.engine.closing import Closing
 from maestro.engine.context import Brief, RunContext
 from maestro.engine.crew import ATTEMPT, Crew
 from maestro.engine.dispatch import Dispatch
+from maestro.engine.goingon import going_on
 from maestro.engine.holds import Holds
 from maestro.engine.landing import LandingDesk
 from maestro.engine.messages import AttemptOver, ClaimRefused, Message, NotStarted, Nudge
@@ -179,6 +181,8 @@ class Starts:
 
     def _begin(self, task: str, number: int, base: str, begun: Begun | None = None) -> None:
         chosen = self._dispatch.running[task]
+        run, workspaces = self._context.recorder.run, self._context.workspaces
+        last = going_on(run.tasks[task], number, chosen.agent, workspaces)
         brief = Brief(
             task=self._context.plan.tasks[task],
             chosen=chosen,
@@ -190,8 +194,18 @@ class Starts:
             },
             group_summary=self._phases.summary(task),
             failures=self._settling.failures(task),
+            session=last.session if last else None,
         )
-        attempt = AttemptRun(self._context, brief, number, base, begun, lambda: self._spawned(task))
+        attempt = AttemptRun(
+            self._context,
+            brief,
+            number,
+            last.base if last and begun is None else base,
+            begun,
+            lambda: self._spawned(task),
+            going_on=last,
+            on_heard=lambda heard: self._heard(task, heard),
+        )
         self.attempts[task] = attempt
         work = self._attempt(attempt) if begun is None else self._accompany(attempt)
         self._crew.spawn(work, f"{ATTEMPT}{attempt.attempt_id}")
@@ -211,6 +225,15 @@ class Starts:
 
     async def _accompany(self, attempt: AttemptRun) -> None:
         self._tell(AttemptOver(await attempt.run()))
+
+    def _heard(self, task: str, heard: Heard) -> None:
+        account = self._dispatch.chosen(task).agent.account
+        self._crew.spawn(self._take_in(account, task, heard), f"take in what {task} hears of its provider")
+
+    async def _take_in(self, account: str, task: str, heard: Heard) -> None:
+        if task in self.attempts:  # else it has ended meanwhile, and what it came to says more
+            await self._holds.heard(account, task, heard)
+            self._tell(Nudge())
 
     def _spawned(self, task: str) -> None:
         self._holds.spawned(self._dispatch.chosen(task).agent.account, task)

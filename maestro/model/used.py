@@ -10,6 +10,11 @@ LOSSES_ALLOWED = 3
 """So many attempts of a task that were lost with their coordinator (a reboot, power loss) are not counted against it;
 after that the task itself is suspected to be what brings the machine down."""
 
+_BEGUN = (
+    "a limit of the provider cut an earlier conversation off, and it cannot be gone on with. What it has done is in "
+    "this directory: look at `git status` and `git log` first"
+)
+
 
 class Failure(Record):
     """An earlier attempt that came to nothing, as the next one gets to see it."""
@@ -37,7 +42,7 @@ def count(used: Used, outcome: Outcome, number: int, saved_ref: str | None) -> U
             return used  # it goes on where it stopped
         return _remember(used, number, f"it was cut off by a limit of the provider: {outcome.reason}", "", saved_ref)
     if isinstance(outcome, Failed) and outcome.failure is FailureKind.SESSION:
-        return used
+        return _remember(used, number, _BEGUN, "", saved_ref)
     if isinstance(outcome, Lost) and outcome.unwatched and used.losses < LOSSES_ALLOWED:
         return _remember(used, number, describe(outcome), "", saved_ref).evolve(losses=used.losses + 1)
     used = used.evolve(attempts=used.attempts + 1)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from maestro.agents.base import Verdict
+from maestro.agents.base import Heard, Verdict
 from maestro.agents.command import CommandAgent, CommandOptions
 from maestro.engine.messages import Interrupted
 from maestro.errors import WorkspaceError
@@ -137,6 +137,7 @@ class Confused:
     """A reader with a bug."""
 
     ended = False
+    heard = Heard.NOTHING
 
     def feed(self, chunk: bytes) -> tuple[str, ...]:
         raise AssertionError(chunk)

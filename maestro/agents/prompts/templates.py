@@ -14,6 +14,9 @@ from maestro.model.record import Record
 
 ROLES = ("implementation", "frontend", "quality", "testing", "security", "remediation", "docs")
 DEFAULT_ROLE = ROLES[0]
+GOING_ON = "going-on"
+"""No role: what a conversation is told that is gone on with."""
+
 PLACEHOLDERS = frozenset(
     {
         "task_id", "title", "task", "acceptance", "files", "siblings", "group",
@@ -46,7 +49,7 @@ def load_template(role: str | None, directory: Path | None = None) -> Template:
             return check(Template(role=role, source=str(own), text=own.read_text(encoding="utf-8")))
         except (OSError, UnicodeDecodeError) as error:
             raise BadInput(f"the prompt template {own} cannot be read: {error}") from error
-    if role not in ROLES:
+    if role not in (*ROLES, GOING_ON):
         hint = f"roles: {', '.join(ROLES)}" + (f"; or write {own}" if own else "")
         raise BadInput(f"there is no role named {role!r}", hint=hint)
     shipped = resources.files(__package__) / f"{role}.md"
@@ -61,7 +64,7 @@ def check(template: Template) -> Template:
             f"the prompt template {template.source} has an unknown placeholder {{{{{unknown[0]}}}}}",
             hint=f"known ones: {', '.join(sorted(PLACEHOLDERS))}",
         )
-    if "task" not in used:
+    if "task" not in used and template.role != GOING_ON:
         raise BadInput(f"the prompt template {template.source} has no {{{{task}}}}: the agent would not know its task")
     return template
 

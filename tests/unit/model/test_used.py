@@ -17,4 +17,6 @@ def test_work_that_a_limit_cut_off_is_named_where_the_next_attempt_begins_anew()
 
 
 def test_a_conversation_that_is_not_to_be_had_is_nobody_s_failure() -> None:
-    assert count(Used(), Failed(failure=FailureKind.SESSION, reason="no such session"), 2, None) == Used()
+    used = count(Used(attempts=1), Failed(failure=FailureKind.SESSION, reason="no such session"), 2, None)
+    assert used.attempts == 1
+    assert "look at `git status`" in used.failures[0].reason, "the work so far is in the workspace"
