@@ -11,6 +11,7 @@ from datetime import datetime
 from maestro.agents.base import Claim, Heard, Reader, Verdict
 from maestro.engine.judge import judge
 from maestro.engine.listening import Listening
+from maestro.engine.metering import metered
 from maestro.engine.preparing import Outfit, report_file
 from maestro.engine.watch import Clocks, Exited, RanOut, StopAsked, Watch, tail_of
 from maestro.errors import MaestroError
@@ -45,6 +46,7 @@ class Company:
         self._stdout = outfit.directory / "stdout"
         self._stderr = outfit.directory / "stderr"
         self._notes: set[asyncio.Task[None]] = set()
+        self._overspent: str | None = None  # which budget of the attempt it has used up
 
     async def accompany(
         self, running: Running, workspace: Workspace, *, since: datetime | None = None, stopping: str = ""
@@ -54,7 +56,7 @@ class Company:
         `since`: when it was started by an earlier coordinator. `stopping`: why that one was about to stop it.
         """
         agent = self._outfit.brief.chosen.agent
-        reader: Reader = agent.reader()
+        reader: Reader = metered(agent.reader(), self._context.options.budgets, self._overspend)
         if self._on_heard is not None:
             reader = Listening(reader, self._on_heard)
         watch = Watch(
@@ -78,6 +80,10 @@ class Company:
         """Until what the output said is in the journal; raises where that could not be written."""
         if self._notes:
             await asyncio.gather(*self._notes)
+
+    def _overspend(self, reason: str) -> None:
+        self._overspent = reason
+        self._stop.ask(reason)
 
     def _clocks(self) -> Clocks:
         options = self._context.options
@@ -127,6 +133,14 @@ class Company:
     async def _conclude(
         self, workspace: Workspace, reader: Reader, ended: Exited | RanOut | StopAsked, output_tail: str
     ) -> Outcome:
+        if isinstance(ended, StopAsked) and self._overspent is not None:
+            return Failed(
+                failure=FailureKind.BUDGET,
+                reason=self._overspent,
+                output_tail=output_tail,
+                retryable=False,
+                usage=reader.verdict(None, "").usage,
+            )
         if isinstance(ended, StopAsked):
             return Cancelled(reason=self._stop.reason, usage=reader.verdict(None, "").usage)
         if isinstance(ended, RanOut) and ended.clock is not Clock3.NO_EXIT:

@@ -11,6 +11,7 @@ from maestro.agents.base import Invocation, Job
 from maestro.engine.context import Brief, RunContext
 from maestro.engine.environment import allowed_environment
 from maestro.errors import MaestroError
+from maestro.model.budget import Kind
 from maestro.model.note import Note, notes_for
 from maestro.proc.request import MARKER, ProcessRequest
 from maestro.store.board import read_board
@@ -52,6 +53,7 @@ class Outfit:
             workspace=workspace.repo,
             state_dir=state,
             client_config=workspace.home / "client-config.json",
+            budget_usd=self.context.options.budgets.get(Kind.ATTEMPT_USD),
             resume_session=self.brief.session,
             subagent=chosen.subagent,
             run_id=self.context.run_id,

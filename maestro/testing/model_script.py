@@ -12,6 +12,7 @@ Answers, each one assistant message:
     {"bash": COMMAND}                        the shell tool
     {"tool": {"name": N, "input": {…}}}      any tool
     {"tools": [STEP, …]}                     several tool calls in one message
+    each of them with "usage": {…}           laid over the `usage` of the answer, in the words of the client's API
 Before an answer:
     {"sleep": SECONDS}                       wait
     {"status": CODE, "times": N, "retry_after": SECONDS, "headers": {…}, "message": TEXT}   refuse with that status;

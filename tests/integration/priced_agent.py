@@ -13,7 +13,7 @@ from maestro.model.outcome import Usage
 class PricedReader:
     """Sums what the lines say."""
 
-    ended = False
+    ended: bool = False
     heard = Heard.NOTHING
 
     def __init__(self) -> None:

@@ -13,6 +13,7 @@ from maestro.engine.context import Chosen
 from maestro.engine.spending import Spending
 from maestro.model.budget import Budgets, Kind
 from maestro.model.events import AttemptStarting, BudgetsSet, DispatchStopped, Event, RunResumed, RunStarted, Warned
+from maestro.model.outcome import Failed, FailureKind
 from maestro.model.task import Task
 from maestro.store.layout import Layout
 from maestro.store.spent import SpentLists, SpentRecord, append
@@ -99,11 +100,27 @@ def test_retries_are_paid_for_and_a_spent_budget_allows_none(repo: Repository, t
     assert (states(other), other.status, len(other.tasks["a"].attempts)) == ({"a": "pending"}, "blocked", 1)
 
 
+def test_an_attempt_that_uses_up_its_own_budget_is_stopped_and_its_work_is_saved(
+    repo: Repository, tmp_path: Path
+) -> None:
+    work = f"{WRITES}; {COSTS}[ $MAESTRO_TASK_ID = b ] || {{ {COSTS} sleep 100; }}"
+    run = priced(repo, tmp_path / "ws", FIVE[:2], {Kind.ATTEMPT_TOKENS: 150.0, Kind.RUN_TOKENS: 1000.0}, work, 2)
+    ended = run.go()
+    assert states(ended) == {"a": "failed", "b": "landed"}
+    assert ended.tasks["a"].reason == "the budget of the attempt is spent: 200 of 150 tokens"
+    assert len(ended.tasks["a"].attempts) == 1, "the same again would spend it again"
+    assert repo.files(ended.tasks["a"].saved_ref or "") == ["README.md", "out-a.txt"]
+    assert ended.spent.tokens == 300
+    (outcome,) = (attempt.outcome for attempt in ended.tasks["a"].attempts)
+    assert isinstance(outcome, Failed)
+    assert outcome.failure is FailureKind.BUDGET
+
+
 def test_wall_time_is_looked_at_when_it_runs_out(repo: Repository, tmp_path: Path) -> None:
     """Nothing else happens meanwhile: one attempt runs and another task waits for its slot."""
     gate = tmp_path / "gate"
     os.mkfifo(gate)
-    run = priced(repo, tmp_path / "ws", FIVE[:2], {Kind.RUN_SECONDS: 0.5}, f"read -r _ < {gate}; {WRITES}")
+    run = priced(repo, tmp_path / "ws", FIVE[:2], {Kind.RUN_SECONDS: 2.0}, f"read -r _ < {gate}; {WRITES}")
     held: list[int] = []
 
     def let_go(event: Event) -> None:
@@ -115,8 +132,8 @@ def test_wall_time_is_looked_at_when_it_runs_out(repo: Repository, tmp_path: Pat
     ended = run.go()
     os.close(held[0])
     assert states(ended) == {"a": "landed", "b": "pending"}
-    assert "0.5 s; `maestro resume --run-id r --budget-seconds SECONDS`" in ended.reason
-    assert [warning.partition(" %")[0] for warning in said(run, Warned)] in (["80"], ["81"], ["82"], ["83"], ["84"])
+    assert " of 2 s; `maestro resume --run-id r --budget-seconds SECONDS`" in ended.reason
+    assert [warning[2:40] for warning in said(run, Warned)] == [" % of the budget of the run is spent: "], "at 1.6 s"
 
 
 def test_an_attempt_that_tells_no_cost_is_said_once(repo: Repository, tmp_path: Path) -> None:
