@@ -24,7 +24,7 @@ async def serve(told: Told, secret: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, deserted.cancel)
     async with Gateway(told, secret, coordinator).serving() as port:
-        log.info("%d key(s) of %s on port %d", len(told.keys), told.provider, port)
+        log.info("%d key(s) of %s on port %d", len(told.held), told.provider, port)
         _say(port)
         with suppress(asyncio.CancelledError):
             await deserted

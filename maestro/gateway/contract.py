@@ -31,7 +31,7 @@ class Told(Record):
     provider: str
     upstream: str
     key_header: str
-    keys: tuple[HeldKey, ...]
+    held: tuple[HeldKey, ...]
     port: int = 0  # 0: any free one
     marker: str  # its own
     family: str  # what the markers of all processes of the run begin with
@@ -55,6 +55,6 @@ class Report(Record):
 
     provider: str
     fingerprint: str  # of its keys
-    keys: dict[str, int]  # origin → requests
+    by_key: dict[str, int]  # origin → requests
     attempts: dict[str, Spent]
     waiting: int = 0

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from maestro.clock import Clock
 from maestro.errors import MaestroError
-from maestro.gateway.contract import HeldKey, Told
+from maestro.gateway.contract import HeldKey, Report, Told
 from maestro.gateway.launch import Running, ask, end_all, find, launch, reap
 from maestro.gateway.tokens import fingerprint, new_secret, token_of
 from maestro.model.events import Event, GatewayStarted, Warned
@@ -53,7 +53,7 @@ class GatewayKeys(KeySource):
             provider=provider.name,
             upstream=upstream,
             key_header=provider.key_header,
-            keys=tuple(keys),
+            held=tuple(keys),
             marker=f"{family}gateway/{provider.name}",
             family=family,
             coordinator=(own, start_time(own) or 0.0),
@@ -93,7 +93,7 @@ class GatewayKeys(KeySource):
 
     def secrets(self) -> Collection[str]:
         """The keys."""
-        return [key.value for key in self._told.keys]
+        return [key.value for key in self._told.held]
 
     def ended(self, attempt_id: str, limited_until: datetime | None) -> None:  # noqa: ARG002 - whose is all one
         """A limit that came through the gateway was one of all keys."""
@@ -169,15 +169,24 @@ class GatewayKeys(KeySource):
                 log.warning("no gateway for %s: %s", self._provider.name, error.message)
                 return
 
+    async def report(self) -> Report | None:
+        """What was asked for through it so far; None where it does not answer."""
+        return None if self._running is None else await asyncio.to_thread(ask, self._running)
+
+    def forsake(self) -> None:
+        """Leave it to itself, and to a coordinator that resumes the run."""
+        if self._watch is not None:
+            self._watch.cancel()
+        self._running = None
+
     async def close(self) -> None:
         """Write down what was asked for through it, and end it."""
         if self._watch is not None:
             self._watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watch
+            await asyncio.gather(self._watch, return_exceptions=True)
         if self._running is None:
             return
-        if (report := await asyncio.to_thread(ask, self._running)) is not None:
+        if (report := await self.report()) is not None:
             with contextlib.suppress(MaestroError):
                 data = report.model_dump_json(indent=2, exclude={"fingerprint", "waiting"}).encode() + b"\n"
                 await asyncio.to_thread(write_atomically, self._folder / f"{self._provider.name}.json", data)

@@ -40,10 +40,10 @@ class Gateway:
         self._told = told
         self._secret = secret
         self._coordinator = coordinator
-        pool = KeyPool([key.per_minute for key in told.keys], window_seconds=told.window_seconds)
+        pool = KeyPool([key.per_minute for key in told.held], window_seconds=told.window_seconds)
         self._pool = pool
         self._turnstile = Turnstile(pool, bound_seconds=told.bound_seconds)
-        self._refusals = [0] * len(told.keys)  # in a row
+        self._refusals = [0] * len(told.held)  # in a row
         self._tally = Tally()
         self._session: aiohttp.ClientSession | None = None
 
@@ -76,8 +76,8 @@ class Gateway:
         """How it stands."""
         return Report(
             provider=self._told.provider,
-            fingerprint=fingerprint(self._secret, tuple(key.value for key in self._told.keys)),
-            keys={key.origin: count for key, count in zip(self._told.keys, self._pool.totals(), strict=True)},
+            fingerprint=fingerprint(self._secret, tuple(key.value for key in self._told.held)),
+            by_key={key.origin: count for key, count in zip(self._told.held, self._pool.totals(), strict=True)},
             attempts=self._tally.attempts(),
             waiting=self._turnstile.waiting,
         )
@@ -128,7 +128,7 @@ class Gateway:
     ) -> aiohttp.ClientResponse | web.Response:
         """Send it with this key; what the provider answers, or that it cannot be reached."""
         assert self._session is not None
-        key = self._told.keys[lease.key]
+        key = self._told.held[lease.key]
         headers = to_provider(request.headers.items(), self._told.key_header, key.value)
         try:
             answer = await self._session.request(
@@ -161,7 +161,7 @@ class Gateway:
             body = b""
         self._refusals[key] += 1
         seconds = rest_after_refusal(answer.status, answer.headers, body, self._refusals[key], _now())
-        log.info("%s rests for %.1f s after a %d", self._told.keys[key].origin, seconds, answer.status)
+        log.info("%s rests for %.1f s after a %d", self._told.held[key].origin, seconds, answer.status)
         self._turnstile.rest(key, seconds)
         kept = web.Response(status=answer.status, reason=answer.reason, body=body)
         kept.headers.clear()
