@@ -38,13 +38,10 @@ class Backlog:
         return {task: self.landed[task].commit if task in self.landed else None for task in self.plan.done_before}
 
 
-def plan_backlog(
+def open_backlog(
     git: Git, settings: Settings, *, standard_input: str | None = None, environ: Mapping[str, str] | None = None
-) -> Backlog:
-    """Load the tracker and plan. Reads only. BadInput or TrackerError where the backlog cannot be read; what makes
-    the plan impossible is in `plan.problems`."""
-    environ = os.environ if environ is None else environ
-    layout = Layout(git.directory)
+) -> tuple[Tracker, str]:
+    """The tracker that the settings mean, and how it was chosen. BadInput where it cannot be opened."""
     kind = settings.tracker if standard_input is None else "todos"
     source = settings.tasks_file if standard_input is None else None
     opened = choose_tracker(kind, repository=git.directory, source=source)
@@ -54,8 +51,19 @@ def plan_backlog(
         source=opened.source,
         write_back=settings.write_back,
         text=standard_input,
-        environ=environ,
+        environ=os.environ if environ is None else environ,
     )
+    return tracker, opened.why
+
+
+def plan_backlog(
+    git: Git, settings: Settings, *, standard_input: str | None = None, environ: Mapping[str, str] | None = None
+) -> Backlog:
+    """Load the tracker and plan. Reads only. BadInput or TrackerError where the backlog cannot be read; what makes
+    the plan impossible is in `plan.problems`."""
+    environ = os.environ if environ is None else environ
+    layout = Layout(git.directory)
+    tracker, why = open_backlog(git, settings, standard_input=standard_input, environ=environ)
     tasks = tracker.load()
     base, base_branch = resolve_base(git, settings.integration_base_branch)
     before = _landings(tracker, tasks, landed.read(layout.landed, tracker.identity))
@@ -77,7 +85,7 @@ def plan_backlog(
     redactor = redactor_for(settings, environ)
     if redactor.words:  # a secret in the text of a task is nothing for prompts, titles or commit messages
         plan = masked(plan, redactor.mask_known)
-    return Backlog(tracker, opened.why, plan, base, base_branch, before)
+    return Backlog(tracker, why, plan, base, base_branch, before)
 
 
 def _selected(tracker: Tracker, settings: Settings) -> frozenset[str] | None:

@@ -46,21 +46,31 @@ def take_over(git: Git, layout: Layout, tracker: Tracker) -> tuple[str, ...]:
     """
     told: list[str] = []
     for run_id in _runs_to_look_at(layout, tracker.identity):
-        try:
-            events = read_journal(layout.journal(run_id)).events
-        except StateError:
-            continue  # damaged: nothing is concluded from it, and nothing else stopped by it
-        found = _landed_untold(git, events)
-        done = {task.id: task.progress is Progress.DONE for task in tracker.load()} if found else {}
-        untold = [landing for landing in found if not done.get(landing.task, True)]
-        for landing in untold:
-            _tell(layout, tracker, run_id, landing)
-        _add_discovered(git, tracker, run_id, events)
-        _give_back(tracker, run_id, events)
-        tasks = [landing.task for landing in untold]
-        write_atomically(layout.run(run_id) / TAKEN_OVER, (json.dumps(tasks) + "\n").encode())
-        told += tasks
+        told += take_over_run(git, layout, tracker, run_id)
     return tuple(told)
+
+
+def take_over_run(git: Git, layout: Layout, tracker: Tracker, run_id: str) -> tuple[str, ...]:
+    """The same for one run, of which the caller knows that it is dead and over this backlog."""
+    try:
+        events = read_journal(layout.journal(run_id)).events
+    except StateError:
+        return ()  # damaged: nothing is concluded from it, and nothing else stopped by it
+    found = _landed_untold(git, events)
+    done = {task.id: task.progress is Progress.DONE for task in tracker.load()} if found else {}
+    untold = [landing for landing in found if not done.get(landing.task, True)]
+    for landing in untold:
+        _tell(layout, tracker, run_id, landing)
+    _add_discovered(git, tracker, run_id, events)
+    _give_back(tracker, run_id, events)
+    tasks = [landing.task for landing in untold]
+    write_atomically(layout.run(run_id) / TAKEN_OVER, (json.dumps(tasks) + "\n").encode())
+    return tuple(tasks)
+
+
+def owed(git: Git, events: tuple[Event, ...]) -> tuple[list[str], list[str]]:
+    """By the journal of a dead run: what landed and the tracker was not told of, and what the tracker holds for it."""
+    return [landing.task for landing in _landed_untold(git, events)], sorted(_held(events))
 
 
 def _tell(layout: Layout, tracker: Tracker, run_id: str, landing: Landed) -> None:
@@ -162,15 +172,7 @@ def _give_back(tracker: Tracker, run_id: str, events: tuple[Event, ...]) -> None
     """Open again what the run claimed and nobody holds any more: this run may not be the one that can start it."""
     if not isinstance(tracker, BulkTracker):
         return
-    held: set[str] = set()
-    for event in events:
-        match event:
-            case TrackerClaiming(tasks=tasks):
-                held |= set(tasks)
-            case TrackerWritten(error=None):
-                held.discard(event.task)
-            case _:
-                pass
+    held = _held(events)
     if not held:
         return
     note = Note(run_id=run_id, reason="the run broke off before it was done")
@@ -181,6 +183,20 @@ def _give_back(tracker: Tracker, run_id: str, events: tuple[Event, ...]) -> None
     ]
     if left:
         tracker.write_many(left)  # what is refused has found somebody meanwhile
+
+
+def _held(events: tuple[Event, ...]) -> set[str]:
+    """What the tracker gave to the run, and was told no end of."""
+    held: set[str] = set()
+    for event in events:
+        match event:
+            case TrackerClaiming(tasks=tasks):
+                held |= set(tasks)
+            case TrackerWritten(error=None):
+                held.discard(event.task)
+            case _:
+                pass
+    return held
 
 
 def _is_on(git: Git, commit: str, branch: str) -> bool:
