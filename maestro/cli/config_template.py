@@ -36,6 +36,7 @@ CONFIG = """\
 # exit_timeout = 60                   # seconds between the end it announced and its exit
 # suspect_after = 120                 # seconds without output and processor time until it is said to be suspected
 # attempt_memory_mb = 4096            # stop an attempt whose processes together use more; no default: any amount
+# hold_seconds = 60                   # first rest of an account at a limit whose end nobody names
 # grace_seconds = 600                 # after the first ^C, running work may finish for so long
 # stop_interrupt_seconds = 10         # when an agent is stopped: between INT and TERM
 # stop_terminate_seconds = 5          # between TERM and KILL

@@ -77,6 +77,7 @@ class Settings(Record):
     exit_timeout: Seconds = 60.0  # the end was said, the process stays
     suspect_after: Seconds = 120.0  # without output and processor time: said, and nothing done
     attempt_memory_mb: Count | None = None  # all processes of one attempt together
+    hold_seconds: Seconds = 60.0  # an account's first rest at a limit whose end nobody names
     grace_seconds: Wait = 600.0  # after the first ^C
     stop_interrupt_seconds: Wait = 10.0  # between INT and TERM
     stop_terminate_seconds: Wait = 5.0  # between TERM and KILL

@@ -67,6 +67,7 @@ def make_options(settings: Settings, gate: Gate | None, root: Path, tracker_kind
         attempts=settings.attempts,
         budgets=settings.budgets(),
         task_timeout_seconds=settings.task_timeout,
+        hold_seconds=settings.hold_seconds,
         silent_timeout_seconds=settings.silent_timeout,
         exit_timeout_seconds=settings.exit_timeout,
         grace_seconds=settings.grace_seconds,
