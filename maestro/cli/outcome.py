@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from maestro.cli.app import App
+from maestro.cli.budgets import budget_lines
 from maestro.errors import sentence
 from maestro.telemetry.oneline import one_line
 
@@ -38,6 +39,7 @@ def say_outcome(app: App, result: dict[str, Any]) -> None:
     if result["reason"]:
         early = "" if result["status"] == "completed" else "The run ended early: "
         app.output.text(sentence(early + one_line(result["reason"])))
+    app.output.text(*map(sentence, budget_lines(result.get("metrics", {}))))
     if (landed or before == len(tasks)) and result["integration_branch"]:
         app.output.note(f"Look at it with: git log --oneline --graph {result['integration_branch']}")
 

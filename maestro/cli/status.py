@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from maestro.cli.app import App
+from maestro.cli.budgets import budget_lines, spent_line
 from maestro.cli.columns import columns
 from maestro.cli.options import output_options
 from maestro.store.standing import (
@@ -65,6 +66,8 @@ def _show_run(app: App, run_id: str) -> None:
     app.output.text(f"Run {run_id}: {result['status']}{because}")
     if result.get("integration_branch"):
         app.output.text(f"Integration branch: {result['integration_branch']}")
+    metrics = result.get("metrics", {})
+    app.output.text(*spent_line(metrics), *budget_lines(metrics))
     if result.get("sequential"):
         app.output.text(f"One task at a time: {result['sequential']}")
     if result.get("throttled"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from maestro.model.budget import Budgets, Kind, Spent, standings
 from maestro.model.run import Run
 from maestro.model.states import RunStatus, TaskState
 
@@ -52,9 +53,21 @@ def result_object(run: Run, done_before: dict[str, str | None]) -> dict[str, Any
         "base": run.start.base,
         "tasks": tasks,
         "warnings": list(run.warnings),
-        "metrics": run.metrics,
+        "metrics": run.metrics or _so_far(run),
     }
     return result if run.sequential is None else {**result, "sequential": run.sequential}
+
+
+def _so_far(run: Run) -> dict[str, Any]:
+    """What is known of the metrics before the end: what ended attempts have used, and the budgets of the run."""
+    limits = run.budgets.limits if run.budgets else {}
+    known: Budgets = {kind: limit for kind, limit in limits.items() if kind in (Kind.RUN_USD, Kind.RUN_TOKENS)}
+    found = standings(known, run.spent, 0.0, Spent())
+    return {
+        "cost_usd": run.spent.cost_usd,
+        "tokens": run.spent.tokens,
+        "budget": {one.kind.value: one.figures() for one in found} or None,
+    }
 
 
 def nothing_to_do(run_id: str, branch: str | None, base: str, done_before: dict[str, str | None]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from maestro.model.budget import Spent
 from maestro.model.events import (
     AttemptEnded,
     AttemptStarting,
@@ -41,8 +42,7 @@ class Metrics:
         self._gate_seconds = 0.0
         self._gate_started: dict[tuple[str, tuple[str, ...]], datetime] = {}
         self._landed = 0
-        self._cost_usd: float | None = None
-        self._tokens: int | None = None
+        self._spent = Spent()
         self._peak_memory: int | None = None
         self._throttled_since: datetime | None = None
         self._throttled_seconds = 0.0
@@ -97,8 +97,8 @@ class Metrics:
             "landed": self._landed,
             "gates": self._gates,
             "gate_seconds": round(self._gate_seconds, 3),
-            "cost_usd": None if self._cost_usd is None else round(self._cost_usd, 6),
-            "tokens": self._tokens,
+            "cost_usd": None if self._spent.cost_usd is None else round(self._spent.cost_usd, 6),
+            "tokens": self._spent.tokens,
             "peak_memory_bytes": self._peak_memory,
             "throttled_seconds": round(self._throttled_seconds, 3),
         }
@@ -112,11 +112,7 @@ class Metrics:
         self._attempt_seconds += event.seconds
         if event.peak_memory_bytes is not None:
             self._peak_memory = max(self._peak_memory or 0, event.peak_memory_bytes)
-        usage = event.outcome.usage
-        if usage.cost_usd is not None:
-            self._cost_usd = (self._cost_usd or 0.0) + usage.cost_usd
-        if usage.input_tokens is not None or usage.output_tokens is not None:
-            self._tokens = (self._tokens or 0) + (usage.input_tokens or 0) + (usage.output_tokens or 0)
+        self._spent = self._spent.plus(event.outcome.usage)
 
     def _throttle(self, event: Throttled | DispatchStopped) -> None:
         if self._throttled_since is not None:

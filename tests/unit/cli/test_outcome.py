@@ -42,6 +42,21 @@ def test_a_large_run_that_stopped_does_not_flood_the_screen(capsys: pytest.Captu
     assert lines[-1] == "The run ended early: your checkout changed."
 
 
+def test_what_was_spent_of_budgets_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    budget = {
+        "budget": {"limit": 0.5, "spent": 0.62, "overshoot": 0.12},
+        "day_budget_tokens": {"limit": 20000.0, "spent": 12400, "overshoot": 0},
+    }
+    reason = "the budget of the run is spent: 0.6200 of 0.5000 USD; `maestro resume --run-id r1 --budget USD` goes on"
+    given = result(status="blocked", reason=reason, tasks={"a": task("landed")}, metrics={"budget": budget})
+    assert said(capsys, given)[1:] == [
+        f"The run ended early: {reason}.",
+        "Budget of the run: 0.6200 of 0.5000 USD, 0.1200 USD over it by what was running.",
+        "Budget of the day: 12,400 of 20,000 tokens.",
+    ]
+    assert len(said(capsys, result(tasks={"a": task("landed")}, metrics={"budget": None}))) == 1
+
+
 def test_a_run_with_nothing_to_do_did_not_end_early(capsys: pytest.CaptureFixture[str]) -> None:
     done = {"a": {**task("landed"), "attempts": 0}}
     assert said(capsys, result(reason="everything was done before this run", tasks=done)) == [
