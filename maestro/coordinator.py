@@ -2,62 +2,55 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from maestro import __version__
 from maestro.clock import Clock, SystemClock, as_z
 from maestro.config.load import load_settings
 from maestro.config.settings import Settings
 from maestro.engine.environment import allowed_environment
-from maestro.engine.loop import Engine
-from maestro.engine.recorder import Recorder
 from maestro.engine.refresh import read_refresh
-from maestro.engine.session import session_to
-from maestro.engine.signals import signals_to
 from maestro.errors import BadInput, StateError
+from maestro.model.events import RunResumed
 from maestro.model.group import GroupMetadata, TaskMetadata, TaskStatus
 from maestro.model.plan import ProblemKind
-from maestro.model.result import EXIT_CODES, nothing_to_do, result_object
-from maestro.model.run import Run
-from maestro.model.states import GroupPhase
+from maestro.model.result import EXIT_CODES, nothing_to_do
+from maestro.model.states import GroupPhase, RunStatus, TaskState
 from maestro.model.task import Task
-from maestro.planning.estimate import kind_of
 from maestro.planning.markers import detect_groups
 from maestro.proc.capture import capture
-from maestro.store.atomic import write_atomically
+from maestro.proc.family import start_time
+from maestro.proc.request import MARKER
+from maestro.store.blueprint import Blueprint, read_blueprint, write_blueprint
 from maestro.store.claims import claim, live_runs
-from maestro.store.journal import Journal
 from maestro.store.layout import Layout
-from maestro.telemetry.history import HistoryObserver
-from maestro.telemetry.landings import LandingsObserver
-from maestro.telemetry.metadata import MetadataObserver
-from maestro.telemetry.metrics import Metrics
-from maestro.telemetry.observer import FanOut, Observer
-from maestro.telemetry.spending import SpendingObserver
+from maestro.store.standing import finished
+from maestro.telemetry.observer import Observer
 from maestro.vcs.git import Git, open_repository, require_version
 from maestro.wiring.backlog import Backlog, plan_backlog
-from maestro.wiring.build import Built, Prepared, build, check_run_id, new_run_id, prepare, prepare_state
+from maestro.wiring.build import check_run_id, new_run_id, new_token, prepare, prepare_state
 from maestro.wiring.choices import agent_env_names
-from maestro.wiring.delegate import observers_of
+from maestro.wiring.clearing import COORDINATOR
+from maestro.wiring.driving import RunResult, drive
 from maestro.wiring.refreshing import refresh_argv
+from maestro.wiring.resuming import (
+    Past,
+    backlog_of,
+    choose_run,
+    read_past,
+    refuse_beside_live_agents,
+    reopened,
+    settings_to_go_on_with,
+)
 from maestro.wiring.takeover import take_over
 
 __all__ = ["GroupMetadata", "GroupPhase", "ParallelCoordinator", "RunResult", "TaskMetadata", "TaskStatus"]
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """How a run ended: the object of C-1a, and the exit code that goes with it."""
-
-    result: dict[str, Any]
-    exit_code: int
 
 
 class ParallelCoordinator:
@@ -101,33 +94,128 @@ class ParallelCoordinator:
         standard_input: str | None = None,
     ) -> RunResult:
         """Run a backlog to its end. MaestroError where it is refused; whatever else happens is in the result."""
-        git = self.open()
-        layout = Layout(git.directory)
         run_id = new_run_id(self._clock) if run_id is None else run_id
+        token = new_token()
+        git, environ = self._marked(token, run_id, 0)
+        layout = Layout(git.directory)
         check_run_id(layout, run_id)
         under_way = live_runs(layout.locks)
-        backlog = plan_backlog(git, settings, standard_input=standard_input, environ=self._environ)
+        backlog = plan_backlog(git, settings, standard_input=standard_input, environ=environ)
         if take_over(git, layout, backlog.tracker):
-            backlog = plan_backlog(git, settings, standard_input=standard_input, environ=self._environ)
+            backlog = plan_backlog(git, settings, standard_input=standard_input, environ=environ)
         if (done := self._refuse_or_done(run_id, backlog)) is not None:
             return done
+        refuse_beside_live_agents(layout, backlog.tracker.identity, tuple(backlog.plan.tasks))
         prepared = prepare(git, settings, backlog, run_id, self._environ)
         prepare_state(layout)
-        held = claim(
-            layout.locks,
+        blueprint = Blueprint(
             run_id=run_id,
-            since=as_z(self._clock.now()),
-            backlog=backlog.tracker.identity,
-            tasks=backlog.plan.tasks,
-            groups=backlog.plan.groups,
+            token=token,
+            settings=settings,
+            plan=backlog.plan,
+            base=backlog.base,
+            base_branch=backlog.base_branch,
+            root=prepared.root,
+            tracker_kind=backlog.tracker.kind,
+            tracker_identity=backlog.tracker.identity,
+            standard_input=standard_input,
+            done_before=backlog.done_before,
         )
-        try:
+        with self._claimed(layout, blueprint):
             if under_way <= live_runs(layout.locks):
-                return self._run_claimed(git, settings, backlog, prepared, run_id, observers)
-        finally:
-            held.release()
+                write_blueprint(layout.blueprint(run_id), blueprint)
+                return drive(
+                    Past(run_id, blueprint, (), 0),
+                    None,
+                    git=git,
+                    settings=settings,
+                    backlog=backlog,
+                    prepared=prepared,
+                    observers=observers,
+                    clock=self._clock,
+                    environ=self._environ,
+                )
         # a run has ended since the backlog was read: what it landed must not be dispatched again
         return self.run(settings, run_id=run_id, observers=observers, standard_input=standard_input)
+
+    def resume(
+        self,
+        current: Settings,
+        *,
+        run_id: str | None = None,
+        flags: Mapping[str, Any] | None = None,
+        retry_failed: bool = False,
+        observers: Sequence[Observer] = (),
+    ) -> RunResult:
+        """Go on with a run that died or ended early (E-6): the one named, else the only one there is.
+
+        `current` are the settings as they are now, of which `flags` names those that replace the run's own.
+        MaestroError where it is refused.
+        """
+        layout = Layout(self.open().directory)
+        run_id = choose_run(layout, run_id)
+        blueprint = read_blueprint(layout.blueprint(run_id))
+        with self._claimed(layout, blueprint):
+            past = read_past(layout, run_id)
+            settings, changed = settings_to_go_on_with(blueprint, current, flags or {})
+            again = reopened(past.run, retry_failed=retry_failed) if past.run is not None else ()
+            if (done := self._nothing_left(layout, past, again)) is not None:
+                return done
+            git, environ = self._marked(blueprint.token, run_id, past.lives)
+            backlog = backlog_of(git, settings, blueprint, environ)
+            prepared = prepare(git, settings, backlog, run_id, self._environ, blueprint.root)
+            prepare_state(layout)
+            resumed = RunResumed(
+                at=self._clock.now(),
+                maestro_version=__version__,
+                reopened=again,
+                changed=changed,
+                torn_bytes=past.torn_bytes,
+                pid=os.getpid(),
+                pid_started=start_time(os.getpid()) or 0.0,
+            )
+            return drive(
+                past,
+                resumed,
+                git=git,
+                settings=settings,
+                backlog=backlog,
+                prepared=prepared,
+                observers=observers,
+                clock=self._clock,
+                environ=self._environ,
+            )
+
+    def _nothing_left(self, layout: Layout, past: Past, again: Sequence[str]) -> RunResult | None:
+        """The result of a run that has come to its end, and of which nothing is tried again."""
+        run, result = past.run, finished(layout, past.run_id)
+        if run is None or result is None or run.status is RunStatus.RUNNING or again:
+            return None
+        if any(task.state is TaskState.PENDING for task in run.tasks.values()):
+            return None
+        return RunResult(result, EXIT_CODES[run.status])
+
+    def _marked(self, token: str, run_id: str, life: int) -> tuple[Git, Mapping[str, str]]:
+        """Git, and the environment of the tracker's program, with a marker: whoever goes on after this coordinator
+        died knows what it had called, and waits for it. `life` counts the coordinators of the run."""
+        marker = {MARKER: f"{token}/{run_id}/{COORDINATOR}/{life}"}
+        return self.open().with_variables(marker), {**self._environ, **marker}
+
+    @contextmanager
+    def _claimed(self, layout: Layout, blueprint: Blueprint) -> Iterator[None]:
+        """Hold the run, its tasks and its groups."""
+        held = claim(
+            layout.locks,
+            run_id=blueprint.run_id,
+            since=as_z(self._clock.now()),
+            backlog=blueprint.tracker_identity,
+            tasks=blueprint.plan.tasks,
+            groups=blueprint.plan.groups,
+        )
+        try:
+            yield
+        finally:
+            held.release()
 
     def _refuse_or_done(self, run_id: str, backlog: Backlog) -> RunResult | None:
         """BadInput for an impossible plan; a result at once where everything was done before."""
@@ -140,45 +228,6 @@ class ParallelCoordinator:
             return RunResult(nothing_to_do(run_id, branch, backlog.base, backlog.done_before), 0)
         more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
         raise BadInput(f"{problems[0].message}{more}", hint="`maestro plan` shows all that is wrong with the backlog")
-
-    def _run_claimed(
-        self,
-        git: Git,
-        settings: Settings,
-        backlog: Backlog,
-        prepared: Prepared,
-        run_id: str,
-        observers: Sequence[Observer],
-    ) -> RunResult:
-        layout, metrics = Layout(git.directory), Metrics()
-        kinds = {task.id: kind_of(task) for task in backlog.plan.tasks.values()}
-        landings = LandingsObserver(layout.landed, backlog.tracker.identity, run_id, kinds)
-        spending = SpendingObserver(layout.spent, run_id)
-        own = observers_of(settings, layout, run_id, backlog.plan.tasks)
-        history = HistoryObserver(layout, kinds)
-        fan_out = FanOut([metrics, MetadataObserver(layout), landings, spending, history, *own, *observers])
-        journal = Journal(layout.journal(run_id))
-        built = build(
-            prepared,
-            git=git,
-            settings=settings,
-            backlog=backlog,
-            recorder=Recorder(journal, fan_out),
-            metrics=metrics,
-            run_id=run_id,
-            clock=self._clock,
-            environ=self._environ,
-        )
-        try:
-            run = asyncio.run(_drive(Engine(built.context), built, journal, prepared.remarks))
-        finally:
-            fan_out.close()
-        result = result_object(run, backlog.done_before)
-        try:
-            write_atomically(layout.summary(run_id), (json.dumps(result, indent=2) + "\n").encode())
-        except StateError as error:  # the run is over, and its result is true all the same
-            result["warnings"].append(error.message)
-        return RunResult(result, EXIT_CODES[run.status])
 
     def execute_parallel_group(
         self,
@@ -252,9 +301,6 @@ class ParallelCoordinator:
 _LOOK_SECONDS = 0.02
 """Between two looks at a small file: a waiter answers within 100 ms (E-5) and costs next to nothing."""
 
-_SPARE_THREADS = 6
-"""For the journal, the tracker, landing, the gate, the guard and a removal, beside one for each agent."""
-
 _ALIVE_SECONDS = 0.5
 """How often the kernel is asked whether the run still lives."""
 
@@ -269,15 +315,3 @@ def _as_entry(task: Task | Mapping[str, Any], group_id: str) -> dict[str, Any]:
         fields = task.model_dump(mode="json", exclude_defaults=True, exclude=_OF_ITS_TRACKER)
         return {**task.context, **fields, "status": task.progress.value, "group": group_id}
     return {**task, "group": group_id}
-
-
-async def _drive(engine: Engine, built: Built, journal: Journal, remarks: Sequence[str]) -> Run:
-    """The run inside its event loop, with signals told to it."""
-    # as many threads as agents and a few more: else a journal write would wait behind workspaces being made
-    threads = built.context.options.max_parallel + _SPARE_THREADS
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(threads, thread_name_prefix="maestro"))
-    try:
-        with signals_to(engine.tell), session_to(engine.tell, built.session):
-            return await engine.run(built.start, remarks)
-    finally:
-        await journal.close()

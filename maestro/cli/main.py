@@ -16,6 +16,7 @@ from maestro.cli.options import complete_file, complete_folder, output_options
 COMMANDS = {
     "plan": "Show what would run when, and at the same time as what; changes nothing.",
     "run": "Run the backlog: agents in workspaces of their own, finished work landed and checked.",
+    "resume": "Go on with a run that died, was interrupted, or waits for a person.",
     "delegate": "Let the subagents of your own session do the tasks.",
     "report": "Say how a task went; an agent's last act.",
     "detect": "List the parallel groups of a backlog.",

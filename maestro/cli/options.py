@@ -100,6 +100,20 @@ RUN_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
 """The flags of C-1a, each with a key and a variable of the same name; `--todos` is short for two of them."""
 
 
+_CHANGEABLE = frozenset({
+    "--keep-going", "--max-parallel", "--agent", "--agent-command", "--attempts", "--task-timeout",
+    "--test-command", "--no-tests", "--test-timeout",
+})  # fmt: skip
+
+RESUME_OPTIONS = tuple(option for option in RUN_OPTIONS if option[0] in _CHANGEABLE) + BUDGET_OPTIONS
+"""What a run may be told differently when it goes on; its tasks, branches and workspaces are what they were."""
+
+
+def resume_options(function: F) -> F:
+    """The flags of a run that goes on; the command gets `flags`, those the user gave."""
+    return _with_flags(function, RESUME_OPTIONS)
+
+
 def plan_options(function: F) -> F:
     """The flags that choose and order tasks; the command gets `flags`, those the user gave."""
     return _with_flags(function, PLAN_OPTIONS)

@@ -34,6 +34,7 @@ class Blueprint(Record):
     plan: Plan
     base: str  # commit id
     base_branch: str
+    root: Path  # holds the workspaces of the run
     tracker_kind: str
     tracker_identity: str
     standard_input: str | None = None  # a list of todos is nowhere else

@@ -38,6 +38,7 @@ from maestro.wiring.choices import make_gate, make_options, open_agent
 from maestro.wiring.delegate import choose as choose_subagent
 from maestro.wiring.delegate import session_of, settings_of_run, settled_teller, subagents_of, withdrawer
 from maestro.wiring.prompts import composer
+from maestro.wiring.resuming import unfinished_runs
 from maestro.wiring.redaction import redactor_for
 from maestro.workspaces.base import Workspaces
 from maestro.workspaces.preflight import preflight
@@ -54,11 +55,21 @@ def new_run_id(clock: Clock) -> str:
     return f"{clock.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
+def new_token() -> str:
+    """Makes the markers of a run's processes unique on the machine, whatever the run's name."""
+    return secrets.token_hex(4)
+
+
 def check_run_id(layout: Layout, run_id: str) -> None:
     """BadInput for a name that cannot stand in paths and branches, or that an earlier run has."""
     if not is_plain(run_id):
         raise BadInput(
             f"{run_id!r} cannot name a run", hint="use letters, digits, dots and hyphens, at most 60 of them"
+        )
+    if run_id in unfinished_runs(layout):
+        raise BadInput(
+            f"run {run_id} has begun and is not finished",
+            hint=f"go on with it: maestro resume --run-id {run_id}; or choose another --run-id",
         )
     if layout.journal(run_id).exists():
         raise BadInput(f"there is a run {run_id} already", hint="choose another --run-id, or leave it out")
@@ -87,8 +98,18 @@ class Prepared:
     redactor: Redactor
 
 
-def prepare(git: Git, settings: Settings, backlog: Backlog, run_id: str, environ: Mapping[str, str]) -> Prepared:
-    """Refuse (BadInput) whatever can be seen to fail from here; starts and writes nothing."""
+def prepare(
+    git: Git,
+    settings: Settings,
+    backlog: Backlog,
+    run_id: str,
+    environ: Mapping[str, str],
+    root: Path | None = None,
+) -> Prepared:
+    """Refuse (BadInput) whatever can be seen to fail from here; starts and writes nothing.
+
+    `root` is where the workspaces of a run stand that is resumed, which has its branches already.
+    """
     remarks = preflight(git)
     agent = open_agent(settings_of_run(settings, Layout(git.directory), run_id, environ), environ)
     gate = make_gate(git, settings)
@@ -100,9 +121,10 @@ def prepare(git: Git, settings: Settings, backlog: Backlog, run_id: str, environ
     )
     if settings.land_on_base and (refused := check_land_on_base(git, backlog.base_branch)) is not None:
         raise BadInput(f"--land-on-base cannot work: {refused.reason}")
-    for branch in integration_branches(run_id, backlog.plan):
-        _check_branch(git, branch, run_id)
-    root = (settings.workspace_root or default_root(git.directory, environ)) / run_id
+    if root is None:
+        for branch in integration_branches(run_id, backlog.plan):
+            _check_branch(git, branch, run_id)
+        root = (settings.workspace_root or default_root(git.directory, environ)) / run_id
     workspaces = _workspaces(settings.workspace, git, settings, root)
     is_worktree = settings.workspace == "worktree"
     gate_workspaces = workspaces if is_worktree else _workspaces("worktree", git, settings, root)
@@ -154,6 +176,7 @@ def build(
     recorder: Recorder,
     metrics: Metrics,
     run_id: str,
+    token: str,
     clock: Clock,
     environ: Mapping[str, str],
 ) -> Built:
@@ -171,7 +194,7 @@ def build(
 
     context = RunContext(
         run_id=run_id,
-        token=secrets.token_hex(4),
+        token=token,
         plan=backlog.plan,
         names=safe_names(backlog.plan.tasks),
         options=prepared.options,

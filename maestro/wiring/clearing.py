@@ -1,0 +1,95 @@
+"""Clears up after the coordinator that died, before another goes on with its run (E-6): what nobody will need again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+from maestro.engine.context import RunContext
+from maestro.errors import MaestroError
+from maestro.model.recovery import Leftover
+from maestro.model.states import TaskState
+from maestro.proc.family import census, members
+from maestro.workspaces.base import GATE_BENCH
+from maestro.workspaces.janitor import clean, list_workspaces, sweep_rubbish
+
+COORDINATOR = "coordinator"
+"""In the marker of what a coordinator itself calls: git and the tracker's program."""
+
+GATEWAY = "gateway"
+"""In the marker of the gateway, which agents that live on still need."""
+
+PATIENCE_SECONDS = 60.0
+_LOOK_SECONDS = 0.05
+
+
+async def clear_up(context: RunContext, past: Leftover, own: str) -> None:
+    """End processes and remove workspaces that nobody will ask for; `own` marks what this coordinator calls."""
+    await _end_processes(context, {one.attempt_id for one in past.open_attempts}, own)
+    tasks = [*(one.task for one in past.open_attempts), *(one.task for one in past.unanswered)]
+    needed = {context.names[task] for task in tasks}
+    await asyncio.to_thread(_remove_workspaces, context, needed)
+    await asyncio.to_thread(_remove_stale_locks, context)
+
+
+async def _end_processes(context: RunContext, attempts: Collection[str], own: str) -> None:
+    """Gates, refreshes and the like: their answer has nobody to go to. A git of the dead coordinator is waited for:
+    it holds locks, and what it does is whole when it ends."""
+    prefix = context.marker("")
+    found = [marker for marker in await asyncio.to_thread(census) if marker.startswith(prefix)]
+    for marker in found:
+        kind = marker.removeprefix(prefix).partition("/")[0]
+        if marker in attempts or marker == own or kind == GATEWAY:
+            continue
+        if kind == COORDINATOR:
+            await asyncio.to_thread(_wait_for, marker)
+        await context.executor.end_all(marker)
+
+
+def _wait_for(marker: str) -> None:
+    """Until the processes have ended by themselves, or have had their time. Blocks."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline and members(marker):
+        time.sleep(_LOOK_SECONDS)
+
+
+def _remove_workspaces(context: RunContext, needed: Collection[str]) -> None:
+    """Places that wait empty, the gate's bench, and those of tasks that are over; what is not landed is saved."""
+    root = context.workspace_root
+    landed = {
+        (context.run_id, context.names[task.id])
+        for task in context.recorder.run.tasks.values()
+        if task.state is TaskState.LANDED
+    }
+    found = [
+        one
+        for one in list_workspaces(context.git, root, run_id=context.run_id, landed=landed)
+        if one.task_name not in needed or one.home.name.startswith(".")
+    ]
+    if context.options.keep_workspaces:
+        found = [one for one in found if one.home.name.startswith(".") or one.task_name == GATE_BENCH]
+    with contextlib.suppress(MaestroError, OSError):  # what cannot be removed stays for `maestro clean`
+        clean(context.git, root, found, force=True)
+        sweep_rubbish(root)
+
+
+def _remove_stale_locks(context: RunContext) -> None:
+    """A git that was killed leaves the locks of the refs it was at. Those of this run's own refs are nobody else's,
+    and no git of this run is alive."""
+    common, run_id = context.git.common_dir(), context.run_id
+    for folder, pattern in (
+        (common / "refs" / "heads" / "integration", f"*{run_id}.lock"),
+        (common / "refs" / "heads" / "maestro" / run_id, "**/*.lock"),
+        (common / "refs" / "maestro" / "saved" / run_id, "**/*.lock"),
+        (common / "refs" / "maestro" / "checkpoints" / run_id, "**/*.lock"),
+    ):
+        for lock in _locks(folder, pattern):
+            with contextlib.suppress(OSError):
+                lock.unlink()
+
+
+def _locks(folder: Path, pattern: str) -> list[Path]:
+    return [path for path in folder.glob(pattern) if path.is_file()] if folder.is_dir() else []
