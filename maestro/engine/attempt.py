@@ -14,12 +14,14 @@ from maestro.agents.base import Heard, Invocation
 from maestro.engine.company import Company, StopWish
 from maestro.engine.context import Brief, RunContext
 from maestro.engine.goingon import GoingOn, keeps_workspace
+from maestro.engine.hiding import hide_secrets_in
 from maestro.engine.preparing import Outfit, report_file
 from maestro.engine.putaway import put_away
 from maestro.engine.watch import Clocks, RanOut, StopAsked, Watch, tail_of
 from maestro.errors import MaestroError
 from maestro.executors.base import Running
 from maestro.model.events import AttemptEnded, AttemptSpawned, AttemptStarting, AttemptStopping
+from maestro.model.masking import masked
 from maestro.model.outcome import Cancelled, Failed, FailureKind, Lost, Outcome, Succeeded, TimedOut
 from maestro.workspaces.base import Workspace, WorkspaceSpec
 
@@ -114,6 +116,8 @@ class AttemptRun:
         else:
             already = max((context.clock.now() - self._begun.since).total_seconds(), 0.0)
             outcome = await self._guarded(self._adopt(self._begun))
+        await hide_secrets_in(context, self.directory, self.task)
+        outcome = masked(outcome, context.redactor.mask)
         ended = AttemptEnded(
             at=context.clock.now(),
             task=self.task,
@@ -207,11 +211,14 @@ class AttemptRun:
             if isinstance(ended, RanOut):
                 await running.stop("setup ran over its limit")
                 reason = f"setup command {command!r} did not end within {limit:g} s"
-                return Failed(failure=FailureKind.SETUP, reason=reason, output_tail=tail_of(log))
+                return Failed(failure=FailureKind.SETUP, reason=reason, output_tail=self._tail_of(log))
             if ended.exit.code != 0:
                 reason = f"setup command {command!r} ended with exit code {ended.exit.code}"
-                return Failed(failure=FailureKind.SETUP, reason=reason, output_tail=tail_of(log))
+                return Failed(failure=FailureKind.SETUP, reason=reason, output_tail=self._tail_of(log))
         return None
+
+    def _tail_of(self, log: Path) -> str:
+        return tail_of(log, redactor=self._context.redactor)
 
     async def _work(self, workspace: Workspace) -> Outcome:
         if self._stop.event.is_set():

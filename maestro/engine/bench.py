@@ -8,11 +8,13 @@ from itertools import count
 from maestro.agents.base import Invocation
 from maestro.engine.context import RunContext
 from maestro.engine.environment import allowed_environment
+from maestro.engine.hiding import hide_secrets_in
 from maestro.engine.watch import tail_of
 from maestro.errors import GitError, MaestroError
 from maestro.executors.base import Running, Starter
 from maestro.integration.gates import Gate, run_gate
 from maestro.model.gate import GateResult, GateUnjudged, NotJudged
+from maestro.model.masking import masked
 from maestro.proc.request import MARKER, ProcessRequest
 from maestro.workspaces.base import GATE_BENCH, Workspace, WorkspaceSpec
 
@@ -65,7 +67,8 @@ class GateBench:
             marker = self._context.marker("gate", str(number))
             env = self._environment(workspace, marker)
             result = await run_gate(self._gate, workspace.repo, env, log_dir, self._executor, marker)
-            return self._stop_result() if self._stopped else result
+            await hide_secrets_in(self._context, log_dir)
+            return self._stop_result() if self._stopped else masked(result, self._context.redactor.mask)
 
     def _stop_result(self) -> GateUnjudged:
         return GateUnjudged(why=NotJudged.STOPPED, reason=self._stopped)
@@ -92,12 +95,13 @@ class GateBench:
         self._workspace = await asyncio.to_thread(self._context.gate_workspaces.create, spec)
         try:
             failed = await self._set_up(self._workspace)
+            await hide_secrets_in(self._context, self._context.layout.gate(run_id, 0))
         except (MaestroError, OSError):
             await self.close()  # or the next commit would be judged without what the set-up brings
             raise
         if failed is not None:
             await self.close()
-            return failed
+            return masked(failed, self._context.redactor.mask)
         return self._workspace
 
     def _move(self, workspace: Workspace, commit: str) -> None:
@@ -131,7 +135,7 @@ class GateBench:
                 await running.stop("setup ran over its limit")
                 reason = f"did not end within {context.options.setup_timeout_seconds:g} s"
             if reason is not None:
-                tail = tail_of(log_dir / "setup.log")
+                tail = tail_of(log_dir / "setup.log", redactor=self._context.redactor)
                 return GateUnjudged(why=NotJudged.SETUP, reason=f"setup command {command!r} {reason}", output_tail=tail)
         return None
 

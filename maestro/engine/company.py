@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 
 from maestro.agents.base import Claim, Heard, Reader, Verdict
 from maestro.engine.judge import judge
@@ -17,6 +18,7 @@ from maestro.engine.watch import Clocks, Exited, RanOut, StopAsked, Watch, tail_
 from maestro.errors import MaestroError
 from maestro.executors.base import Running
 from maestro.model.events import AttemptNoted, AttemptStopping, Warned
+from maestro.model.masking import masked
 from maestro.model.outcome import Cancelled, Clock3, Failed, FailureKind, Outcome, TimedOut
 from maestro.model.report import BadReport, Report
 from maestro.workspaces.base import WorkEvidence, Workspace
@@ -74,7 +76,8 @@ class Company:
         ended = await watch.until_end(self._stop.event)
         await self._end_processes(running, ended)
         watch.read_rest()
-        return await self._conclude(workspace, reader, ended, tail_of(self._stderr) or tail_of(self._stdout))
+        tail = self._tail_of(self._stderr) or self._tail_of(self._stdout)
+        return await self._conclude(workspace, reader, ended, tail)
 
     async def all_noted(self) -> None:
         """Until what the output said is in the journal; raises where that could not be written."""
@@ -85,16 +88,17 @@ class Company:
         self._overspent = reason
         self._stop.ask(reason)
 
+    def _tail_of(self, file: Path) -> str:
+        return tail_of(file, redactor=self._context.redactor)
+
     def _clocks(self) -> Clocks:
         options = self._context.options
         return Clocks(options.silent_timeout_seconds, options.task_timeout_seconds, options.exit_timeout_seconds)
 
     def _note(self, note: str) -> None:
         """Record something the output said, without holding the watch up."""
-        outfit = self._outfit
-        event = AttemptNoted(
-            at=self._context.clock.now(), task=outfit.task, attempt_id=outfit.attempt_id, note=note[:500]
-        )
+        outfit, note = self._outfit, self._context.redactor.mask(note)[:500]
+        event = AttemptNoted(at=self._context.clock.now(), task=outfit.task, attempt_id=outfit.attempt_id, note=note)
         recording = asyncio.ensure_future(self._context.recorder.record(event))
         self._notes.add(recording)
         recording.add_done_callback(self._noted)
@@ -152,6 +156,9 @@ class Company:
         if verdict.no_session and self._outfit.brief.session is not None:
             return Failed(failure=FailureKind.SESSION, reason=verdict.reason, usage=verdict.usage)
         report, evidence = await asyncio.to_thread(self._look, workspace, verdict)
+        # before anything of it is cut: no half of a secret is left
+        verdict = masked(verdict, self._context.redactor.mask)
+        report = None if report is None else masked(report, self._context.redactor.mask)
         return judge(verdict, report, evidence, exit_code=code, output_tail=output_tail)
 
     def _look(self, workspace: Workspace, verdict: Verdict) -> tuple[Report | BadReport | None, WorkEvidence]:
@@ -160,7 +167,7 @@ class Company:
         report = self._context.read_report(written)
         if report is not None:
             with suppress(OSError):
-                shutil.copyfile(written, self._outfit.directory / "report.json")
+                shutil.copyfile(written, self._outfit.directory / "report.json")  # masked with all that is there
         if verdict.claim is Claim.LIMIT or (verdict.claim in (Claim.FAILED, Claim.BUDGET) and report is None):
             return report, WorkEvidence(tip=None, new_commits=0, changed_paths=(), committed_by_maestro=False)
         task = self._outfit.brief.task

@@ -123,7 +123,7 @@ class Endings:
     def _submission(self, ended: Ended, outcome: Succeeded, commit: str) -> Submission:
         return Submission(
             task=ended.task,
-            title=self._context.plan.tasks[ended.task].title,
+            title=self._context.redactor.mask(self._context.plan.tasks[ended.task].title),
             commit=commit,
             base=ended.base,
             run_id=self._context.run_id,

@@ -9,11 +9,13 @@ from typing import Any
 from maestro.engine.checkpoints import make_checkpoint
 from maestro.engine.context import RunContext
 from maestro.engine.environment import allowed_environment
+from maestro.engine.hiding import hide_secrets_in
 from maestro.engine.refresh import Refreshed, read_refresh, shortened
 from maestro.engine.watch import tail_of
 from maestro.errors import MaestroError
 from maestro.integration.checkpoint import name_of_group
 from maestro.model.events import GroupMoved, Warned
+from maestro.model.masking import masked
 from maestro.model.states import FINAL, GroupPhase, GroupStatus, TaskState
 from maestro.proc.request import MARKER, ProcessRequest
 
@@ -95,14 +97,22 @@ class GroupPhases:
         """The answer for a group. One for the whole run is asked for once, also by groups that start together; where
         that failed, the next group asks again."""
         if self._context.options.refresh_every_group:
-            return await self._refresh(group)
+            return await self._hidden(group)
         async with self._refreshing:
             if self._answer is None:
-                refreshed = await self._refresh(group)
+                refreshed = await self._hidden(group)
                 if refreshed is None or not refreshed.completed:
                     return refreshed
                 self._answer = refreshed
             return self._answer
+
+    async def _hidden(self, group: str) -> Refreshed | None:
+        """The same without secrets: it goes into prompts."""
+        refreshed = await self._refresh(group)
+        if refreshed is None:
+            return None
+        await hide_secrets_in(self._context, self._folder(group))
+        return masked(refreshed, self._context.redactor.mask)
 
     async def _refresh(self, group: str) -> Refreshed | None:
         """Run the refresh command in the repository; None where the user chose no model and no command."""

@@ -15,6 +15,7 @@ from maestro.model.budget import Kind
 from maestro.model.note import Note, notes_for
 from maestro.proc.request import MARKER, ProcessRequest
 from maestro.store.board import read_board
+from maestro.store.masking import write_privately
 from maestro.trackers.base import ReadOnlyForAgents
 from maestro.workspaces.base import Workspace
 
@@ -38,13 +39,14 @@ class Outfit:
 
     def prepare(self, workspace: Workspace) -> Invocation:
         """Write the prompt beside the workspace, where a sandboxed agent may read it, and a copy beside the logs."""
-        prompt = self.context.compose(replace(self.brief, notes=self._notes_of_others()))
+        hide = self.context.redactor.mask_known  # a task may speak of what keys look like
+        prompt = hide(self.context.compose(replace(self.brief, notes=self._notes_of_others())))
         state = workspace.home / ".agent-state"
         state.mkdir(exist_ok=True)
         report_file(workspace).unlink(missing_ok=True)
         prompt_file = state / "prompt.md"
         for file in (prompt_file, self.directory / "prompt.md"):
-            file.write_text(prompt, encoding="utf-8")
+            write_privately(file, prompt)
         chosen = self.brief.chosen
         job = Job(
             task_id=self.task,
@@ -60,7 +62,7 @@ class Outfit:
             name=self.context.names[self.task],
             attempt=self.number,
             attempt_id=self.attempt_id,
-            title=self.brief.task.title,
+            title=hide(self.brief.task.title),
             wanted_subagent=self.brief.task.subagent_type,
             why=chosen.why,
             report_file=report_file(workspace),

@@ -37,7 +37,7 @@ class Settling:
         context = self._context
         return Note(
             run_id=context.run_id,
-            reason=reason,
+            reason=context.redactor.mask(reason),
             commit=commit,
             branch=None if reason else context.recorder.run.branch,  # what did not land is not there
             saved_ref=saved_ref,

@@ -13,6 +13,7 @@ from pathlib import Path
 from maestro.agents.base import Reader
 from maestro.executors.base import Running
 from maestro.model.outcome import Clock3
+from maestro.model.redaction import Redactor
 from maestro.proc.request import Exit
 
 TICK_SECONDS = 1.0
@@ -169,15 +170,20 @@ class Watch:
         return None
 
 
-def tail_of(path: Path, limit_bytes: int = 4096) -> str:
-    """The last whole lines of a file, at most `limit_bytes`; empty when it is not there."""
+def tail_of(path: Path, limit_bytes: int = 4096, redactor: Redactor | None = None) -> str:
+    """The last whole lines of a file, at most `limit_bytes`; empty when it is not there. Secrets that the redactor
+    knows are masked, also one through which the cut goes."""
+    before = 0 if redactor is None else max(limit_bytes, redactor.longest)
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
-            file.seek(max(size - limit_bytes, 0))
+            file.seek(max(size - limit_bytes - before, 0))
             data = file.read()
     except OSError:
         return ""
+    if redactor is not None:
+        data = redactor.mask_bytes(data)
     if size > limit_bytes:
+        data = data[-limit_bytes:]
         data = data.partition(b"\n")[2] or data
     return data.decode("utf-8", "replace").strip()

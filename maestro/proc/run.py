@@ -16,6 +16,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 from maestro.errors import WorkspaceError
 from maestro.proc.family import ProcessId, carries, command_line, members, start_time
@@ -101,8 +102,8 @@ def spawn(request: ProcessRequest) -> Child:
                 cwd=request.cwd,
                 env=request.env,
                 stdin=files.enter_context(open(request.stdin_file or os.devnull, "rb", buffering=0)),
-                stdout=files.enter_context(open(request.stdout_file, "ab", buffering=0)),
-                stderr=files.enter_context(open(request.stderr_file, "ab", buffering=0)),
+                stdout=files.enter_context(_appending(request.stdout_file)),
+                stderr=files.enter_context(_appending(request.stderr_file)),
                 start_new_session=True,
                 close_fds=True,
             )
@@ -118,6 +119,11 @@ def spawn(request: ProcessRequest) -> Child:
         os.killpg(popen.pid, signal.SIGKILL)
         os.waitpid(popen.pid, 0)
         raise _not_started(request, error) from error
+
+
+def _appending(path: Path) -> BinaryIO:
+    """For the output of a child, which may print what only the user should read."""
+    return open(path, "ab", buffering=0, opener=lambda name, flags: os.open(name, flags, 0o600))
 
 
 def adopt(pid: int, pid_started: float, *, marker: str, exit_file: Path) -> Child:

@@ -157,7 +157,7 @@ class Journal:
                 self._size, self.torn_bytes = recovered.good_bytes, recovered.torn_bytes
             else:
                 self._size = 0
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             os.ftruncate(self._fd, self._size)
             if self._size == 0:
                 self._write(_HEADER)

@@ -62,7 +62,8 @@ def write_layout(site: Site, spec: WorkspaceSpec, home: Path, repo: Path) -> dic
     if site.credentials is not None:
         _write_secret(home / ".git-credentials", site.credentials)
     _write(home / ".gitconfig", _gitconfig(site, home, repo))
-    _write(home / "client-config.json", json.dumps({"mcpServers": dict(site.client_servers)}, indent=1) + "\n")
+    # servers are started with keys
+    _write_secret(home / "client-config.json", json.dumps({"mcpServers": dict(site.client_servers)}, indent=1))
     env = _variables(site, home, repo)
     lines = [f"{name}={shlex.quote(value)}\n" for name, value in env.items()]
     lines += [f"MAESTRO_RUN_ID={shlex.quote(spec.run_id)}\n", f"MAESTRO_TASK_ID={shlex.quote(spec.task_id)}\n"]
