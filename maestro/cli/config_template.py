@@ -41,6 +41,7 @@ CONFIG = """\
 # stop_interrupt_seconds = 10         # when an agent is stopped: between INT and TERM
 # stop_terminate_seconds = 5          # between TERM and KILL
 # env_allow = []                      # variables that agents get beyond the usual ones
+# keys = {}                           # pools of API keys, such as { anthropic = { from_env = ["KEY_A", "KEY_B"] } }
 # refresh_command = "cat NOTES.md"    # context before each group; no default (claude: /flow:summary)
 # refresh_timeout = 300
 # refresh_max_chars = 8000            # of what it says

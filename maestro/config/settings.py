@@ -71,6 +71,8 @@ class Settings(Record):
     agents: dict[str, dict[str, Any]] = Field(default_factory=dict)  # options of each adapter, by its name
     keywords: dict[str, Texts] = Field(default_factory=dict)  # agent → words (P-9), in order; empty: the built-in table
     env_allow: Texts = ()  # variables agents get beyond the allow-list (I-6)
+    # provider → its pool of API keys; not `keys`, by which dict() would take the settings for a mapping
+    key_pools: dict[str, dict[str, Any]] = Field(default_factory=dict, alias="keys")
     attempts: Count = 2
     task_timeout: Seconds = 7200.0  # the whole attempt
     silent_timeout: Seconds = 1800.0  # no event at all
