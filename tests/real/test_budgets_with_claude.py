@@ -34,16 +34,17 @@ def run(
 ) -> Said:
     path = folder / "tasks.json"
     path.write_text(json.dumps(tasks))
-    env = {
+    words = ("run", "--tasks-file", str(path), "--agent", "claude", "--no-tests", *flags)
+    return maestro(*words, cwd=repo.path, env=environment(server, real), timeout_seconds=150)
+
+
+def environment(server: ModelServer, real: dict[str, Path]) -> dict[str, str]:
+    return {
         "PATH": f"{real['claude'].parent}:{os.environ['PATH']}",
         "ANTHROPIC_BASE_URL": server.url,
         "ANTHROPIC_API_KEY": "fake-key",
         "IS_SANDBOX": "1",
     }
-    return maestro(
-        "run", "--tasks-file", str(path), "--agent", "claude", "--no-tests", *flags,
-        cwd=repo.path, env=env, timeout_seconds=150,
-    )  # fmt: skip
 
 
 def test_a_budget_that_two_of_five_tasks_use_up_lets_those_running_land_and_nothing_more_start(
@@ -70,6 +71,15 @@ def test_a_budget_that_two_of_five_tasks_use_up_lets_those_running_land_and_noth
     status = maestro("status", "--run-id", "bounded", cwd=repo.path)
     assert f"of {limit:.4f} USD" in status.out or f"of {limit:.2f} USD" in status.out
     assert "over it by what was running" in status.out
+    resume = ("resume", "--run-id", "bounded", "--json")
+    again = maestro(*resume, cwd=repo.path, env=environment(server, real), timeout_seconds=150)
+    assert again.code == 3, "the budget is what it was, and so is what was spent"
+    assert again.statuses() == said.statuses()
+    assert again.json["metrics"]["attempts"] == metrics["attempts"]
+    more = maestro(*resume, "--budget", "100", cwd=repo.path, env=environment(server, real), timeout_seconds=150)
+    assert more.code == 0, more.err
+    assert set(more.statuses().values()) == {"landed"}
+    assert more.json["metrics"]["budget"]["budget"]["spent"] == pytest.approx(5 * one)
 
 
 def test_an_attempt_is_stopped_by_claude_itself_at_its_budget_in_dollars(
