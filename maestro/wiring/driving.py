@@ -22,8 +22,10 @@ from maestro.model.recovery import leftover
 from maestro.model.result import EXIT_CODES, result_object
 from maestro.model.run import Run
 from maestro.planning.estimate import kind_of
+from maestro.proc.arenas import use_one_arena
 from maestro.proc.request import MARKER
 from maestro.store.atomic import write_atomically
+from maestro.store.board import mask_board
 from maestro.store.journal import Journal
 from maestro.store.layout import Layout
 from maestro.telemetry.history import HistoryObserver
@@ -90,6 +92,7 @@ def drive(
         fan_out.close()
     result = result_object(run, past.blueprint.done_before)
     try:
+        mask_board(layout.board(run_id), prepared.redactor)
         write_atomically(layout.summary(run_id), (json.dumps(result, indent=2) + "\n").encode())
     except StateError as error:  # the run is over, and its result is true all the same
         result["warnings"].append(error.message)
@@ -114,6 +117,7 @@ async def _in_loop(
     # as many threads as agents and a few more: else a journal write would wait behind workspaces being made
     context = built.context
     threads = context.options.max_parallel + _SPARE_THREADS
+    use_one_arena()
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(threads, thread_name_prefix="maestro"))
     engine = Engine(context)
     try:
