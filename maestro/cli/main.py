@@ -29,6 +29,7 @@ COMMANDS = {
     "note": "Leave a note that later prompts of a run show.",
     "notes": "Show the notes of a run.",
     "mcp": "Serve maestro to an MCP client, such as Claude Code.",
+    "rollback": "Put the integration branch and the tracker back to a checkpoint.",
     "clean": "Remove workspaces; what is not landed is saved first.",
     "doctor": "Check everything that can go wrong before a run.",
     "init": "Write a configuration file with every key explained.",

@@ -32,6 +32,7 @@ class RunRows:
         self._kinds = kinds or {}
         self._start: e.RunStarted | None = None
         self._last: datetime | None = None
+        self._wall_seconds = 0.0
         self._ended: e.RunEnded | None = None
         self._sequential: str | None = None
         self._resumed = 0
@@ -54,6 +55,9 @@ class RunRows:
 
     def take(self, event: Event) -> None:
         """Fold one event."""
+        is_resumed = isinstance(event, e.RunResumed)
+        if self._last is not None and self._ended is None and not is_resumed:  # else nobody worked on it meanwhile
+            self._wall_seconds += (event.at - self._last).total_seconds()
         self._last = event.at
         match event:
             case e.RunStarted():
@@ -74,9 +78,9 @@ class RunRows:
                 self._sequential = event.reason
             case e.RollingBack():
                 self._undo(event)
-            case _ if getattr(event, "type", "") == "run_resumed":
+            case e.RunResumed():
                 self._resumed += 1
-                self._reopened(getattr(event, "reopened", ()))
+                self._reopened(event.reopened)
             case _:
                 pass
 
@@ -179,9 +183,8 @@ class RunRows:
         states = [task["state"] for task in self._tasks.values()]
         attempts = self._all_attempts()
         cost, tokens = _spent(attempts)
-        wall = (self._last - start.at).total_seconds() if self._last is not None else 0.0
         return (
-            start.run_id, status, reason, as_z(start.at), as_z(self._ended.at) if self._ended else None, round(wall, 3),
+            start.run_id, status, reason, as_z(start.at), as_z(self._ended.at) if self._ended else None, round(self._wall_seconds, 3),
             start.tracker, start.schedule, start.base, start.base_branch, start.integration_branch, start.max_parallel,
             len(states), *(states.count(state) for state in TaskState if state in FINAL), len(attempts),
             sum(task["retries"] for task in self._tasks.values()),

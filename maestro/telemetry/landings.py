@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from maestro.model.events import AttemptEnded, Event, Landed
+from maestro.model.events import AttemptEnded, Event, Landed, RollingBack
 from maestro.store.landed import LandedRecord, append, read
 
 
@@ -24,7 +24,7 @@ class LandingsObserver:
     def restore(self, events: Sequence[Event]) -> None:
         """Write down what a coordinator had no time for; what it had stands there already."""
         known = read(self._path, self._backlog)
-        for event in events:
+        for event in _still_true(events):
             record = known.get(event.task) if isinstance(event, Landed) else None
             if record is None or record.run_id != self._run_id:
                 self.notify(event)
@@ -47,3 +47,13 @@ class LandingsObserver:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def _still_true(events: Sequence[Event]) -> list[Event]:
+    """Without landings that were rolled back."""
+    kept: list[Event] = []
+    for event in events:
+        if isinstance(event, RollingBack):
+            kept = [one for one in kept if not (isinstance(one, Landed) and one.task in event.tasks)]
+        kept.append(event)
+    return kept

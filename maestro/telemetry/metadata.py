@@ -9,8 +9,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from datetime import datetime
+from pathlib import Path
 
-from maestro.model.events import Event, GroupMoved, RunEnded, RunStarted
+from maestro.model.events import Event, GroupMoved, RollingBack, RunEnded, RunStarted
 from maestro.model.group import GroupMetadata, TaskMetadata, TaskStatus, group_name
 from maestro.model.run import GroupRun, Run, TaskRun, apply, begin
 from maestro.model.states import GroupStatus, RunStatus, TaskState
@@ -45,6 +46,11 @@ class MetadataObserver:
 
     def notify(self, event: Event) -> None:
         """Fold one event; the files of the groups it touched follow at once."""
+        if (run := self.fold(event)) is not None and run.groups:
+            self._hand_over(run, self._touched(run, event))
+
+    def fold(self, event: Event) -> Run | None:
+        """Take one event and write nothing; the run after it."""
         if isinstance(event, RunStarted):
             self._run = begin(event)
             for group, members in event.groups.items():
@@ -53,14 +59,14 @@ class MetadataObserver:
         elif self._run is not None:
             self._run = apply(self._run, event)
         if self._run is None or not self._run.groups:
-            return
+            return self._run
         if isinstance(event, GroupMoved):
             self._note_times(event.group, event.status, event.at)
-        elif isinstance(event, RunEnded):
+        elif isinstance(event, RunEnded | RollingBack):
             self._run = _leave_behind(self._run)
             for each in self._run.groups.values():
                 self._note_times(each.id, each.status, event.at)
-        self._hand_over(self._run, self._touched(self._run, event))
+        return self._run
 
     def close(self) -> None:
         """Wait for the last write."""
@@ -75,11 +81,12 @@ class MetadataObserver:
     def _note_times(self, group: str, status: GroupStatus, at: datetime) -> None:
         if status is GroupStatus.IN_PROGRESS:
             self._started.setdefault(group, at)
+            self._ended.pop(group, None)  # a run that was resumed takes it up again
         elif status is not GroupStatus.PENDING:
             self._ended.setdefault(group, at)
 
     def _touched(self, run: Run, event: Event) -> Iterable[str]:
-        if isinstance(event, RunStarted | RunEnded):
+        if isinstance(event, RunStarted | RunEnded | RollingBack):
             return run.groups
         if isinstance(event, GroupMoved):
             return (event.group,)
@@ -105,11 +112,12 @@ class MetadataObserver:
                 if not waiting:
                     return
                 for run, group in waiting.values():
-                    self._write(run, group)
+                    self.write(run, group)
         except Exception as error:
             self._failure = error  # raised to the fan-out by the next call, which logs it and goes on without us
 
-    def _write(self, run: Run, group: GroupRun) -> None:
+    def write(self, run: Run, group: GroupRun) -> None:
+        """Write the file of a group."""
         metadata = GroupMetadata(
             group_id=group.id,
             group_name=group_name(group.id),
@@ -124,6 +132,25 @@ class MetadataObserver:
             pre_group_refresh_completed=group.refreshed,
         )
         write_atomically(self._layout.metadata(group.id), metadata.to_json().encode())
+
+
+def write_groups(layout: Layout, events: Iterable[Event]) -> None:
+    """Let the files of a run's groups say what its events say. A group that another run has taken up since is left to
+    that one."""
+    observer, run = MetadataObserver(layout), None
+    for event in events:
+        run = observer.fold(event)
+    for group in run.groups.values() if run is not None else ():
+        if run is not None and _run_of(layout.metadata(group.id)) in (None, run.start.run_id):
+            observer.write(run, group)
+
+
+def _run_of(path: Path) -> str | None:
+    """The run that a group's file tells of; None where there is no file that can be read."""
+    try:
+        return GroupMetadata.model_validate_json(path.read_bytes()).run_id
+    except (OSError, ValueError):
+        return None
 
 
 def _leave_behind(run: Run) -> Run:

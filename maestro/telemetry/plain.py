@@ -96,6 +96,8 @@ def _of_run(event: Event) -> str | None:
             return f"one task at a time from here on: {event.reason}"
         case e.DispatchStopped():
             return f"nothing new is started: {event.reason}"
+        case e.RollingBack():
+            return f"rolled back to {event.checkpoint}: {len(event.tasks)} landed tasks wait again"
         case e.RunEnded():
             return f"run ended: {event.status}" + (f": {event.reason}" if event.reason else "")
         case _:

@@ -19,6 +19,7 @@ from maestro.model.events import (
     Event,
     Landed,
     Landing,
+    RollingBack,
     RunStarted,
     TrackerAdded,
     TrackerClaiming,
@@ -142,6 +143,9 @@ def _landed(git: Git, events: tuple[Event, ...]) -> list[Landed]:
                     landings[task] = Landed(at=event.at, task=task, commit=commit, branch=event.branch)
             case Landed():
                 landings[event.task] = event
+            case RollingBack(tasks=tasks):
+                for task in tasks:
+                    landings.pop(task, None)
             case _:
                 pass
     return [one for one in landings.values() if one.commit is None or _is_on(git, one.commit, one.branch)]

@@ -1,0 +1,100 @@
+"""What is kept about tasks that a rollback takes back: in the tracker, the list of landings, metadata.json and the
+summary of the run. Every step may be done again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from maestro.errors import MaestroError, StateError
+from maestro.model.events import Event, RollingBack
+from maestro.model.result import result_object
+from maestro.model.run import fold
+from maestro.model.task import Progress
+from maestro.store import landed
+from maestro.store.atomic import write_atomically
+from maestro.store.blueprint import Blueprint
+from maestro.store.layout import Layout
+from maestro.telemetry.metadata import write_groups
+from maestro.trackers.base import BulkTracker, Note, Tracker, Writing
+from maestro.vcs.git import Git
+from maestro.wiring.backlog import open_backlog
+
+
+def put_back_records(
+    git: Git,
+    layout: Layout,
+    blueprint: Blueprint,
+    events: Sequence[Event],
+    event: RollingBack,
+    environ: Mapping[str, str],
+) -> dict[str, str]:
+    """Let all that is kept say that the tasks of `event` wait again; those that the tracker refuses, with a clause.
+
+    TrackerError or BadInput where the tracker cannot be used at all: the rollback can be completed later.
+    """
+    refused = _open_again(git, layout, blueprint, event, environ)
+    _forget_landings(layout, blueprint, event)
+    write_groups(layout, events)
+    result = result_object(fold(events), blueprint.done_before)
+    write_atomically(layout.summary(blueprint.run_id), (json.dumps(result, indent=2) + "\n").encode())
+    return refused
+
+
+def _open_again(
+    git: Git, layout: Layout, blueprint: Blueprint, event: RollingBack, environ: Mapping[str, str]
+) -> dict[str, str]:
+    if not event.tasks:
+        return {}
+    tracker = _tracker(git, blueprint, environ)
+    known = {task.id: task for task in tracker.load()}
+    records = landed.read(layout.landed, tracker.identity)
+    refused: dict[str, str] = {}
+    writes = []
+    for task in event.tasks:
+        record = records.get(task)
+        if task not in known:
+            refused[task] = "the backlog does not have it any more"
+        elif record is not None and record.run_id != blueprint.run_id:
+            refused[task] = f"run {record.run_id} has landed it meanwhile on {record.branch}"
+        elif known[task].progress is Progress.DONE:
+            writes.append(Writing(task=task, progress=Progress.OPEN, note=_note(blueprint.run_id, event)))
+    return refused | _written(tracker, writes)
+
+
+def _tracker(git: Git, blueprint: Blueprint, environ: Mapping[str, str]) -> Tracker:
+    """The backlog of the run as it was meant then, whatever else there is by now."""
+    settings = blueprint.settings.model_copy(update={"tracker": blueprint.tracker_kind})
+    tracker, _ = open_backlog(git, settings, standard_input=blueprint.standard_input, environ=environ)
+    if tracker.identity != blueprint.tracker_identity:
+        raise StateError(
+            f"the backlog of run {blueprint.run_id} was {blueprint.tracker_identity}, and there is {tracker.identity}",
+            hint="put it back to where it was, then give the same command again",
+        )
+    return tracker
+
+
+def _note(run_id: str, event: RollingBack) -> Note:
+    reason = f"rolled back to {event.checkpoint}: what had landed is off {event.branch} again"
+    return Note(run_id=run_id, reason=reason, saved_ref=event.saved_refs[0] if event.saved_refs else None)
+
+
+def _written(tracker: Tracker, writes: Sequence[Writing]) -> dict[str, str]:
+    if isinstance(tracker, BulkTracker):
+        return dict(tracker.write_many(writes)) if writes else {}
+    refused = {}
+    for one in writes:
+        try:
+            tracker.write(one.task, one.progress, one.note)
+        except (MaestroError, OSError) as error:
+            refused[one.task] = str(error)
+    return refused
+
+
+def _forget_landings(layout: Layout, blueprint: Blueprint, event: RollingBack) -> None:
+    """Of this run only: what another has landed since stays landed."""
+    records = landed.read(layout.landed, blueprint.tracker_identity)
+    for task in event.tasks:
+        record = records.get(task)
+        if record is not None and record.run_id == blueprint.run_id:
+            landed.append(layout.landed, record.evolve(undone=True))
