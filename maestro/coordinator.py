@@ -30,6 +30,7 @@ from maestro.proc.request import MARKER
 from maestro.store.blueprint import Blueprint, read_blueprint, write_blueprint
 from maestro.store.claims import claim, live_runs
 from maestro.store.layout import Layout
+from maestro.store.masking import write_privately
 from maestro.store.standing import finished
 from maestro.telemetry.observer import Observer
 from maestro.vcs.git import Git, open_repository, require_version
@@ -38,6 +39,7 @@ from maestro.wiring.build import check_run_id, new_run_id, new_token, prepare, p
 from maestro.wiring.choices import agent_env_names
 from maestro.wiring.clearing import COORDINATOR
 from maestro.wiring.driving import RunResult, drive
+from maestro.wiring.redaction import redactor_for
 from maestro.wiring.refreshing import refresh_argv
 from maestro.wiring.resuming import (
     Past,
@@ -99,6 +101,8 @@ class ParallelCoordinator:
         git, environ = self._marked(token, run_id, 0)
         layout = Layout(git.directory)
         check_run_id(layout, run_id)
+        if standard_input is not None:  # it is kept for `resume`
+            standard_input = redactor_for(settings, self._environ).mask_known(standard_input)
         under_way = live_runs(layout.locks)
         backlog = plan_backlog(git, settings, standard_input=standard_input, environ=environ)
         if take_over(git, layout, backlog.tracker):
@@ -247,7 +251,8 @@ class ParallelCoordinator:
         tasks_file = layout.run(run_id) / "tasks.json"
         tasks_file.parent.mkdir(parents=True)
         tasks = [_as_entry(task, group_id) for task in group_tasks]
-        tasks_file.write_text(json.dumps({"tasks": tasks}, ensure_ascii=False), encoding="utf-8")
+        redactor = redactor_for(self.settings(flags), self._environ)
+        write_privately(tasks_file, redactor.mask_known(json.dumps({"tasks": tasks}, ensure_ascii=False)))
         settings = self.settings({**(flags or {}), "tasks_file": str(tasks_file), "group_id": [group_id]})
         self.run(settings, run_id=run_id, observers=observers)
         return self.group(group_id)

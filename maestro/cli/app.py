@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maestro.cli.output import Output
-from maestro.errors import BadInput
+from maestro.errors import BadInput, MaestroError
 
 if TYPE_CHECKING:  # pydantic would cost `maestro --help` a third of its time
     from maestro.config.load import Loaded
+    from maestro.model.redaction import Redactor
     from maestro.store.layout import Layout
 
 
@@ -21,6 +23,7 @@ class App:
     def __init__(self, output: Output, environ: Mapping[str, str] | None = None) -> None:
         self.output = output
         self.environ = dict(os.environ if environ is None else environ)
+        output.environ = self.environ
         self.config_file: Path | None = None
         self._directory: Path | None = None
         self._directory_given = False
@@ -91,7 +94,21 @@ class App:
         config_file = None
         if self.config_file is not None:
             config_file = _absolute(self.config_file)
-        return load_settings(repository, config_file, self.environ, flags or {}, self.directory)
+        loaded = load_settings(repository, config_file, self.environ, flags or {}, self.directory)
+        self._hide(loaded)
+        return loaded
+
+    def redactor_for(self, repository: Path) -> Redactor:
+        """What is secret there, as far as it can be known: also where the configuration is in no good state."""
+        with contextlib.suppress(MaestroError):
+            self.load_silently(repository=repository)
+        return self.output.redactor
+
+    def _hide(self, loaded: Loaded) -> None:
+        """Whatever this command prints or writes from now on has no secret of the settings."""
+        from maestro.wiring.redaction import secrets_in_settings
+
+        self.output.redactor.add(secrets_in_settings(loaded.settings))
 
     def check_directory(self) -> None:
         """BadInput where the directory to work in is none."""

@@ -101,7 +101,8 @@ def _bug(app: App, error: Exception) -> tuple[str, str]:
     what = f"{type(error).__name__}: {_one_line(str(error))}"[:200]
     try:
         log = _crash_log(app)
-        log.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="backslashreplace")
+        told = app.output.redactor.mask("".join(traceback.format_exception(error)))
+        log.write_text(told, encoding="utf-8", errors="backslashreplace")
     except (OSError, MaestroError):
         return f"maestro met a bug of its own ({what})", "please report it with the command line you used"
     return f"maestro met a bug of its own ({what}); the traceback is in {log}", "please report it with that file"

@@ -28,7 +28,16 @@ def command(app: App, text: str, to: str | None, sender: str | None, run_id: str
     layout = app.layout_of_caller()
     said = sys.stdin.read() if text == "-" else text
     caller = {**variables_of_workspace(app.directory), **app.environ}
-    run, note = post_as(caller, layout, said, clock=SystemClock(), run_id=run_id, from_task=sender, to_task=to)
+    run, note = post_as(
+        caller,
+        layout,
+        said,
+        clock=SystemClock(),
+        run_id=run_id,
+        from_task=sender,
+        to_task=to,
+        redactor=app.redactor_for(layout.repository),
+    )
     if app.output.as_json:
         app.output.json({"run_id": run, **note_object(note)})
     else:

@@ -6,28 +6,49 @@ import contextlib
 import json
 import os
 import sys
-from typing import Any, TextIO
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TextIO
 
 from maestro.errors import StateError, error_object, sentence
 
+if TYPE_CHECKING:  # `maestro --help` prints nothing of anybody's
+    from maestro.model.redaction import Redactor
+
+_FOR_AGENTS = frozenset({"prompt"})
+"""Of a result, what was masked when it was made, and may speak of what keys look like."""
+
 
 class Output:
-    """Results go to standard output, words about them to standard error. `as_json`: results are one JSON object."""
+    """Results go to standard output, words about them to standard error. `as_json`: results are one JSON object.
+
+    Secrets are masked, whatever is printed.
+    """
 
     def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
         self.as_json = as_json
         self.quiet = quiet
+        self.environ: Mapping[str, str] = os.environ
+        self._redactor: Redactor | None = None
+
+    @property
+    def redactor(self) -> Redactor:
+        """What is secret: variables, and what a command adds to them."""
+        if self._redactor is None:
+            from maestro.model.redaction import redactor_of
+
+            self._redactor = redactor_of(self.environ)
+        return self._redactor
 
     def text(self, *lines: str) -> None:
         """Lines of a result."""
-        _write(sys.stdout, "".join(f"{line}\n" for line in lines))
+        self._write(sys.stdout, "".join(f"{line}\n" for line in lines))
 
     def json(self, value: Any) -> None:
         """The one JSON object of a result; plain ASCII, so that no terminal's encoding can break it."""
-        _write(sys.stdout, json.dumps(value, indent=2, default=str) + "\n")
+        _write(sys.stdout, json.dumps(self.redactor.mask_tree(value, _FOR_AGENTS), indent=2, default=str) + "\n")
 
     def raw(self, data: bytes) -> None:
-        """Bytes of a result as they are (logs, pictures)."""
+        """Bytes of a result as they are (pictures, logs that were masked piece by piece)."""
         sys.stdout.flush()
         with _broken_pipe_is_fine(sys.stdout):
             sys.stdout.buffer.write(data)
@@ -36,11 +57,11 @@ class Output:
     def note(self, line: str) -> None:
         """A word for people, left out by --quiet."""
         if not self.quiet:
-            _write(sys.stderr, f"{line}\n")
+            self._write(sys.stderr, f"{line}\n")
 
     def warn(self, message: str) -> None:
         """Something that does not stop the command."""
-        _write(sys.stderr, f"{colour('Warning:', 'yellow', sys.stderr)} {message}\n")
+        self._write(sys.stderr, f"{colour('Warning:', 'yellow', sys.stderr)} {message}\n")
 
     def error(self, message: str, hint: str) -> None:
         """What stopped the command: a sentence, and what to do about it."""
@@ -50,9 +71,12 @@ class Output:
 
     def complain(self, message: str, hint: str = "") -> None:
         """The same on standard error only, for a command whose result was printed all the same."""
-        _write(sys.stderr, f"{colour('Error:', 'red', sys.stderr)} {sentence(message)}\n")
+        self._write(sys.stderr, f"{colour('Error:', 'red', sys.stderr)} {sentence(message)}\n")
         if hint:
-            _write(sys.stderr, f"{colour('Hint:', 'cyan', sys.stderr)} {sentence(hint)}\n")
+            self._write(sys.stderr, f"{colour('Hint:', 'cyan', sys.stderr)} {sentence(hint)}\n")
+
+    def _write(self, stream: TextIO, text: str) -> None:
+        _write(stream, self.redactor.mask(text))
 
 
 def is_screen(stream: TextIO) -> bool:

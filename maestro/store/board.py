@@ -17,9 +17,11 @@ from maestro.clock import Clock, as_z
 from maestro.errors import BadInput, Busy, StateError
 from maestro.model.events import RunStarted
 from maestro.model.note import NOTE_LENGTH, Note
+from maestro.model.redaction import Redactor
 from maestro.store.filelocks import locked
 from maestro.store.journal import read_first
 from maestro.store.layout import Layout
+from maestro.store.masking import mask_file
 from maestro.store.standing import DIED, finished, is_alive, known_run, run_meant
 
 BOARD_LENGTH = 1 << 21
@@ -29,9 +31,19 @@ LOCK_SECONDS = 10.0
 
 
 def post(
-    layout: Layout, run_id: str, text: str, *, clock: Clock, from_task: str | None = None, to_task: str | None = None
+    layout: Layout,
+    run_id: str,
+    text: str,
+    *,
+    clock: Clock,
+    from_task: str | None = None,
+    to_task: str | None = None,
+    redactor: Redactor | None = None,
 ) -> Note:
-    """Leave a note for a task of a run that is under way, or for all of them; BadInput where nobody would read it."""
+    """Leave a note for a task of a run that is under way, or for all of them; BadInput where nobody would read it.
+
+    What the redactor knows or recognises is masked: notes go into the prompts of others.
+    """
     _check_listening(layout, known_run(layout, run_id))
     known = _tasks(layout, run_id)
     for task in (from_task, to_task):
@@ -39,7 +51,8 @@ def post(
             raise BadInput(
                 f"run {run_id} has no task {task}", hint=f"`maestro status --run-id {run_id}` lists its tasks"
             )
-    note = Note(at=clock.now(), from_task=from_task, to_task=to_task, text=_checked(text))
+    said = (redactor or Redactor()).mask(_checked(text))
+    note = Note(at=clock.now(), from_task=from_task, to_task=to_task, text=said)
     _append(layout.board(run_id), note.model_dump_json().encode() + b"\n")
     return note
 
@@ -53,6 +66,7 @@ def post_as(
     run_id: str | None = None,
     from_task: str | None = None,
     to_task: str | None = None,
+    redactor: Redactor | None = None,
 ) -> tuple[str, Note]:
     """The same for a caller that need not name itself: by the variables of an agent, its own run and task; else the
     only run under way, and nobody. The run, and the note."""
@@ -60,7 +74,14 @@ def post_as(
     run = run_meant(layout, run_id if run_id is not None else own)
     if from_task is None and run == own:
         from_task = environ.get("MAESTRO_TASK_ID") or None
-    return run, post(layout, run, text, clock=clock, from_task=from_task, to_task=to_task)
+    return run, post(layout, run, text, clock=clock, from_task=from_task, to_task=to_task, redactor=redactor)
+
+
+def mask_board(path: Path, redactor: Redactor) -> None:
+    """Mask what those who wrote did not know to be secret. StateError where that cannot be done."""
+    if path.exists():
+        with locked(path.with_suffix(".lock"), LOCK_SECONDS):
+            mask_file(path, redactor)
 
 
 def read_board(path: Path) -> tuple[Note, ...]:
