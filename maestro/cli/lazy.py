@@ -10,8 +10,8 @@ import click
 
 
 class LazyGroup(click.Group):
-    """`table`: command → its help line. The command is the attribute `command` of `maestro.cli.<name>`. Those that are
-    `unlisted` work like the others."""
+    """`table`: command → its help line. The command is the attribute `command` of `maestro.cli.<name>`, with `_` for
+    `-`. Those that are `unlisted` work like the others."""
 
     def __init__(self, *args: Any, table: Mapping[str, str], unlisted: Collection[str] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -26,7 +26,7 @@ class LazyGroup(click.Group):
         """Import the command."""
         if cmd_name not in self._table:
             return None
-        module = importlib.import_module(f"maestro.cli.{cmd_name}")
+        module = importlib.import_module(f"maestro.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

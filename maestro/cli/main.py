@@ -31,6 +31,7 @@ COMMANDS = {
     "mcp": "Serve maestro to an MCP client, such as Claude Code.",
     "rollback": "Put the integration branch and the tracker back to a checkpoint.",
     "clean": "Remove workspaces; what is not landed is saved first.",
+    "cleanup-orphans": "Show what runs that died left behind, and do away with it.",
     "doctor": "Check everything that can go wrong before a run.",
     "init": "Write a configuration file with every key explained.",
     "demo": "See it work: a small repository, eight tasks, no key and no network.",

@@ -101,6 +101,8 @@ class Settings(Record):
     workspace: WorkspaceKind = "worktree"
     workspace_root: Path | None = None  # None: a folder of its own outside the repository
     keep_workspaces: bool = False  # landed ones too
+    keep_saved_days: Count | None = None  # refs of work that did not land; None: for ever
+    keep_runs_days: Count | None = None  # folders of runs that landed all; None: for ever
     setup: Texts = ()  # commands, run by `sh -c`
     setup_timeout: Seconds = 900.0
     copy_files: Texts = Field(default=(), alias="copy")  # `copy` is a method of every pydantic model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from maestro.errors import WorkspaceError
+from maestro.errors import GitError, WorkspaceError
 from maestro.vcs.git import Git
 from maestro.vcs.parse import parse_refs
 from maestro.workspaces.leftovers import commit_tree
@@ -51,6 +51,19 @@ def saved_refs(git: Git, run_id: str | None = None) -> dict[str, str]:
     """ref → commit, of one run or of all."""
     under = f"{SAVED}/{run_id}/" if run_id else f"{SAVED}/"
     return parse_refs(git.run("for-each-ref", "--format=%(objectname) %(refname)", under).stdout)
+
+
+def forget_saved(git: Git, ref: str, commit: str) -> bool:
+    """Delete a saved ref that still holds the commit; False where it does not."""
+    if not ref.startswith(f"{SAVED}/"):
+        raise WorkspaceError(f"{ref} is not below {SAVED}")
+    try:
+        git.run("update-ref", "-d", ref, commit)
+    except GitError as error:
+        if "cannot lock ref" in error.output:
+            return False
+        raise
+    return True
 
 
 def bind(git: Git, tree: str, parents: Sequence[str], task_name: str, author: Identity) -> str:

@@ -23,6 +23,7 @@ UNSET = (
     {"tasks_file", "max_parallel", "group_parallel", "agent_command", "refresh_command", "epic"}
     | {"refresh_every_group", "attempt_memory_mb"}
     | {kind.value for kind in Kind}
+    | {"keep_saved_days", "keep_runs_days"}
     | {
         "git_credentials",
         "workspace_root",

@@ -1,0 +1,125 @@
+"""Processes that dead runs left: agents, daemons of theirs, tests, set-up, refreshes (W-6).
+
+Whose a process is, its marker says, which it inherited and nobody else has: a random token, the run, the rest. A pid
+out of a journal says nothing by itself, since the kernel gives it to others; it is only named where the process with
+that pid and that start time may not be looked into.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from maestro.model.events import AttemptEnded, AttemptSpawned, AttemptStarting
+from maestro.proc.describe import ancestors, can_be_read, owner, program, started_at
+from maestro.proc.family import ProcessId, identify, variable_of
+from maestro.proc.ladder import descend
+from maestro.wiring.orphans.kinds import Cleared, Kind, Orphan, done
+from maestro.wiring.orphans.scene import RunFacts, Scene, run_of
+from maestro.wiring.orphans.words import cause_of, of_run, role, time_of
+
+_ROUNDS = 3
+"""Whoever is stopped may have started another with a marker of its own just before."""
+
+
+class Processes:
+    """Live processes with a marker of the run."""
+
+    def runs(self, scene: Scene) -> Iterable[str]:
+        return {run_id for marker in scene.marked if (run_id := run_of(marker)) is not None}
+
+    def find(self, scene: Scene, run: RunFacts) -> list[Orphan]:
+        ours = set(ancestors(os.getpid()))
+        found = [
+            _orphan(scene, run, marker, one, is_above=any(other.pid in ours for other in family))
+            for marker, family in families(scene, run).items()
+            for one in sorted(family)
+        ]
+        return found + [_unreadable(scene, run, event, one) for event, one in _recorded(run)]
+
+    def clear(self, scene: Scene, run: RunFacts) -> list[Cleared]:
+        found = self.find(scene, run)
+        for _ in range(_ROUNDS):
+            markers = {one.place for one in self.find(scene, run) if not one.stays}
+            if not markers:
+                break
+            asyncio.run(_stop(scene, markers))
+            scene.look_again()
+        left = {one.pid for family in families(scene, run).values() for one in family}
+        gone = [one for one in found if not one.stays and one.pid not in left]
+        return done(gone) + [
+            Cleared(orphan=one, done=False, failed=True, why=one.stays or "it lives on after SIGKILL")
+            for one in found
+            if one not in gone
+        ]
+
+
+def families(scene: Scene, run: RunFacts) -> dict[str, list[ProcessId]]:
+    """Marker → processes, of the run and of no other run or repository."""
+    marked = {marker: family for marker, family in scene.marked.items() if run_of(marker) == run.run_id}
+    tokens = {marker.partition("/")[0] for marker, family in marked.items() if _names_us(scene, family)}
+    if run.token is not None:
+        tokens.add(run.token)
+    return {marker: family for marker, family in marked.items() if marker.partition("/")[0] in tokens}
+
+
+def _names_us(scene: Scene, family: Iterable[ProcessId]) -> bool:
+    """Whether one of them was told that its run is kept in this repository."""
+    said = {variable_of(one.pid, "MAESTRO_REPOSITORY") for one in family} - {None, ""}
+    return any(Path(os.path.realpath(one)) == _real(scene) for one in said if one)
+
+
+def _real(scene: Scene) -> Path:
+    return Path(os.path.realpath(scene.layout.repository))
+
+
+def _orphan(scene: Scene, run: RunFacts, marker: str, one: ProcessId, *, is_above: bool) -> Orphan:
+    who, task = role(marker.split("/", 2)[2], run.names)
+    foreign = owner(one.pid)
+    stays = "this very command was started by it: call it from outside" if is_above else ""
+    if not stays and foreign is not None and os.geteuid() != 0:
+        stays = f"it belongs to {foreign}, whose processes may not be signalled"
+    return Orphan(
+        kind=Kind.PROCESS,
+        what=f"process {one.pid} ({program(one.pid)})",
+        reason=f"started {time_of(started_at(one), scene.now)} by {who} {of_run(run)}",
+        cause=cause_of(run),
+        run_id=run.run_id,
+        task=task,
+        place=marker,
+        pid=one.pid,
+        stays=stays,
+    )
+
+
+def _recorded(run: RunFacts) -> Iterator[tuple[AttemptSpawned, ProcessId]]:
+    """Agents of attempts without an end whose very process is alive and whose marker cannot be read."""
+    over = {event.attempt_id for event in run.events if isinstance(event, AttemptEnded)}
+    known = {event.attempt_id for event in run.events if isinstance(event, AttemptStarting)}
+    for event in run.events:
+        if isinstance(event, AttemptSpawned) and event.attempt_id in known - over:
+            one = identify(event.pid)
+            if one is not None and abs(one.started - event.pid_started) < 0.005 and not can_be_read(one.pid):
+                yield event, one
+
+
+def _unreadable(scene: Scene, run: RunFacts, event: AttemptSpawned, one: ProcessId) -> Orphan:
+    who = owner(one.pid) or "this user"
+    _, _, rest = event.attempt_id.split("/", 2)
+    return Orphan(
+        kind=Kind.PROCESS,
+        what=f"process {one.pid} ({program(one.pid)})",
+        reason=f"started {time_of(started_at(one), scene.now)} by {role(rest, run.names)[0]} {of_run(run)}",
+        cause=cause_of(run),
+        run_id=run.run_id,
+        task=event.task,
+        place=event.attempt_id,
+        pid=one.pid,
+        stays=f"it belongs to {who} and its marker cannot be read: end it as {who}",
+    )
+
+
+async def _stop(scene: Scene, markers: Iterable[str]) -> None:
+    await asyncio.gather(*(descend(marker, graces=scene.graces) for marker in markers))
