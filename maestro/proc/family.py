@@ -78,7 +78,7 @@ def resident_bytes(processes: Iterable[ProcessId]) -> int:
     """Sum of the resident memory of those that still live; pages they share are counted once for each."""
     total = 0
     for one in processes:
-        fields = _read(f"/proc/{one.pid}/statm").split()
+        fields = read_proc(f"/proc/{one.pid}/statm").split()
         if len(fields) > 1:
             total += int(fields[1]) * _PAGE_BYTES
     return total
@@ -86,7 +86,7 @@ def resident_bytes(processes: Iterable[ProcessId]) -> int:
 
 def command_line(pid: int) -> bytes:
     """Arguments of the process, each ended by a NUL; empty when it is gone."""
-    return _read(f"/proc/{pid}/cmdline")
+    return read_proc(f"/proc/{pid}/cmdline")
 
 
 def _needle(marker_value: str) -> bytes:
@@ -121,7 +121,7 @@ def _environment(pid: int) -> bytes:
 
 def _has_environment(pid: int) -> bool:
     """Why an environment was read as empty: False when there is none, True when it is worth another try."""
-    fields = _fields(pid)
+    fields = stat_fields(pid)
     if len(fields) < 49 or fields[0] in b"ZX":
         return False
     if int(fields[6]) & _PF_KTHREAD:
@@ -135,16 +135,16 @@ def _has_environment(pid: int) -> bool:
 
 
 def _stat(pid: int) -> tuple[bytes, float] | None:
-    fields = _fields(pid)
+    fields = stat_fields(pid)
     return (fields[0], int(fields[19]) / _TICKS_PER_SECOND) if len(fields) > 19 else None
 
 
-def _fields(pid: int) -> list[bytes]:
+def stat_fields(pid: int) -> list[bytes]:
     """/proc/PID/stat from its third field on; the second, in parentheses, may itself hold parentheses and blanks."""
-    return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    return read_proc(f"/proc/{pid}/stat").rpartition(b")")[2].split()
 
 
-def _read(path: str) -> bytes:
+def read_proc(path: str) -> bytes:
     """Content of a file in /proc; empty when the process is gone or belongs to somebody else."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
