@@ -154,6 +154,7 @@ def test_a_conversation_is_resumed(lab: AgentLab, server: ModelServer) -> None:
     first = lab.run(WORK)
     again = lab.run([{"say": "went on"}], resume=first.verdict.usage.session_id)
     assert (again.verdict.claim, again.verdict.summary) == (Claim.DONE, "went on")
+    assert again.verdict.usage.input_tokens == 100, "what is new, not the whole conversation"
     assert again.verdict.usage.session_id == first.verdict.usage.session_id
     assert "all done" in json.dumps(server.requests[-1].body["messages"])
     unknown = lab.run(WORK, resume="97b26e7e-3277-453b-88e8-aab9e5c4b12b")

@@ -66,6 +66,7 @@ def test_a_long_prompt_arrives_as_it_is_and_its_conversation_is_gone_on_with(
     assert words in json.dumps(server.requests[-1].body, ensure_ascii=False).replace('\\"', '"')
     again = lab.run([{"say": "went on"}], resume=first.verdict.usage.session_id)
     assert (again.verdict.claim, again.verdict.summary) == (Claim.DONE, "went on")
+    assert again.verdict.usage.input_tokens == 100, "what is new, not the whole conversation"
     assert again.verdict.usage.session_id not in (None, first.verdict.usage.session_id), "a fork of it"
     assert "first" in [one["content"] for one in server.requests[-1].body["messages"] if one["role"] == "assistant"]
 

@@ -72,6 +72,7 @@ def test_the_user_s_own_settings_and_sessions_are_used_where_they_are_wanted(
     again = lab.run(WORK, resume=first.verdict.usage.session_id, **plain)
     assert (again.verdict.claim, again.verdict.summary) == (Claim.DONE, "all done")
     assert again.verdict.usage.session_id == first.verdict.usage.session_id
+    assert again.verdict.usage.input_tokens == 300, "what is new, not the whole conversation"
     assert "half of it" in json.dumps(server.requests[-1].body)
     unknown = lab.run(WORK, resume="97b26e7e-3277-453b-88e8-aab9e5c4b12b", **plain)
     assert (unknown.verdict.claim, unknown.ended.code) == (Claim.FAILED, 42)

@@ -68,6 +68,7 @@ def test_a_long_prompt_arrives_as_it_is_and_its_conversation_is_resumed(lab: Age
     assert str(said["content"]).startswith(words), "whole, and without quotes around it"
     again = lab.run([{"say": "went on"}], resume=first.verdict.usage.session_id)
     assert (again.verdict.claim, again.verdict.summary) == (Claim.DONE, "went on")
+    assert again.verdict.usage.input_tokens == 100, "what is new, not the whole conversation"
     assert again.verdict.usage.session_id == first.verdict.usage.session_id
     assert "first" in [one["content"] for one in server.requests[-1].body["messages"] if one["role"] == "assistant"]
 
