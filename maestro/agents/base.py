@@ -28,6 +28,7 @@ class Job(Record):
     state_dir: Path  # .agent-state, for session files of the adapter
     client_config: Path  # client-config.json
     budget_usd: float | None = None  # for a CLI that stops itself at one
+    base_url: str | None = None  # the provider's place for this attempt, where the CLI takes it as an argument only
     resume_session: str | None = None  # conversation to go on with, where the CLI can
     subagent: str | None = None
     # for an adapter that hands the attempt on instead of starting a CLI

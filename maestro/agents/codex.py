@@ -108,7 +108,7 @@ class CodexAgent:
             for folder in (job.state_dir, *git_folders(job.workspace), *options.writable):
                 argv += ["--add-dir", str(folder.expanduser())]
         servers = mcp_servers(job.client_config)
-        for name, value in {**self._config(), **servers.config}.items():
+        for name, value in {**self._config(job.base_url), **servers.config}.items():
             argv += ["-c", f"{name}={_toml(value)}"]
         if options.model is not None:
             argv += ["--model", options.model]
@@ -117,17 +117,18 @@ class CodexAgent:
             argv += ["resume", job.resume_session]
         return Invocation(argv=(*argv, "-"), env=servers.env, stdin_file=job.prompt_file)
 
-    def _config(self) -> dict[str, ConfigValue]:
+    def _config(self, base_url: str | None) -> dict[str, ConfigValue]:
         options = self._options
+        base_url = base_url or options.base_url
         config: dict[str, ConfigValue] = {**_QUIET, "approval_policy": "never"}
         if options.sandbox == "workspace-write":
             config["sandbox_workspace_write.network_access"] = options.network
-        if options.base_url is not None:
+        if base_url is not None:
             own = "model_providers.maestro"
             config |= {
                 "model_provider": "maestro",
                 f"{own}.name": "maestro",
-                f"{own}.base_url": options.base_url,
+                f"{own}.base_url": base_url,
                 f"{own}.wire_api": "responses",
                 f"{own}.env_key": options.env_key,
             }

@@ -9,6 +9,7 @@ from typing import Any
 
 from maestro.agents.base import Agent
 from maestro.clock import Clock
+from maestro.engine.heartbeat import Heartbeats
 from maestro.engine.recorder import Recorder
 from maestro.executors.base import Executor
 from maestro.integration.gates import Gate
@@ -19,8 +20,9 @@ from maestro.model.plan import Plan
 from maestro.model.redaction import Redactor
 from maestro.model.report import BadReport, Report
 from maestro.model.task import Task
-from maestro.resources.throttle import Limits, Reading
 from maestro.model.used import Failure
+from maestro.resources.keysource import KeySource
+from maestro.resources.throttle import Limits, Reading
 from maestro.store.layout import Layout
 from maestro.trackers.base import Tracker
 from maestro.vcs.git import Git
@@ -112,9 +114,11 @@ class RunContext:
     read_report: Callable[[Path], Report | BadReport | None]
     metrics: Callable[[], dict[str, Any]]  # of the run so far, for its last event
     machine: Callable[[], Reading]  # what it has now
+    heartbeats: Heartbeats  # of the attempts under way
     on_settled: Callable[[bool], None] | None = None  # told whether all that can start now has started
     withdraw: Callable[[str, int], bool] | None = None  # keep an attempt (safe name, number) from who would take it up
     redactor: Redactor = field(default_factory=Redactor)  # what is secret here
+    keys: KeySource | None = None  # where agents get API keys from; None: as the user's environment has them
 
     def home_of(self, name: str) -> Path:
         """The folder that holds the workspace of a task, by its safe name (W-2)."""

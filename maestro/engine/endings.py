@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from maestro.engine.attempt import Ended
@@ -64,6 +64,7 @@ class Endings:
         decision = decide(outcome, self._settling.counts(task))
         if not isinstance(decision, Hold):
             await self._holds.ended(ended.account, task, outcome)
+            self._key_given_back(task, None)
         match decision:
             case Submit():
                 if self._closing.is_shared:
@@ -132,10 +133,22 @@ class Endings:
         )
 
     async def _hold(self, ended: Ended, reset_at: datetime | None, reason: str) -> None:
+        if (keys := self._context.keys) is not None:
+            rest = timedelta(seconds=self._context.options.hold_seconds)
+            self._key_given_back(ended.task, reset_at or self._context.clock.now() + rest)
+            if (reset_at := keys.rests_until()) is None:
+                await self._holds.ended(ended.account, ended.task, ended.outcome)
+                await self._settling.again(ended.task, f"another key takes over: {reason}", ended.saved_ref)
+                return
         waiting = self._settling.ready() + 1
         until = await self._holds.hold(ended.account, ended.task, reset_at, reason, waiting=waiting)
         why = f"{ended.account} is on hold until {until:%H:%M:%S} UTC: {reason}"
         await self._settling.again(ended.task, why, ended.saved_ref)
+
+    def _key_given_back(self, task: str, limited_until: datetime | None) -> None:
+        """A limit lets the key rest that the attempt had, and not the account while there are others."""
+        if self._context.keys is not None:
+            self._context.keys.ended(self._context.recorder.run.tasks[task].attempts[-1].attempt_id, limited_until)
 
     async def landing_over(self, verdict: LandingVerdict) -> bool:
         """Settle what came back from landing; whether a group has ended with it."""

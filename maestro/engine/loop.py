@@ -119,6 +119,8 @@ class Engine:
         """Go on with a run that the recorder knows already; all else as `run`. `past`: its events so far."""
         await self._record(resumed, remarks)
         self._holds.restore(past)
+        if self._context.keys is not None:
+            self._context.keys.restore(past)
         self._spending.restore(past)
         recovery = Recovery(
             self._context,
@@ -154,6 +156,8 @@ class Engine:
         closing = self._crew.spawn(self._closing.run(), "tracker")
         try:
             await self._spending.open()
+            if context.keys is not None:
+                await context.keys.start()
             await begin()
             await self._loop()
             await self._desk.close()
@@ -164,6 +168,8 @@ class Engine:
             raise
         finally:
             self._closing.finish()
+            if context.keys is not None:
+                await context.keys.close()
         await closing
         await self._checkout.look()
         await self._crew.wait()  # a last look ahead: nothing is told after the end

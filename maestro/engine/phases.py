@@ -14,8 +14,9 @@ from maestro.engine.refresh import Refreshed, read_refresh, shortened
 from maestro.engine.watch import tail_of
 from maestro.errors import MaestroError
 from maestro.integration.checkpoint import name_of_group
-from maestro.model.events import GroupMoved, Warned
+from maestro.model.events import GroupMoved, ModelUsed, Warned
 from maestro.model.masking import masked
+from maestro.model.outcome import Usage
 from maestro.model.states import FINAL, GroupPhase, GroupStatus, TaskState
 from maestro.proc.request import MARKER, ProcessRequest
 
@@ -111,6 +112,14 @@ class GroupPhases:
         refreshed = await self._refresh(group)
         if refreshed is None:
             return None
+        if refreshed.usage != Usage():
+            asked = f"the context of group {group}"
+            used = ModelUsed(
+                at=self._context.clock.now(), asked_for=asked, marker=self._marker(group), usage=refreshed.usage
+            )
+            await self._context.recorder.record(used)
+        if self._context.keys is not None:
+            self._context.keys.ended(self._marker(group), None)
         await hide_secrets_in(self._context, self._folder(group))
         return masked(refreshed, self._context.redactor.mask)
 
@@ -120,11 +129,13 @@ class GroupPhases:
         if argv is None:
             return None
         folder = self._folder(group)
-        marker = context.marker("refresh", folder.name)
+        marker = self._marker(group)
         limit = context.options.refresh_timeout_seconds
         try:
             folder.mkdir(parents=True, exist_ok=True)
             environment = allowed_environment(context.environ, self._refresh_names())
+            if context.keys is not None:
+                environment |= context.keys.environment(marker)
             running = await context.executor.start(
                 ProcessRequest(
                     argv=argv,
@@ -147,6 +158,9 @@ class GroupPhases:
             await running.stop("the run was stopped")
             raise
         return _read(folder, ended.code)
+
+    def _marker(self, group: str) -> str:
+        return self._context.marker("refresh", self._folder(group).name)
 
     def _folder(self, group: str) -> Path:
         return self._context.layout.run(self._context.run_id) / "refresh" / self._context.layout.group(group).name

@@ -56,6 +56,7 @@ class Outfit:
             state_dir=state,
             client_config=workspace.home / "client-config.json",
             budget_usd=self.context.options.budgets.get(Kind.ATTEMPT_USD),
+            base_url=self.context.keys.base_url() if self.context.keys is not None else None,
             resume_session=self.brief.session,
             subagent=chosen.subagent,
             run_id=self.context.run_id,
@@ -67,7 +68,13 @@ class Outfit:
             why=chosen.why,
             report_file=report_file(workspace),
         )
-        return chosen.agent.invocation(job)
+        return self._with_key(chosen.agent.invocation(job))
+
+    def _with_key(self, invocation: Invocation) -> Invocation:
+        """Only the agent gets a key, and no set-up of its workspace does."""
+        if self.context.keys is None:
+            return invocation
+        return invocation.evolve(env={**invocation.env, **self.context.keys.environment(self.attempt_id)})
 
     def request(
         self, invocation: Invocation, workspace: Workspace, stdout: Path, stderr: Path, exit_file: Path

@@ -227,6 +227,9 @@ class Starts:
         self._tell(AttemptOver(await attempt.run()))
 
     def _heard(self, task: str, heard: Heard) -> None:
+        keys = self._context.keys
+        if heard is Heard.LIMIT and keys is not None and keys.rests_until() is None:
+            return  # one key's: the account has others
         account = self._dispatch.chosen(task).agent.account
         self._crew.spawn(self._take_in(account, task, heard), f"take in what {task} hears of its provider")
 

@@ -20,7 +20,7 @@ from maestro.model.record import Record
 from maestro.store.atomic import write_atomically
 
 VERSION = 1
-NOT_KEPT = frozenset({"agents", "mcp_servers"})
+NOT_KEPT = frozenset({"agents", "key_pools", "mcp_servers"})
 """Settings with values of which maestro knows nothing: there may be a key among them."""
 
 

@@ -14,6 +14,7 @@ from maestro.agents.report import read_report
 from maestro.clock import Clock
 from maestro.config.settings import Settings
 from maestro.engine.context import Brief, Chosen, Options, RunContext
+from maestro.engine.heartbeat import Heartbeats
 from maestro.engine.landing import integration_branches
 from maestro.engine.recorder import Recorder
 from maestro.errors import BadInput, StateError
@@ -37,9 +38,10 @@ from maestro.wiring.backlog import Backlog
 from maestro.wiring.choices import make_gate, make_options, open_agent
 from maestro.wiring.delegate import choose as choose_subagent
 from maestro.wiring.delegate import session_of, settings_of_run, settled_teller, subagents_of, withdrawer
+from maestro.wiring.keys import Pool, open_pools, source_of, variables_of, withheld_from_run
 from maestro.wiring.prompts import composer
-from maestro.wiring.resuming import unfinished_runs
 from maestro.wiring.redaction import redactor_for
+from maestro.wiring.resuming import unfinished_runs
 from maestro.workspaces.base import Workspaces
 from maestro.workspaces.preflight import preflight
 from maestro.workspaces.registry import open_workspaces
@@ -96,6 +98,8 @@ class Prepared:
     compose: Callable[[Brief], str]
     remarks: tuple[str, ...]
     redactor: Redactor
+    pools: tuple[Pool, ...] = ()
+    withheld: frozenset[str] = frozenset()  # variables that nothing the run starts may inherit
 
 
 def prepare(
@@ -111,7 +115,10 @@ def prepare(
     `root` is where the workspaces of a run stand that is resumed, which has its branches already.
     """
     remarks = preflight(git)
-    agent = open_agent(settings_of_run(settings, Layout(git.directory), run_id, environ), environ)
+    pools = open_pools(settings, environ)
+    agent = open_agent(
+        settings_of_run(settings, Layout(git.directory), run_id, environ), {**environ, **variables_of(pools)}
+    )
     gate = make_gate(git, settings)
     compose = composer(
         backlog.plan.tasks.values(),
@@ -136,7 +143,9 @@ def prepare(
         gate_workspaces=gate_workspaces,
         compose=compose,
         remarks=remarks,
-        redactor=redactor_for(settings, environ),
+        redactor=redactor_for(settings, environ, (key.value for pool in pools for key in pool.keys)),
+        pools=pools,
+        withheld=withheld_from_run(settings, pools),
     )
 
 
@@ -209,16 +218,29 @@ def build(
         executor=LocalExecutor(graces),
         recorder=recorder,
         clock=clock,
-        environ=environ,
+        environ={name: value for name, value in environ.items() if name not in prepared.withheld},
         env_allow=settings.env_allow,
         choose=choose,
         compose=prepared.compose,
         read_report=read_report,
         metrics=metrics.values,
         machine=MachineNow((prepared.root, layout.root)),
+        heartbeats=Heartbeats(
+            suspect_seconds=prepared.options.suspect_seconds,
+            memory_limit=prepared.options.attempt_memory_bytes,
+            monotonic=clock.monotonic,
+        ),
         on_settled=settled_teller(prepared.agent, layout, run_id, environ),
         withdraw=withdrawer(prepared.agent, layout, run_id),
         redactor=prepared.redactor,
+        keys=source_of(
+            prepared.pools,
+            family=f"{token}/{run_id}/",
+            folder=layout.run(run_id) / "gateway",
+            environ=environ,
+            clock=clock,
+            record=recorder.record,
+        ),
     )
     recorder.hide(prepared.redactor)
     return Built(context, _run_started(context, backlog), session_of(prepared.agent))

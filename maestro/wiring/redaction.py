@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from maestro.config.settings import Settings
 from maestro.model.redaction import Redactor, redactor_of
 from maestro.model.secret_names import secrets_in_credentials, secrets_in_tree
 
 
-def redactor_for(settings: Settings, environ: Mapping[str, str]) -> Redactor:
-    """One that knows all of it. A file that cannot be read holds nothing that anybody could print."""
-    return redactor_of(environ, secrets_in_settings(settings))
+def redactor_for(settings: Settings, environ: Mapping[str, str], more: Iterable[str] = ()) -> Redactor:
+    """One that knows all of it, and `more`. A file that cannot be read holds nothing that anybody could print."""
+    return redactor_of(environ, (*secrets_in_settings(settings), *more))
 
 
 def secrets_in_settings(settings: Settings) -> Iterator[str]:

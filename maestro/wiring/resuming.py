@@ -21,6 +21,7 @@ from maestro.store.layout import Layout
 from maestro.store.standing import finished, is_alive
 from maestro.vcs.git import Git
 from maestro.wiring.backlog import Backlog, open_backlog
+from maestro.wiring.clearing import GATEWAY
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def refuse_beside_live_agents(layout: Layout, identity: str, tasks: Sequence[str
             continue
         markers = list(census()) if markers is None else markers
         prefix = f"{blueprint.token}/{name}/"
-        if alive := sum(marker.startswith(prefix) for marker in markers):
+        if alive := sum(one.startswith(prefix) and not one.startswith(f"{prefix}{GATEWAY}/") for one in markers):
             who = "an agent of it still works" if alive == 1 else f"{alive} of its agents still work"
             raise Busy(
                 f"run {name} over this backlog has died, and {who}",
