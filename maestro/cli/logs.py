@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
@@ -36,8 +38,9 @@ def command(app: App, task: str, attempt: int | None, name: str | None, follow: 
     if number not in _numbers(folder):
         raise BadInput(f"task {task} has no attempt {number} in run {run}", hint=f"it has {max(_numbers(folder))}")
     file = folder / str(number) / (name or "stdout")
+    hide_what_the_run_knows(app, layout, run)
     if app.output.as_json:
-        text = _read(file).decode("utf-8", "replace")
+        text = app.output.redactor.mask_bytes(_read(file)).decode("utf-8", "replace")
         app.output.json(
             {"run_id": run, "task": task, "attempt": number, "stream": file.name, "file": str(file), "text": text}
         )
@@ -72,16 +75,34 @@ def _read(file: Path) -> bytes:
         raise StateError(f"{file} cannot be read: {error.strerror}") from error
 
 
+def hide_what_the_run_knows(app: App, layout: Layout, run: str) -> None:
+    """What its agents print is masked when they have ended. Until then it is masked here, by what is secret here and,
+    as far as the kernel tells, where the run was started."""
+    from maestro.model.secret_names import secrets_in_environment
+    from maestro.store.claims import coordinator_environment
+
+    app.redactor_for(layout.repository)
+    app.output.redactor.add(secrets_in_environment(coordinator_environment(layout.locks, run)))
+
+
 def _copy(app: App, file: Path, follow: bool, is_over: Callable[[], bool]) -> None:
-    position = 0
-    while True:
-        over = not follow or is_over()  # asked before reading, so that the last words are not missed
-        if file.exists():
-            with file.open("rb") as stream:
-                stream.seek(position)
-                while block := stream.read(BLOCK):
-                    app.output.raw(block)
-                    position += len(block)
-        if over:
-            return
-        time.sleep(FOLLOW_SECONDS)
+    from maestro.model.masked_stream import MaskedStream
+
+    masked = MaskedStream(app.output.redactor)
+    stream: BinaryIO | None = None
+    with contextlib.ExitStack() as stack:
+        while True:
+            over = not follow or is_over()  # asked before reading, so that the last words are not missed
+            if stream is None and file.exists():
+                stream = stack.enter_context(file.open("rb"))  # once: the masked one that takes its place is shorter
+            while stream is not None and (block := stream.read(BLOCK)):
+                _show(app, masked.feed(block))
+            _show(app, masked.end() if over else masked.lines())
+            if over:
+                return
+            time.sleep(FOLLOW_SECONDS)
+
+
+def _show(app: App, data: bytes) -> None:
+    if data:
+        app.output.raw(data)

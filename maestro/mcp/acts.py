@@ -5,6 +5,7 @@ Imported at the first call: a client that has just started the server waits for 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -18,7 +19,7 @@ from maestro.background import arguments_of, start_run
 from maestro.clock import SystemClock
 from maestro.config.load import Loaded, load_settings
 from maestro.coordinator import ParallelCoordinator
-from maestro.errors import BadInput
+from maestro.errors import BadInput, MaestroError
 from maestro.mcp.inputs import Input, NoteInput, PlanInput, ReportInput, RunInput, StatusInput, WaitInput, one_of
 from maestro.mcp.place import Answer, Place
 from maestro.planning.render_json import plan_object
@@ -29,6 +30,7 @@ from maestro.store.standing import group_metadata, known_run, newest_object, res
 from maestro.vcs.git import Git, open_repository
 from maestro.wiring.backlog import plan_backlog
 from maestro.wiring.build import new_run_id
+from maestro.wiring.redaction import secrets_in_settings
 from maestro.wiring.reporting import take_report
 from maestro.workspaces.marker import layout_of_workspace, variables_of_workspace
 
@@ -88,14 +90,18 @@ async def wait(place: Place, given: WaitInput) -> Answer:
 
 def note(place: Place, given: NoteInput) -> Answer:
     """As `maestro note --json`."""
+    layout = _layout_of_caller(place, given)
+    with contextlib.suppress(MaestroError):  # a configuration in no good state is no reason to say nothing
+        _hide(place, load_settings(layout.repository, place.config_file, place.environ, {}, layout.repository))
     run_id, left = post_as(
         {**variables_of_workspace(_directory(place, given)), **place.environ},
-        _layout_of_caller(place, given),
+        layout,
         given.text,
         clock=SystemClock(),
         run_id=given.run_id,
         from_task=given.from_task,
         to_task=given.to_task,
+        redactor=place.redactor,
     )
     return Answer({"run_id": run_id, **note_object(left)})
 
@@ -138,7 +144,14 @@ def _layout_of_caller(place: Place, given: Input) -> Layout:
 def _settings(place: Place, given: PlanInput, git: Git) -> Loaded:
     """What the call gives, on top of the repository's configuration."""
     directory = _directory(place, given)
-    return load_settings(git.directory, place.config_file, place.environ, given.flags(), directory)
+    loaded = load_settings(git.directory, place.config_file, place.environ, given.flags(), directory)
+    _hide(place, loaded)
+    return loaded
+
+
+def _hide(place: Place, loaded: Loaded) -> None:
+    """From now on no answer holds a secret of these settings."""
+    place.redactor.add(secrets_in_settings(loaded.settings))
 
 
 def _todos(given: PlanInput) -> str | None:

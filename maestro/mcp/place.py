@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from maestro.model.redaction import Redactor, redactor_of
 
 
 @dataclass(frozen=True)
@@ -15,6 +18,11 @@ class Place:
     directory: Path
     environ: Mapping[str, str]
     config_file: Path | None = None
+
+    @cached_property
+    def redactor(self) -> Redactor:
+        """What is secret: variables, and what calls add to them."""
+        return redactor_of(self.environ)
 
 
 @dataclass(frozen=True)

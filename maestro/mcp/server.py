@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import signal
+import traceback
 
 import anyio
 from mcp.server import Server, ServerRequestContext
@@ -28,6 +29,7 @@ from maestro import __version__
 from maestro.errors import BadInput, MaestroError, error_object
 from maestro.mcp.place import Answer, Place
 from maestro.mcp.tools import TOOLS
+from maestro.model.redaction import Redactor
 
 log = logging.getLogger(__name__)
 
@@ -89,20 +91,22 @@ async def called(place: Place, asked: CallToolRequestParams) -> CallToolResult:
     try:
         if tool is None:
             raise BadInput(f"there is no tool {asked.name}", hint=f"tools: {', '.join(TOOLS)}")
-        return _result(await tool.call(place, asked.arguments or {}))
+        return _result(await tool.call(place, asked.arguments or {}), place.redactor)
     except MaestroError as error:
-        return _refused(error.message, error.hint)
+        return _refused(error.message, error.hint, place.redactor)
     except Exception as error:  # a bug met by one call is no reason to end the server
-        log.exception("the tool %s failed", asked.name)
+        log.error("the tool %s failed: %s", asked.name, place.redactor.mask(traceback.format_exc()))
         what = f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
-        return _refused(f"maestro met a bug of its own ({what})", "the traceback is in the server's standard error")
+        told = f"maestro met a bug of its own ({what})"
+        return _refused(told, "the traceback is in the server's standard error", place.redactor)
 
 
-def _result(answer: Answer) -> CallToolResult:
-    texts = [json.dumps(answer.value, default=str), *(f"Warning: {warning}" for warning in answer.warnings)]
+def _result(answer: Answer, redactor: Redactor) -> CallToolResult:
+    warnings = (f"Warning: {redactor.mask(warning)}" for warning in answer.warnings)
+    texts = [json.dumps(redactor.mask_tree(answer.value), default=str), *warnings]
     return CallToolResult(content=[TextContent(text=text) for text in texts], structured_content=json.loads(texts[0]))
 
 
-def _refused(message: str, hint: str) -> CallToolResult:
-    error = error_object(message, hint)
+def _refused(message: str, hint: str, redactor: Redactor) -> CallToolResult:
+    error = redactor.mask_tree(error_object(message, hint))
     return CallToolResult(content=[TextContent(text=json.dumps(error))], structured_content=error, is_error=True)

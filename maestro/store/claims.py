@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from maestro.errors import Busy, StateError
-from maestro.store.filelocks import GRACE_SECONDS, POLL_SECONDS, locked
+from maestro.store.filelocks import GRACE_SECONDS, POLL_SECONDS, is_held, locked
 
 
 class Claim:
@@ -56,6 +56,19 @@ def claim(
         }
         path = live / f"{run_id}.json"
         return Claim(_hold(path, run_id, body), path)
+
+
+def coordinator_environment(locks: Path, run_id: str) -> dict[str, str]:
+    """The variables that the live coordinator of a run was started with; none where there is no such process, or it
+    is another user's."""
+    path = locks / "live" / f"{run_id}.json"
+    try:
+        pid = json.loads(path.read_bytes())["pid"]
+        data = Path(f"/proc/{int(pid)}/environ").read_bytes() if is_held(path) else b""
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    variables = (one.decode("utf-8", "surrogateescape").partition("=") for one in data.split(b"\0") if one)
+    return {name: value for name, _, value in variables}
 
 
 def hold_dead(locks: Path, *, run_id: str, since: str, backlog: str = "", tasks: Collection[str] = ()) -> Claim:

@@ -31,6 +31,7 @@ from maestro.store.journal import Journal
 from maestro.store.layout import Layout
 from maestro.telemetry.history import HistoryObserver
 from maestro.telemetry.landings import LandingsObserver
+from maestro.telemetry.logs import no_secret_in_logs
 from maestro.telemetry.metadata import MetadataObserver
 from maestro.telemetry.metrics import Metrics
 from maestro.telemetry.observer import FanOut, Observer
@@ -88,7 +89,8 @@ def drive(
         with suppress(FileNotFoundError):  # it tells of an end that is none any more
             layout.summary(run_id).unlink()
     try:
-        run = asyncio.run(_in_loop(built, journal, prepared.remarks, past.events, resumed))
+        with no_secret_in_logs(prepared.redactor):
+            run = asyncio.run(_in_loop(built, journal, prepared.remarks, past.events, resumed))
     finally:
         fan_out.close()
     result = result_object(run, past.blueprint.done_before)
