@@ -9,6 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from maestro.engine.context import RunContext
+from maestro.engine.goingon import going_on
 from maestro.errors import MaestroError
 from maestro.model.recovery import Leftover
 from maestro.model.states import TaskState
@@ -30,9 +31,22 @@ async def clear_up(context: RunContext, past: Leftover, own: str) -> None:
     """End processes and remove workspaces that nobody will ask for; `own` marks what this coordinator calls."""
     await _end_processes(context, {one.attempt_id for one in past.open_attempts}, own)
     tasks = [*(one.task for one in past.open_attempts), *(one.task for one in past.unanswered)]
-    needed = {context.names[task] for task in tasks}
+    needed = {context.names[task] for task in (*tasks, *_to_go_on(context))}
     await asyncio.to_thread(_remove_workspaces, context, needed)
     await asyncio.to_thread(_remove_stale_locks, context)
+
+
+def _to_go_on(context: RunContext) -> list[str]:
+    """Tasks whose next attempt goes on in the workspace of the last, which a limit cut off."""
+    return [
+        task.id
+        for task in context.recorder.run.tasks.values()
+        if task.state is TaskState.PENDING
+        and task.attempts
+        and going_on(
+            task, len(task.attempts) + 1, context.choose(context.plan.tasks[task.id]).agent, context.workspaces
+        )
+    ]
 
 
 async def _end_processes(context: RunContext, attempts: Collection[str], own: str) -> None:
