@@ -114,6 +114,11 @@ class GroupPhases:
             return None
         if refreshed.usage != Usage():
             asked = f"the context of group {group}"
+            marker = self._context.marker("refresh", self._folder(group).name)
+            used = ModelUsed(at=self._context.clock.now(), asked_for=asked, marker=marker, usage=refreshed.usage)
+            await self._context.recorder.record(used)
+        if refreshed.usage != Usage():
+            asked = f"the context of group {group}"
             used = ModelUsed(
                 at=self._context.clock.now(), asked_for=asked, marker=self._marker(group), usage=refreshed.usage
             )

@@ -14,7 +14,7 @@ from pydantic import Field, TypeAdapter
 from maestro.model.budget import Kind
 from maestro.model.conflict import Conflict
 from maestro.model.gate import GateResult
-from maestro.model.outcome import Clock3, Outcome
+from maestro.model.outcome import Clock3, Outcome, Usage
 from maestro.model.record import Record
 from maestro.model.states import GroupPhase, GroupStatus, RunStatus
 
@@ -83,6 +83,15 @@ class GatewayStarted(Event):
     port: int
     pid: int
     pid_started: float
+
+
+class ModelUsed(Event):
+    """A model was asked outside of any attempt, such as for the context of a group (E-2), and said what it used."""
+
+    type: Literal["model_used"] = "model_used"
+    asked_for: str
+    marker: str  # of its processes
+    usage: Usage
 
 
 class GroupMoved(Event):
@@ -361,6 +370,7 @@ AnyEvent = Annotated[
     | RunResumed
     | Warned
     | BudgetsSet
+    | ModelUsed
     | GatewayStarted
     | GroupMoved
     | AttemptStarting

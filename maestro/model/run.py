@@ -26,6 +26,7 @@ from maestro.model.events import (
     GroupMoved,
     Landed,
     Landing,
+    ModelUsed,
     RollingBack,
     RunEnded,
     RunResumed,
@@ -165,8 +166,9 @@ def apply(run: Run, event: Event) -> Run:
         case AccountHeld() | AccountReleased():
             return _account_event(run, event)
         case (
-            BudgetsSet() | Throttled() | DispatchStopped() | WentSequential() | Landing() | Checkpoint() | RollingBack()
-        ):
+            BudgetsSet() | ModelUsed() | Throttled() | DispatchStopped() | WentSequential() | Landing() | Checkpoint()
+            | RollingBack()
+        ):  # fmt: skip
             return _course_event(run, event)
         case GateEnded():
             return run.model_copy(update={"gates": run.gates + 1})
@@ -312,9 +314,12 @@ def _warned(run: Run, event: Warned | CheckoutChanged) -> Run:
 
 
 def _course_event(
-    run: Run, event: BudgetsSet | Throttled | DispatchStopped | WentSequential | Landing | Checkpoint | RollingBack
+    run: Run,
+    event: BudgetsSet | ModelUsed | Throttled | DispatchStopped | WentSequential | Landing | Checkpoint | RollingBack,
 ) -> Run:
     match event:
+        case ModelUsed():
+            return run.model_copy(update={"spent": run.spent.plus(event.usage, worked=False)})
         case BudgetsSet():
             return run.model_copy(update={"budgets": event})
         case Throttled():

@@ -15,6 +15,7 @@ from maestro.model.events import (
     GateEnded,
     GateStarted,
     Landed,
+    ModelUsed,
     RunEnded,
     RunStarted,
     TaskBlocked,
@@ -62,6 +63,8 @@ class Metrics:
                 self._end(event)
             case Throttled() | DispatchStopped():
                 self._throttle(event)
+            case ModelUsed():
+                self._spent = self._spent.plus(event.usage, worked=False)
             case TaskRequeued():
                 self._requeued += 1
             case ConflictSeen():

@@ -7,12 +7,12 @@ from datetime import UTC
 from pathlib import Path
 
 from maestro.model.budget import Spent
-from maestro.model.events import AttemptEnded, Event
+from maestro.model.events import AttemptEnded, Event, ModelUsed
 from maestro.store.spent import SpentLists, SpentRecord, append
 
 
 class SpendingObserver:
-    """An Observer: one line for each ended attempt that told what it used."""
+    """An Observer: one line for each ended attempt, and each other use of a model, that told what it used."""
 
     def __init__(self, folder: Path, run_id: str) -> None:
         self._folder = folder
@@ -21,7 +21,7 @@ class SpendingObserver:
 
     def restore(self, events: Sequence[Event]) -> None:
         """In a run that is resumed: count on from there, and write down what its coordinator died before."""
-        records = [record for event in events if isinstance(event, AttemptEnded) and (record := self._count(event))]
+        records = [record for event in events if (record := self._count(event)) is not None]
         if not records:
             return
         days = [record.at.astimezone(UTC).date() for record in records]
@@ -31,18 +31,24 @@ class SpendingObserver:
                 append(self._folder, record)
 
     def notify(self, event: Event) -> None:
-        """Write an ended attempt down."""
-        if isinstance(event, AttemptEnded) and (record := self._count(event)) is not None:
+        """Write down what was used."""
+        if (record := self._count(event)) is not None:
             append(self._folder, record)
 
-    def _count(self, event: AttemptEnded) -> SpentRecord | None:
-        """What came with this attempt; None where its agent says nothing."""
-        usage = event.outcome.usage
+    def _count(self, event: Event) -> SpentRecord | None:
+        """What came with this event; None where nothing was used, or nobody says how much."""
+        match event:
+            case AttemptEnded():
+                usage, marker = event.outcome.usage, event.attempt_id
+            case ModelUsed():
+                usage, marker = event.usage, event.marker
+            case _:
+                return None
         cost, tokens = self._spent.new_in(usage)
         self._spent = self._spent.plus(usage)
         if cost is None and tokens is None:
             return None
-        return SpentRecord(at=event.at, run_id=self._run_id, attempt_id=event.attempt_id, cost_usd=cost, tokens=tokens)
+        return SpentRecord(at=event.at, run_id=self._run_id, attempt_id=marker, cost_usd=cost, tokens=tokens)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -7,6 +7,8 @@ import json
 import pytest
 
 from maestro.engine.refresh import read_refresh, shortened
+from maestro.model.budget import tokens_of
+from maestro.model.outcome import Usage
 
 
 def result(**fields: object) -> str:
@@ -41,6 +43,17 @@ def test_an_answer_is_taken_as_it_is(code: int, stdout: str, text: str) -> None:
 def test_what_is_no_answer_is_named(code: int | None, stdout: str, stderr: str, reason: str) -> None:
     refreshed = read_refresh(code, stdout, stderr)
     assert (refreshed.completed, refreshed.reason, refreshed.text) == (False, reason, "")
+
+
+def test_what_the_answer_cost_is_known() -> None:
+    used = {"input_tokens": 10, "cache_read_input_tokens": 90, "output_tokens": 20}
+    refreshed = read_refresh(0, result(total_cost_usd=0.25, usage=used), "")
+    assert (refreshed.usage.cost_usd, tokens_of(refreshed.usage)) == (0.25, 120)
+    failed = read_refresh(1, result(total_cost_usd=0.5, is_error=True), "")
+    assert (failed.completed, failed.usage.cost_usd, tokens_of(failed.usage)) == (False, 0.5, None)
+    odd = read_refresh(0, result(total_cost_usd="a lot", usage={"input_tokens": "many"}), "")
+    assert (odd.text, odd.usage) == ("tea", Usage())
+    assert read_refresh(0, "tea\n", "").usage == Usage()
 
 
 def test_a_long_text_is_cut_at_a_line_and_says_how_much_is_missing() -> None:
