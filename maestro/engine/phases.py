@@ -117,12 +117,6 @@ class GroupPhases:
             marker = self._context.marker("refresh", self._folder(group).name)
             used = ModelUsed(at=self._context.clock.now(), asked_for=asked, marker=marker, usage=refreshed.usage)
             await self._context.recorder.record(used)
-        if refreshed.usage != Usage():
-            asked = f"the context of group {group}"
-            used = ModelUsed(
-                at=self._context.clock.now(), asked_for=asked, marker=self._marker(group), usage=refreshed.usage
-            )
-            await self._context.recorder.record(used)
         if self._context.keys is not None:
             self._context.keys.ended(self._marker(group), None)
         await hide_secrets_in(self._context, self._folder(group))

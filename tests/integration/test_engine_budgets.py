@@ -220,3 +220,19 @@ def test_budgets_are_said_before_anything_starts(repo: Repository, tmp_path: Pat
     kinds = [type(event) for event in run.seen.events]
     assert kinds.index(RunStarted) < kinds.index(BudgetsSet) < kinds.index(AttemptStarting)
     assert Layout(repo.path).spent == run.context.layout.spent
+
+
+def test_the_context_of_a_group_is_paid_for_too(repo: Repository, tmp_path: Path) -> None:
+    """`claude --output-format json` says what it cost; where that is all there was, no task starts."""
+    answer = tmp_path / "answer.json"
+    answer.write_text('{"type": "result", "result": "tea", "num_turns": 1, "total_cost_usd": 0.5}')
+    tasks = [Task(id="a", group="x"), Task(id="b", group="x")]
+    run = EngineRun(repo, tasks, tmp_path / "ws", refresh_command=f"cat {answer}")
+    run.replace(options=replace(run.context.options, budgets={Kind.RUN_USD: 0.4}))
+    ended = run.go()
+    assert states(ended) == {"a": "pending", "b": "pending"}
+    assert ended.spent.cost_usd == 0.5
+    assert "0.5000 of 0.4000 USD" in ended.reason
+    folder = tmp_path / "spent"
+    SpendingObserver(folder, "r").restore(run.seen.events)
+    assert SpentLists(folder).since(run.built.start.at, datetime.now(UTC)).cost_usd == 0.5
