@@ -184,9 +184,10 @@ class RunRows:
         attempts = self._all_attempts()
         cost, tokens = _spent(attempts)
         return (
-            start.run_id, status, reason, as_z(start.at), as_z(self._ended.at) if self._ended else None, round(self._wall_seconds, 3),
-            start.tracker, start.schedule, start.base, start.base_branch, start.integration_branch, start.max_parallel,
-            len(states), *(states.count(state) for state in TaskState if state in FINAL), len(attempts),
+            start.run_id, status, reason, as_z(start.at), as_z(self._ended.at) if self._ended else None,
+            round(self._wall_seconds, 3), start.tracker, start.schedule, start.base, start.base_branch,
+            start.integration_branch, start.max_parallel, len(states),
+            *(states.count(state) for state in TaskState if state in FINAL), len(attempts),
             sum(task["retries"] for task in self._tasks.values()),
             sum(task["conflicts"] for task in self._tasks.values()), len(self._gates), cost, tokens, self._sequential,
             self._resumed, self._rolled_back, start.maestro_version, journal_bytes,
