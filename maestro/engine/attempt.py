@@ -125,6 +125,7 @@ class AttemptRun:
             attempt_id=self.attempt_id,
             outcome=outcome,
             seconds=round(already + context.clock.monotonic() - started, 3),
+            peak_memory_bytes=self._company.wellbeing.peak_memory_bytes,
         )
         try:
             await self._company.all_noted()

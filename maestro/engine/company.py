@@ -15,13 +15,16 @@ from maestro.engine.listening import Listening
 from maestro.engine.metering import metered
 from maestro.engine.preparing import Outfit, report_file
 from maestro.engine.watch import Clocks, Exited, RanOut, StopAsked, Watch, tail_of
+from maestro.engine.wellbeing import Wellbeing
 from maestro.errors import MaestroError
 from maestro.executors.base import Running
-from maestro.model.events import AttemptNoted, AttemptStopping, Warned
+from maestro.model.events import AttemptNoted, AttemptStopping, Event, Warned
 from maestro.model.masking import masked
 from maestro.model.outcome import Cancelled, Clock3, Failed, FailureKind, Outcome, TimedOut
 from maestro.model.report import BadReport, Report
 from maestro.workspaces.base import WorkEvidence, Workspace
+
+_LATE_SECONDS = 1.0
 
 
 class StopWish:
@@ -49,6 +52,7 @@ class Company:
         self._stderr = outfit.directory / "stderr"
         self._notes: set[asyncio.Task[None]] = set()
         self._overspent: str | None = None  # which budget of the attempt it has used up
+        self.wellbeing = Wellbeing(outfit, ask_to_stop=stop.ask, note=self._note, record=self._record_soon)
 
     async def accompany(
         self, running: Running, workspace: Workspace, *, since: datetime | None = None, stopping: str = ""
@@ -73,8 +77,11 @@ class Company:
             watch.take_up((self._context.clock.now() - since).total_seconds())
         if stopping:
             self._stop.ask(stopping)
-        ended = await watch.until_end(self._stop.event)
+        with self.wellbeing.watched(running):
+            ended = await watch.until_end(self._stop.event)
         await self._end_processes(running, ended)
+        if self.wellbeing.seemed_dead:
+            ended = await _late_exit(running) or ended
         watch.read_rest()
         tail = self._tail_of(self._stderr) or self._tail_of(self._stdout)
         return await self._conclude(workspace, reader, ended, tail)
@@ -99,6 +106,9 @@ class Company:
         """Record something the output said, without holding the watch up."""
         outfit, note = self._outfit, self._context.redactor.mask(note)[:500]
         event = AttemptNoted(at=self._context.clock.now(), task=outfit.task, attempt_id=outfit.attempt_id, note=note)
+        self._record_soon(event)
+
+    def _record_soon(self, event: Event) -> None:
         recording = asyncio.ensure_future(self._context.recorder.record(event))
         self._notes.add(recording)
         recording.add_done_callback(self._noted)
@@ -146,6 +156,8 @@ class Company:
                 usage=reader.verdict(None, "").usage,
             )
         if isinstance(ended, StopAsked):
+            if (unwell := self.wellbeing.end(reader.verdict(None, "").usage, output_tail)) is not None:
+                return unwell
             return Cancelled(reason=self._stop.reason, usage=reader.verdict(None, "").usage)
         if isinstance(ended, RanOut) and ended.clock is not Clock3.NO_EXIT:
             usage = reader.verdict(None, output_tail).usage
@@ -173,3 +185,12 @@ class Company:
         task = self._outfit.brief.task
         message = f"{task.title or task.id}\n\nUncommitted work of task {task.id}, committed by maestro."
         return report, self._context.workspaces.collect(workspace, message)
+
+
+async def _late_exit(running: Running) -> Exited | None:
+    """The exit code that the shell around the command wrote down after all: woken, it could go on."""
+    with suppress(TimeoutError):
+        ended = await asyncio.wait_for(running.wait(), _LATE_SECONDS)
+        if ended.code is not None:
+            return Exited(ended)
+    return None

@@ -83,9 +83,13 @@ async def _rung(
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     signalled: set[ProcessId] = set()
+    woken = False
     while alive := _alive(marker, recorder):
         for one in alive:
-            if one in signalled or one == recorder:
+            if one in signalled:
+                continue
+            if one == recorder:  # it ends by itself once it is not stopped
+                woken = woken or (signal.SIGCONT in signals and _send(one, marker, (signal.SIGCONT,)))
                 continue
             if signal.SIGKILL not in signals and _is_still(recorder, one):
                 continue  # forked, but not yet the command: it would take the signal for the shell's own and go on
