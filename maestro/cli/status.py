@@ -46,10 +46,14 @@ def _show_newest(app: App) -> None:
     elif not runs:
         app.output.text("No run yet.")
     else:
-        rows = [(run["run_id"], run["status"], _counts(run["counts"]), run["reason"]) for run in runs]
+        rows = [(run["run_id"], run["status"], _counts(run["counts"]), _reason(run)) for run in runs]
         app.output.text(*columns([("RUN", "STATUS", "TASKS", ""), *rows]))
         if newest["total_runs"] > len(runs):
             app.output.text(f"… and {newest['total_runs'] - len(runs)} older runs")
+
+
+def _reason(run: dict[str, Any]) -> str:
+    return run["reason"] or "; ".join(hold["words"] for hold in run["holds"])
 
 
 def _counts(counts: dict[str, int]) -> str:
@@ -70,6 +74,7 @@ def _show_run(app: App, run_id: str) -> None:
     app.output.text(*spent_line(metrics), *budget_lines(metrics))
     if result.get("sequential"):
         app.output.text(f"One task at a time: {result['sequential']}")
+    app.output.text(*(f"Account {hold['words']}" for hold in result.get("holds", ())))
     if result.get("throttled"):
         app.output.text(f"No more is started for now: {result['throttled']}")
     rows = [

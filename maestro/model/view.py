@@ -35,6 +35,22 @@ class GroupView(Record):
     total: int
 
 
+class HoldView(Record):
+    """One account that rests (A-5)."""
+
+    account: str
+    until: datetime
+    reason: str
+    waiting: int  # tasks that could start otherwise
+
+    def words(self, now: datetime) -> str:
+        """A sentence without its full stop."""
+        until = f"{self.until:%Y-%m-%d }" if self.until.date() != now.date() else ""
+        until += f"{self.until:%H:%M:%S}".removesuffix(":00")
+        tasks = "1 task waits" if self.waiting == 1 else f"{self.waiting} tasks wait"
+        return f"{self.account} rests until {until} UTC: {self.reason}" + (f"; {tasks}" if self.waiting else "")
+
+
 class RunView(Record):
     """One run at one moment."""
 
@@ -53,6 +69,7 @@ class RunView(Record):
     stopped: str | None  # why nothing new starts
     throttled: str | None = None  # why nothing more starts for now
     sequential: str | None = None  # why it goes on one task at a time
+    holds: tuple[HoldView, ...] = ()
 
 
 def view_of(run: Run, now: datetime) -> RunView:
@@ -88,6 +105,23 @@ def view_of(run: Run, now: datetime) -> RunView:
         stopped=run.stopped,
         throttled=run.throttled if run.status is RunStatus.RUNNING else None,
         sequential=run.sequential,
+        holds=holds_of(run, now),
+    )
+
+
+def holds_of(run: Run, now: datetime) -> tuple[HoldView, ...]:
+    """The accounts that rest at `now`, while the run goes on."""
+    if run.status is not RunStatus.RUNNING or not run.holds:
+        return ()
+    landed = {task.id for task in run.tasks.values() if task.state is TaskState.LANDED}
+    waiting = sum(
+        task.state is TaskState.PENDING and landed.issuperset(run.start.dependencies.get(task.id, ()))
+        for task in run.tasks.values()
+    )
+    return tuple(
+        HoldView(account=account, until=until, reason=run.hold_reasons.get(account, ""), waiting=waiting)
+        for account, until in run.holds.items()
+        if until > now
     )
 
 

@@ -85,12 +85,22 @@ def result_of_run(layout: Layout, run_id: str) -> dict[str, Any]:
         if alive and task.state is TaskState.RUNNING and (suspected := task.attempts[-1].suspected) is not None:
             result["tasks"][task.id]["suspected"] = suspected
     result["throttled"] = run.throttled if alive else None
+    result["holds"] = _holds(run) if alive else []
     if run.status is RunStatus.RUNNING and not alive:
         late = finished(layout, run_id)
         if late is not None:
             return {**late, "alive": False}
         result |= {"status": "interrupted", "reason": DIED}
     return {**result, "alive": alive}
+
+
+def _holds(run: Run) -> list[dict[str, Any]]:
+    """The accounts that rest, and in words."""
+    from maestro.clock import SystemClock, as_z
+    from maestro.model.view import holds_of
+
+    now = SystemClock().now()
+    return [{**hold.model_dump(), "until": as_z(hold.until), "words": hold.words(now)} for hold in holds_of(run, now)]
 
 
 def newest_object(layout: Layout) -> dict[str, Any]:
@@ -106,6 +116,7 @@ def _brief(result: dict[str, Any]) -> dict[str, Any]:
         "status": result["status"],
         "reason": result.get("reason", ""),
         "alive": result["alive"],
+        "holds": result.get("holds", []),
         "integration_branch": result.get("integration_branch"),
         "counts": dict(counts),
     }

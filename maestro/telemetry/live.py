@@ -7,6 +7,7 @@ that watching costs next to nothing (Q-2).
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -58,7 +59,7 @@ _ORDER = {
 def render(view: RunView, height: int, width: int) -> RenderableType:
     """The run as a heading, a bar and a table that fits into `height` lines of `width` columns."""
     warnings = view.warnings[-min(3, height - 10) :] if height > 10 else ()
-    room = max(3, height - 6 - len(warnings))
+    room = max(3, height - 6 - len(warnings) - len(view.holds))
     shown = _fitting(view.tasks, room)
     parts: list[RenderableType] = [_heading(view), _bar(view, min(60, width)), _table(shown, width)]
     if len(shown) < len(view.tasks):
@@ -66,6 +67,8 @@ def render(view: RunView, height: int, width: int) -> RenderableType:
     parts += [_line(f"warning: {one_line(said)}", "yellow") for said in warnings]
     if view.sequential:
         parts.append(_line(f"one task at a time: {one_line(view.sequential)}", "yellow"))
+    now = view.started_at + timedelta(seconds=view.seconds)
+    parts += [_line(one_line(hold.words(now)), "yellow") for hold in view.holds]
     if view.stopped:
         parts.append(_line(f"nothing new is started: {one_line(view.stopped)}", "bold yellow"))
     elif view.throttled:

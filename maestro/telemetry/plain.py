@@ -9,6 +9,7 @@ from maestro.model import events as e
 from maestro.model.events import Event
 from maestro.model.gate import GatePassed, GateRed, GateResult, GateSkipped, GateUnjudged
 from maestro.model.outcome import describe
+from maestro.model.view import HoldView
 from maestro.telemetry.oneline import one_line
 
 
@@ -34,7 +35,7 @@ class PlainObserver:
 
 def line_of(event: Event) -> str | None:
     """What happened, in words; None for events that are no news to people."""
-    return _of_task(event) or _of_run(event)
+    return _of_task(event) or _of_run(event) or _of_account(event)
 
 
 def _of_task(event: Event) -> str | None:
@@ -100,6 +101,16 @@ def _of_run(event: Event) -> str | None:
             return f"rolled back to {event.checkpoint}: {len(event.tasks)} landed tasks wait again"
         case e.RunEnded():
             return f"run ended: {event.status}" + (f": {event.reason}" if event.reason else "")
+        case _:
+            return None
+
+
+def _of_account(event: Event) -> str | None:
+    match event:
+        case e.AccountHeld(account=account, until=until, reason=reason, waiting=waiting):
+            return HoldView(account=account, until=until, reason=reason, waiting=waiting).words(event.at)
+        case e.AccountReleased():
+            return f"{event.account} works again; what waited starts one after the other"
         case _:
             return None
 
