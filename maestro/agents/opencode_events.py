@@ -157,7 +157,7 @@ class OpencodeReader:
         if not self._steps:
             return Usage(session_id=self._session)
         return Usage(
-            cost_usd=self._cost,
+            cost_usd=self._cost or None,  # 0 for a model that its table has no price of
             input_tokens=self._given,
             output_tokens=self._made,
             requests=self._steps,

@@ -77,6 +77,11 @@ def test_usage_is_known_while_it_works() -> None:
     assert (usage.cost_usd, usage.input_tokens, usage.output_tokens) == (0.01, 100, 20)
 
 
+def test_no_price_is_not_taken_for_a_cost() -> None:
+    usage = read(start() + finish("stop"))[0].usage
+    assert (usage.cost_usd, usage.input_tokens) == (None, 100)
+
+
 ENDINGS: dict[str, tuple[bytes, int | None, Claim, str]] = {
     "nothing at all": (b"", 0, Claim.SILENT, "without taking a step"),
     "no session": (b"", 1, Claim.FAILED, "exit code 1: Error: Session not found"),
