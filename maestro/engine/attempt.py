@@ -84,6 +84,7 @@ class AttemptRun:
         self._company = Company(self._outfit, self._stop, on_heard)
         self._going_on = going_on
         self.workspace: Workspace | None = None
+        self._is_nobodys = False  # nothing in the workspace is an agent's
         self.command_line = ""
         self.spawned = False  # the agent has been started
         self._on_spawned = on_spawned
@@ -241,6 +242,8 @@ class AttemptRun:
         context = self._context
         self.workspace = await asyncio.to_thread(context.workspaces.adopt, begun.home)
         running = context.executor.adopt(begun.process, marker=self.attempt_id, exit_file=self._exit_file)
+        if running is None and not (self.directory / "stdout").exists():
+            self._is_nobodys = True  # no agent has ever been in there
         if running is None or self.workspace is None:
             await context.executor.end_all(self.attempt_id)  # a setup command, or an agent without its files
             missing = "before its agent was started" if running is None else "and its workspace is gone"
@@ -278,7 +281,8 @@ class AttemptRun:
             return None
         if keeps_workspace(outcome, self._brief.chosen.agent, self._context.workspaces):
             return None  # the next attempt goes on in it
-        return await put_away(self._context, self.workspace, self.task)
+        saved = await put_away(self._context, self.workspace, self.task)
+        return None if self._is_nobodys else saved  # half a checkout is no work to speak of
 
 
 def _stopped_before(stopping: AttemptStopping, outcome: Cancelled) -> Outcome:

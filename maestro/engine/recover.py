@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from maestro.engine.putaway import put_away
 from maestro.engine.reconcile import Difference, differences
 from maestro.engine.settle import Settling
 from maestro.engine.starts import Starts
+from maestro.errors import MaestroError
 from maestro.model.events import Landed, Landing, Warned
 from maestro.model.outcome import Succeeded
 from maestro.model.plan import ScheduleKind
@@ -91,7 +93,15 @@ class Recovery:
                     Landed(at=self._now(), task=task, commit=commit, branch=half.branch)
                 )
                 debts.append(Debt(task=task, progress=Progress.DONE, commit=commit))
+                await self._remove_workspace(task)
         return debts
+
+    async def _remove_workspace(self, task: str) -> None:
+        """The task is on the branch; where its workspace cannot be removed, `maestro clean` finds it."""
+        workspaces = self._context.workspaces
+        with suppress(MaestroError, OSError):
+            if (workspace := await asyncio.to_thread(workspaces.adopt, self._home(task))) is not None:
+                await asyncio.to_thread(workspaces.remove, workspace)
 
     def _is_done(self, half: Landing) -> bool:
         git, ref = self._context.git, f"refs/heads/{half.branch}"

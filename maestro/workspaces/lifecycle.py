@@ -16,7 +16,7 @@ from maestro.workspaces.base import WorkEvidence, Workspace, WorkspaceSpec
 from maestro.workspaces.environ import environment_of, exclude_paths, excludes_file, write_layout
 from maestro.workspaces.evidence import Place, damaged, gather
 from maestro.workspaces.leftovers import is_leftover, read_status, snapshot_tree
-from maestro.workspaces.marker import Marker, decode_path, encode_path, read_marker, write_marker
+from maestro.workspaces.marker import Marker, decode_path, encode_path, is_empty, read_marker, write_marker
 from maestro.workspaces.removal import remove_tree, reopen
 from maestro.workspaces.saving import bind, newest_saved, save_commit, unlanded
 from maestro.workspaces.setup import bring_in
@@ -87,8 +87,8 @@ class Lifecycle(ABC):
         repo = home / self.site.name
         self._put_older_away(home)
         try:
+            write_marker(home, self._marker(spec, repo))  # first: whatever stands there is known to be ours
             env = write_layout(self.site, spec, home, repo)
-            write_marker(home, self._marker(spec, repo))
             git = self._check_out(spec, repo)
             if (repo / ".gitmodules").is_file():
                 populate(git, repo, self.site.common_dir)
@@ -196,7 +196,7 @@ class Lifecycle(ABC):
 
     def _put_older_away(self, home: Path) -> None:
         """An older workspace of the same task is saved, then removed."""
-        if not home.exists() or not any(home.iterdir()):
+        if is_empty(home):
             return
         marker, older = read_marker(home), self.load(home)
         if marker is None or older is None or decode_path(marker.common_dir) != self.site.common_dir:

@@ -12,6 +12,7 @@ from maestro.model.record import Record
 from maestro.store.layout import Layout
 
 MARKER_FILE = ".maestro-workspace.json"
+_HALF = f"{MARKER_FILE}.new"
 
 
 class Marker(Record):
@@ -47,8 +48,16 @@ def decode_path(text: str) -> Path:
 
 
 def write_marker(home: Path, marker: Marker) -> None:
-    """Write it into `home`."""
-    (home / MARKER_FILE).write_text(marker.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    """Write it into `home`, which is made where it is missing; a reader meets all of it or nothing."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    half = home / _HALF
+    half.write_text(marker.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    half.replace(home / MARKER_FILE)
+
+
+def is_empty(home: Path) -> bool:
+    """Whether nothing is there, or no more than a marker that was not written to its end."""
+    return not home.exists() or all(entry.name == _HALF for entry in home.iterdir())
 
 
 def layout_of_workspace(directory: Path) -> Layout | None:

@@ -48,10 +48,10 @@ class InPlace(Lifecycle):
                 )
             if (self._git_dir / "index.lock").exists():
                 raise WorkspaceError(f"another git works in {self.site.top}", hint="wait until it has ended")
-            env = write_layout(self.site, spec, home, self.site.top)
-            env.pop("GIT_CEILING_DIRECTORIES", None)
             marker = self._marker(spec, self.site.top).evolve(user_branch=status.branch, user_commit=status.oid)
             write_marker(home, marker)
+            env = write_layout(self.site, spec, home, self.site.top)
+            env.pop("GIT_CEILING_DIRECTORIES", None)
             self._check_out(spec, self.site.top)
         except BaseException:
             self._release()

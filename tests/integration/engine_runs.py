@@ -27,7 +27,7 @@ from maestro.testing.memory_tracker import MemoryTracker
 from maestro.testing.repository import Repository
 from maestro.vcs.git import open_repository
 from maestro.wiring.backlog import Backlog
-from maestro.wiring.build import Built, build, prepare, prepare_state
+from maestro.wiring.build import Built, build, new_token, prepare, prepare_state
 
 WRITES = 'echo "$MAESTRO_TASK_ID" > "out-$MAESTRO_TASK_ID.txt" && git add -A && git commit -qm work'
 NO_CHANGE = """printf '{"status": "no_change", "summary": "it was right"}' > "$MAESTRO_REPORT_FILE" """
@@ -96,7 +96,7 @@ class EngineRun:
         self.recorder = Recorder(self.journal, FanOut([metrics, self.seen]))
         self.built: Built = build(
             prepared, git=git, settings=chosen, backlog=backlog, recorder=self.recorder, metrics=metrics,
-            run_id=run_id, clock=SystemClock(), environ=environ,
+            run_id=run_id, token=new_token(), clock=SystemClock(), environ=environ,
         )  # fmt: skip
         self.engine: Engine | None = None
 

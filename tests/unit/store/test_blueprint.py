@@ -30,6 +30,7 @@ def a_blueprint(**settings: object) -> Blueprint:
         plan=make_plan(tasks, PlanOptions()),
         base="0" * 40,
         base_branch="main",
+        root=Path("/w/r"),
         tracker_kind="taskfile",
         tracker_identity="taskfile:/x",
         done_before={"z": None},
