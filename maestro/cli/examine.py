@@ -155,6 +155,20 @@ def _other_agents(patient: Patient) -> Iterator[Finding]:
         yield Finding("other agents", Health.OK, detail, facts=facts)
 
 
+def _keys(patient: Patient) -> Iterator[Finding]:
+    from maestro.wiring.keys import open_pools
+
+    if patient.loaded is None:
+        return
+    for pool in open_pools(patient.loaded.settings, patient.app.environ):
+        origins = ", ".join(key.origin for key in pool.keys)
+        rates = [rate for rate in pool.rates if rate is not None]
+        rate = f", {sum(rates)} requests a minute" if rates else ""
+        where = "behind a gateway" if pool.gateway else "one for each attempt"
+        count = _counted(len(pool.keys), "key")
+        yield Finding("keys", Health.OK, f"{pool.provider.name}: {count} ({origins}){rate}, {where}")
+
+
 def _facts(agent: str, available: bool, login: Login | None) -> dict[str, Any]:
     return {"agent": agent, "available": available, "logged_in": login.found if login else None}
 
@@ -236,6 +250,7 @@ EXAMINATIONS: dict[str, Callable[[Patient], Iterator[Finding]]] = {
     "backlog": _backlog,
     "agent": _agent,
     "other agents": _other_agents,
+    "keys": _keys,
     "tests": _tests,
     "workspaces": _workspaces,
     "state": _state,

@@ -191,6 +191,7 @@ class GatewayKeys(KeySource):
                 data = report.model_dump_json(indent=2, exclude={"fingerprint", "waiting"}).encode() + b"\n"
                 await asyncio.to_thread(write_atomically, self._folder / f"{self._provider.name}.json", data)
         await asyncio.to_thread(end_all, self._told.marker)
+        reap(self._running.process.pid)
         self._running = None
 
 
