@@ -58,6 +58,8 @@ class Endings:
         """Decide what follows an attempt; `bases` are those of the attempts that still run."""
         outcome, task = ended.outcome, ended.task
         if task in self.theirs:
+            await self._holds.ended(ended.account, task, outcome)
+            self._key_given_back(task, None)
             await self._settling.taken(task, self.theirs.pop(task), await self._put_away(ended))
             return
         self._settling.counted(task, outcome, ended.saved_ref)

@@ -8,6 +8,7 @@ is held for good, and nothing new starts beside it either.
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -62,6 +63,7 @@ class Holds:
         self._base_seconds = base_seconds
         self._chance = chance
         self._rests: dict[str, _Rest] = {}
+        self._writing = asyncio.Lock()  # what is written down counts in the order in which it stands there
         self._restored: list[datetime] = []  # moments for which the loop has not been asked to wake up
         self._trying: dict[str, set[str]] = {}  # account → tasks whose client tries a refused request again
 
@@ -84,6 +86,10 @@ class Holds:
         Many that run at once meet the same limit: only a longer rest, or a limit met after the rest, is news.
         """
         self._quiet(account, task)
+        async with self._writing:
+            return await self._hold(account, task, reset_at, reason, waiting)
+
+    async def _hold(self, account: str, task: str, reset_at: datetime | None, reason: str, waiting: int) -> datetime:
         now, rest = self._clock.now(), self._rests.get(account)
         named = reset_at if reset_at is not None and reset_at > now else None
         if rest is not None and now < rest.until and (named is None or named <= rest.until):
@@ -166,10 +172,13 @@ class Holds:
 
     async def _release(self, account: str, rest: _Rest) -> None:
         """One has got through: the others follow."""
-        now = self._clock.now()
-        await self._record(AccountReleased(at=now, account=account))
-        rest.released, rest.probe, rest.spawned_at = True, None, None
-        rest.opens_at = now + pause_between(self._chance())
+        async with self._writing:
+            if self._rests.get(account) is not rest or rest.released:
+                return  # it rests again meanwhile
+            now = self._clock.now()
+            await self._record(AccountReleased(at=now, account=account))
+            rest.released, rest.probe, rest.spawned_at = True, None, None
+            rest.opens_at = now + pause_between(self._chance())
         self._wake_at(rest.opens_at)
 
     def _quiet(self, account: str, task: str) -> None:

@@ -37,12 +37,15 @@ class Lab:
         self.events: list[Event] = []
         self.wakes: list[float] = []
         self.chance = 0.0
+        self.gate: asyncio.Event | None = None  # a journal that takes its time
         self.holds = self.make()
 
     def make(self) -> Holds:
         return Holds(self._record, self, self.wakes.append, chance=lambda: self.chance)
 
     async def _record(self, event: Event) -> None:
+        if self.gate is not None:
+            await self.gate.wait()
         self.events.append(event)
 
     def now(self) -> datetime:
@@ -291,4 +294,24 @@ def test_a_rest_that_ended_while_no_coordinator_lived_lets_one_go_first(lab: Lab
     lab.holds = lab.make()
     lab.holds.restore(lab.events)
     lab.start("a")
+    assert not lab.holds.may_start(A)
+
+
+def test_a_limit_met_while_a_release_is_written_down_counts_after_it(lab: Lab) -> None:
+    lab.hold("a", 60)
+    lab.later(60)
+    lab.start("a")
+    gate = asyncio.Event()
+    lab.gate = gate
+
+    async def both() -> None:
+        released = asyncio.create_task(lab.holds.heard(A, "a", Heard.ANSWER))
+        held = asyncio.create_task(lab.holds.hold(A, "b", lab.at + timedelta(seconds=60), "again"))
+        again = asyncio.create_task(lab.holds.heard(A, "a", Heard.ANSWER))
+        await asyncio.sleep(0)
+        gate.set()
+        await asyncio.gather(released, held, again)
+
+    run(both())
+    assert [event.type for event in lab.events] == ["account_held", "account_released", "account_held"]  # type: ignore[attr-defined]
     assert not lab.holds.may_start(A)
