@@ -41,6 +41,11 @@ class Kind(StrEnum):
         return self in (Kind.RUN_TOKENS, Kind.DAY_TOKENS, Kind.ATTEMPT_TOKENS)
 
     @property
+    def is_of_run(self) -> bool:
+        """Whether one run alone is limited."""
+        return self in (Kind.RUN_USD, Kind.RUN_TOKENS, Kind.RUN_SECONDS)
+
+    @property
     def is_of_attempt(self) -> bool:
         """Whether it stops one attempt; the others keep new ones from starting."""
         return self in (Kind.ATTEMPT_USD, Kind.ATTEMPT_TOKENS)

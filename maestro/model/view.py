@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from maestro.model.budget import Spent, Standing, standings
 from maestro.model.record import Record
 from maestro.model.run import Run, TaskRun
 from maestro.model.states import GroupPhase, GroupStatus, RunStatus, TaskState
@@ -70,6 +71,9 @@ class RunView(Record):
     throttled: str | None = None  # why nothing more starts for now
     sequential: str | None = None  # why it goes on one task at a time
     holds: tuple[HoldView, ...] = ()
+    cost_usd: float | None = None  # of ended attempts; None: no agent has said
+    tokens: int | None = None
+    budgets: tuple[Standing, ...] = ()  # those of the run; a day has other runs, of which it knows nothing
 
 
 def view_of(run: Run, now: datetime) -> RunView:
@@ -106,7 +110,18 @@ def view_of(run: Run, now: datetime) -> RunView:
         throttled=run.throttled if run.status is RunStatus.RUNNING else None,
         sequential=run.sequential,
         holds=holds_of(run, now),
+        cost_usd=run.spent.cost_usd,
+        tokens=run.spent.tokens,
+        budgets=_budgets_of(run, moment),
     )
+
+
+def _budgets_of(run: Run, moment: datetime) -> tuple[Standing, ...]:
+    if run.budgets is None:
+        return ()
+    limits = {kind: limit for kind, limit in run.budgets.limits.items() if kind.is_of_run}
+    seconds = run.budgets.seconds_before + (moment - run.budgets.at).total_seconds()
+    return standings(limits, run.spent, max(seconds, 0.0), Spent())
 
 
 def holds_of(run: Run, now: datetime) -> tuple[HoldView, ...]:

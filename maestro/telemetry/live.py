@@ -88,9 +88,18 @@ def _heading(view: RunView) -> Text:
         if view.counts[state]:
             text.append(f"{view.counts[state]} {state}  ", style=STYLES[state])
     text.append(f"{duration(view.seconds)}  ", style="dim")
+    for used in _used(view):
+        text.append(f"{used}  ", style="dim")
     text.append(f"run {view.run_id}", style="bold")
     text.append(f"  → {view.integration_branch}", style="dim")
     return text
+
+
+def _used(view: RunView) -> list[str]:
+    """What was used of each budget; without one, what it has cost."""
+    if view.budgets:
+        return [standing.clause() for standing in view.budgets]
+    return [] if view.cost_usd is None else [f"{view.cost_usd:.2f} USD"]
 
 
 def _bar(view: RunView, width: int) -> Text:

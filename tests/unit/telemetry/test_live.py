@@ -12,7 +12,8 @@ import pytest
 from rich.console import Console
 
 from maestro.clock import SystemClock
-from maestro.model.events import Event
+from maestro.model.budget import Kind
+from maestro.model.events import BudgetsSet, Event
 from maestro.model.run import apply, begin
 from maestro.model.view import RunView, view_of
 from maestro.telemetry.live import LiveObserver, duration, render
@@ -46,8 +47,16 @@ def test_while_two_run() -> None:
 
 def test_at_the_end() -> None:
     text = drawn(view_after(len(STORY), 500))
-    assert "1 landed  1 failed  1 blocked  24s  run r1  → integration/r1" in text
+    assert "1 landed  1 failed  1 blocked  24s  1.00 USD  run r1  → integration/r1" in text
     assert "b     failed   2/2  15s   conflict in m.py" in text
+
+
+def test_what_is_left_of_budgets_is_seen() -> None:
+    run = begin(started())
+    limits = {Kind.RUN_USD: 1.0, Kind.RUN_SECONDS: 600.0, Kind.DAY_USD: 5.0}
+    run = apply(run, BudgetsSet(at=at(5), limits=limits, seconds_before=100.0))
+    heading = drawn(view_of(run, at(25))).splitlines()[0]
+    assert heading.startswith("3 pending  25s  0.00 of 1.00 USD  120 of 600 s  run r1")
 
 
 def test_many_tasks_fit_on_a_small_screen_and_the_running_ones_are_seen() -> None:
