@@ -256,3 +256,18 @@ def test_folding_costs_far_less_than_a_millisecond_a_task() -> None:
         folded.take(event)
     folded.rows()
     assert (time.process_time() - before) / len(names) < 0.0005
+
+
+def test_that_a_run_went_sequential_and_when_it_was_worked_on_is_kept(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    events = [
+        *STORY[:-1],
+        e.WentSequential(at=at(23), reason="3 of 5 landings failed"),
+        STORY[-1],
+        e.RunResumed(at=at(3600), maestro_version="0.1.0", pid=1, pid_started=1.0, reopened=("b",)),
+        starting("b", 3, 3601),
+        e.RunEnded(at=at(3610), status=STORY[-1].status),  # type: ignore[attr-defined]
+    ]
+    observe(layout, events)
+    [row] = read(layout, "SELECT went_sequential, resumed, wall_seconds, attempts FROM runs")
+    assert row == ("3 of 5 landings failed", 1, 34.0, 4)
