@@ -7,7 +7,6 @@ from pathlib import Path
 
 from maestro.vcs.parse import parse_worktrees
 from maestro.wiring.orphans.kinds import Cleared, Kind, Orphan, done, failed
-from maestro.wiring.orphans.processes import families
 from maestro.wiring.orphans.scene import RunFacts, Scene, Standing
 from maestro.wiring.orphans.words import cause_of, of_run
 from maestro.wiring.orphans.workspaces import Workspaces
@@ -28,11 +27,10 @@ class Branches:
     def find(self, scene: Scene, run: RunFacts) -> list[Orphan]:
         if run.standing is Standing.ENDED:
             return []  # `maestro clean` is for those
-        workspaces = Workspaces().find(scene, run)
-        if run.standing is Standing.GONE and not workspaces and not families(scene, run):
+        if run.standing is Standing.GONE and run.run_id not in scene.ours:
             return []  # another repository's run of that name, and somebody's branch
         kept = set(prune_branches(scene.git, run.run_id, dry_run=True))
-        leaving = {one.place for one in workspaces if not one.stays}
+        leaving = {one.place for one in Workspaces().find(scene, run) if not one.stays}
         return [
             _orphan(run, ref, is_kept=ref in kept)
             for ref, place in self._with_places(scene, run).items()

@@ -62,7 +62,10 @@ def families(scene: Scene, run: RunFacts) -> dict[str, list[ProcessId]]:
     tokens = {marker.partition("/")[0] for marker, family in marked.items() if _names_us(scene, family)}
     if run.token is not None:
         tokens.add(run.token)
-    return {marker: family for marker, family in marked.items() if marker.partition("/")[0] in tokens}
+    found = {marker: family for marker, family in marked.items() if marker.partition("/")[0] in tokens}
+    if found:
+        scene.ours.add(run.run_id)
+    return found
 
 
 def _names_us(scene: Scene, family: Iterable[ProcessId]) -> bool:

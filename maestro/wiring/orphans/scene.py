@@ -60,8 +60,7 @@ class Scene:
     environ: Mapping[str, str]
     now: datetime
     graces: Graces = field(default_factory=Graces)
-    keep_saved_days: int | None = None
-    keep_runs_days: int | None = None
+    ours: set[str] = field(default_factory=set)  # runs that a marker of ours was met of, also those without a folder
 
     @cached_property
     def marked(self) -> dict[str, list[ProcessId]]:

@@ -75,14 +75,14 @@ class HalfRemoved:
 
 
 class EmptyFolders:
-    """Folders of the run in which nothing is any more."""
+    """Folders of a run that died in which nothing is any more."""
 
     def runs(self, scene: Scene) -> Iterable[str]:
         return {folder.name for folder in (*_folders(scene.root), *_folders(scene.layout.runs)) if _is_empty(folder)}
 
     def find(self, scene: Scene, run: RunFacts) -> list[Orphan]:
-        if run.standing is Standing.GONE:
-            return []  # nothing says that it is ours
+        if run.standing is not Standing.UNFINISHED:
+            return []
         candidates = [root / run.run_id for root in roots(scene, run)] + [scene.layout.run(run.run_id)]
         return [
             Orphan(
@@ -113,6 +113,8 @@ def _found(scene: Scene, run: RunFacts, root: Path) -> list[Found]:
     ending = [one.pid for family in families(scene, run).values() for one in family]
     landed = {(run.run_id, name) for name in run.landed}
     found = list_workspaces(scene.git, root, landed=landed, run_id=run.run_id, ending=ending)
+    if any(one.kind for one in found):  # its marker could be read
+        scene.ours.add(run.run_id)
     if run.standing is Standing.ENDED and (run.keeps_workspaces or run.resumable):
         return [one for one in found if one.state is WorkspaceState.PARKED]  # the others were left on purpose
     return list(found)
