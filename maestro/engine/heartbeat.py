@@ -143,7 +143,7 @@ def _look_at(pulse: Pulse, family: Sequence[Vital], now: float) -> _Seen:
 
 def _more(family: Sequence[Vital], wrapper: ProcessId) -> str:
     """What helps a person to judge: what it waits for, as far as can be seen."""
-    newest = max((vital.id for vital in family if vital.id != wrapper), key=lambda one: one.started)
+    newest = max((vital.id for vital in family if vital.id != wrapper), key=lambda one: (one.started, one.pid))
     words = command_line(newest.pid).replace(b"\0", b" ").decode("utf-8", "replace").split()
     command = " ".join(words)
     shown = command if len(command) <= _SHOWN else command[: _SHOWN - 1] + "…"

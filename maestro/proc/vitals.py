@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
-from maestro.proc.family import ProcessId, read_proc, stat_fields, variable_of
+from maestro.proc.family import ProcessId, stat_fields, variable_of
 from maestro.proc.request import MARKER
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -102,7 +102,7 @@ def has_child(pid: int) -> bool:
 
 
 def proportional_bytes(vitals: Iterable[Vital]) -> int:
-    """Memory of the processes, pages that several share counted once; what cannot be asked counts in full.
+    """Memory of the processes, pages that several share counted once; who must not be asked counts in full.
 
     Some 3 ms for each process of 300 MB, since the kernel walks all its pages: not for every look.
     """
@@ -120,10 +120,14 @@ def is_connected(vitals: Iterable[Vital]) -> bool:
 
 
 def _proportional(vital: Vital) -> int:
-    for line in read_proc(f"/proc/{vital.id.pid}/smaps_rollup").splitlines():
-        if line.startswith(b"Pss:"):
-            return int(line.split()[1]) << 10
-    return vital.resident
+    try:
+        with open(f"/proc/{vital.id.pid}/smaps_rollup", "rb") as file:
+            found = next((line for line in file if line.startswith(b"Pss:")), None)
+    except (FileNotFoundError, ProcessLookupError):  # it has ended since it was looked at
+        return 0
+    except OSError:  # somebody else's, as after sudo
+        return vital.resident
+    return vital.resident if found is None else int(found.split()[1]) << 10
 
 
 def _links(folder: str) -> list[str]:

@@ -62,7 +62,7 @@ def test_a_family_is_found_with_what_it_uses(marker: str) -> None:
         assert abs(one.resident - resident_bytes([one.id])) < 4 * MIB
         assert 60 * MIB < proportional_bytes([one]) <= one.resident + MIB
     assert family(survey, marker) == []
-    assert proportional_bytes([one]) == one.resident, "what cannot be asked counts in full"
+    assert proportional_bytes([one]) == 0
 
 
 def test_pages_that_a_family_shares_count_once(marker: str) -> None:
@@ -159,6 +159,18 @@ def test_connections_are_seen(marker: str) -> None:
                 assert is_connected(family(survey, marker))
                 assert not is_connected(family(survey, marker + "/other"))
             until(lambda: not is_connected(family(survey, marker)))
+
+
+def test_who_must_not_be_asked_counts_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = read_vital(os.getpid())
+    assert one is not None
+
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    assert proportional_bytes([one]) <= one.resident + MIB
+    monkeypatch.setattr("builtins.open", refused)
+    assert proportional_bytes([one]) == one.resident
 
 
 def test_nobody_is_there() -> None:
