@@ -73,7 +73,7 @@ class AgentLab:
         """Start it on a prompt."""
         self.started += 1
         files = self.files
-        files.mkdir()
+        files.mkdir(exist_ok=True)
         (files / "prompt.md").write_text(text)
         if self.servers:
             (files / "client-config.json").write_text(json.dumps({"mcpServers": self.servers}))
