@@ -104,6 +104,14 @@ class App:
             self.load_silently(repository=repository)
         return self.output.redactor
 
+    def hide_what_is_secret_in(self, layout: Layout, run_id: str) -> None:
+        """What agents print and say is masked when they have ended. Until then it is masked as it is shown, by what is
+        secret here and, as far as the kernel tells, where the run was started."""
+        from maestro.model.secret_names import secrets_in_environment
+        from maestro.store.claims import coordinator_environment
+
+        self.redactor_for(layout.repository).add(secrets_in_environment(coordinator_environment(layout.locks, run_id)))
+
     def _hide(self, loaded: Loaded) -> None:
         """Whatever this command prints or writes from now on has no secret of the settings."""
         from maestro.wiring.redaction import secrets_in_settings

@@ -38,7 +38,7 @@ def command(app: App, task: str, attempt: int | None, name: str | None, follow: 
     if number not in _numbers(folder):
         raise BadInput(f"task {task} has no attempt {number} in run {run}", hint=f"it has {max(_numbers(folder))}")
     file = folder / str(number) / (name or "stdout")
-    hide_what_the_run_knows(app, layout, run)
+    app.hide_what_is_secret_in(layout, run)
     if app.output.as_json:
         text = app.output.redactor.mask_bytes(_read(file)).decode("utf-8", "replace")
         app.output.json(
@@ -73,16 +73,6 @@ def _read(file: Path) -> bytes:
         return b""  # the attempt never came as far as printing
     except OSError as error:
         raise StateError(f"{file} cannot be read: {error.strerror}") from error
-
-
-def hide_what_the_run_knows(app: App, layout: Layout, run: str) -> None:
-    """What its agents print is masked when they have ended. Until then it is masked here, by what is secret here and,
-    as far as the kernel tells, where the run was started."""
-    from maestro.model.secret_names import secrets_in_environment
-    from maestro.store.claims import coordinator_environment
-
-    app.redactor_for(layout.repository)
-    app.output.redactor.add(secrets_in_environment(coordinator_environment(layout.locks, run)))
 
 
 def _copy(app: App, file: Path, follow: bool, is_over: Callable[[], bool]) -> None:

@@ -26,6 +26,7 @@ def command(app: App, reader: str | None, run_id: str | None) -> None:
     asked = run_id or app.environ.get("MAESTRO_RUN_ID") or next(iter(newest_runs(layout)), None)
     if asked is None:
         raise BadInput(f"there was no run yet in {layout.repository}", hint="start one with `maestro run`")
+    app.hide_what_is_secret_in(layout, asked)
     notes = read_board(layout.board(known_run(layout, asked)))
     if reader is not None:
         notes = tuple(sorted(notes_for(reader, notes), key=lambda note: note.at))

@@ -18,6 +18,8 @@ from maestro.errors import BadInput, Busy, StateError
 from maestro.model.events import RunStarted
 from maestro.model.note import NOTE_LENGTH, Note
 from maestro.model.redaction import Redactor
+from maestro.model.secret_names import secrets_in_environment
+from maestro.store.claims import coordinator_environment
 from maestro.store.filelocks import locked
 from maestro.store.journal import read_first
 from maestro.store.layout import Layout
@@ -42,7 +44,7 @@ def post(
 ) -> Note:
     """Leave a note for a task of a run that is under way, or for all of them; BadInput where nobody would read it.
 
-    What the redactor knows or recognises is masked: notes go into the prompts of others.
+    What the redactor or the coordinator of the run knows to be secret is masked: notes go into the prompts of others.
     """
     _check_listening(layout, known_run(layout, run_id))
     known = _tasks(layout, run_id)
@@ -51,7 +53,9 @@ def post(
             raise BadInput(
                 f"run {run_id} has no task {task}", hint=f"`maestro status --run-id {run_id}` lists its tasks"
             )
-    said = (redactor or Redactor()).mask(_checked(text))
+    redactor = redactor or Redactor()
+    redactor.add(secrets_in_environment(coordinator_environment(layout.locks, run_id)))
+    said = redactor.mask(_checked(text))
     note = Note(at=clock.now(), from_task=from_task, to_task=to_task, text=said)
     _append(layout.board(run_id), note.model_dump_json().encode() + b"\n")
     return note
