@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from maestro.agents.prompts.compose import PreviousAttempt, PromptParts, compose
-from maestro.agents.prompts.templates import GOING_ON, Template, load_template
+from maestro.agents.prompts.templates import Template, load_going_on, load_template
 from maestro.engine.context import Brief
 from maestro.errors import BadInput
 from maestro.model.note import Note
@@ -24,7 +24,7 @@ def composer(
     BadInput names a task whose role has no template, before anything is started.
     """
     templates: dict[str | None, Template] = {}
-    again = load_template(GOING_ON, overrides)
+    again = load_going_on(overrides)
     for task in tasks:
         if task.role not in templates:
             try:

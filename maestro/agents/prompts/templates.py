@@ -14,8 +14,7 @@ from maestro.model.record import Record
 
 ROLES = ("implementation", "frontend", "quality", "testing", "security", "remediation", "docs")
 DEFAULT_ROLE = ROLES[0]
-GOING_ON = "going-on"
-"""No role: what a conversation is told that is gone on with."""
+_GOING_ON = "going-on"
 
 PLACEHOLDERS = frozenset(
     {
@@ -41,15 +40,24 @@ def load_template(role: str | None, directory: Path | None = None) -> Template:
     BadInput for a role that neither has, and for a file that cannot be used.
     """
     role = role or DEFAULT_ROLE
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", role):
+    if role == _GOING_ON or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", role):
         raise BadInput(f"{role!r} cannot be the name of a role", hint="use letters, digits, dots and hyphens")
+    return _load(role, directory)
+
+
+def load_going_on(directory: Path | None = None) -> Template:
+    """What a conversation is told that is gone on with: no role, and the task need not be in it again."""
+    return _load(_GOING_ON, directory)
+
+
+def _load(role: str, directory: Path | None) -> Template:
     own = directory / f"{role}.md" if directory else None
     if own is not None and own.is_file():
         try:
             return check(Template(role=role, source=str(own), text=own.read_text(encoding="utf-8")))
         except (OSError, UnicodeDecodeError) as error:
             raise BadInput(f"the prompt template {own} cannot be read: {error}") from error
-    if role not in (*ROLES, GOING_ON):
+    if role not in (*ROLES, _GOING_ON):
         hint = f"roles: {', '.join(ROLES)}" + (f"; or write {own}" if own else "")
         raise BadInput(f"there is no role named {role!r}", hint=hint)
     shipped = resources.files(__package__) / f"{role}.md"
@@ -64,7 +72,7 @@ def check(template: Template) -> Template:
             f"the prompt template {template.source} has an unknown placeholder {{{{{unknown[0]}}}}}",
             hint=f"known ones: {', '.join(sorted(PLACEHOLDERS))}",
         )
-    if "task" not in used and template.role != GOING_ON:
+    if "task" not in used and template.role != _GOING_ON:
         raise BadInput(f"the prompt template {template.source} has no {{{{task}}}}: the agent would not know its task")
     return template
 

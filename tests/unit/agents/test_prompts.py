@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from maestro.agents.prompts.compose import PreviousAttempt, PromptParts, compose
-from maestro.agents.prompts.templates import PLACEHOLDERS, ROLES, Template, load_template
+from maestro.agents.prompts.templates import PLACEHOLDERS, ROLES, Template, load_going_on, load_template
 from maestro.errors import BadInput
 
 FULL = PromptParts(
@@ -80,6 +80,19 @@ def test_the_user_s_own_template_comes_first(tmp_path: Path) -> None:
     assert compose(PromptParts(task_id="T"), load_template("poetry", tmp_path)) == "## Task T\n"
 
 
+def test_a_conversation_that_is_gone_on_with_is_told_so_in_a_few_words(tmp_path: Path) -> None:
+    prompt = compose(FULL, load_going_on(tmp_path))
+    assert prompt.startswith("You were cut off in the middle of task T1 by a limit")
+    assert "MAESTRO_REPORT_FILE" in prompt
+    assert FULL.description not in prompt, "it knows the task"
+    assert "{{" not in prompt
+    (tmp_path / "going-on.md").write_text("Go on with {{title}}!")
+    assert compose(FULL, load_going_on(tmp_path)) == "Go on with Greet people!\n"
+    (tmp_path / "going-on.md").write_text("{{nonsense}}")
+    with pytest.raises(BadInput, match="unknown placeholder"):
+        load_going_on(tmp_path)
+
+
 def test_unusable_templates_are_named(tmp_path: Path) -> None:
     (tmp_path / "docs.md").write_text("{{task}} {{tsak}}")
     with pytest.raises(BadInput, match=r"docs\.md has an unknown placeholder \{\{tsak\}\}") as caught:
@@ -93,7 +106,7 @@ def test_unusable_templates_are_named(tmp_path: Path) -> None:
         load_template("docs", tmp_path)
 
 
-@pytest.mark.parametrize("role", ["poet", "../docs", "", "a/b", ".hidden"])
+@pytest.mark.parametrize("role", ["poet", "../docs", "", "a/b", ".hidden", "going-on"])
 def test_an_unknown_role_is_refused(tmp_path: Path, role: str) -> None:
     if not role:
         assert load_template(role).role == "implementation"
