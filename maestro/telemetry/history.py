@@ -1,7 +1,7 @@
 """The history of runs (S-2): an observer that writes it as a run goes, and what brings it up to date with the journals.
 
-The observer folds, which costs a few microseconds an event, and hands all rows to a thread: at the start, now and then
-while the run goes on, and at its end. Whatever it missed (a crash, a full disk, a database that was thrown away) is
+The observer folds, which costs a few microseconds an event, and hands all rows to a thread: now and then while the run
+goes on, and at its end. Whatever it missed (a crash, a full disk, a database that was thrown away) is
 read from the journals by whoever asks for the history next.
 """
 
@@ -35,7 +35,7 @@ class HistoryObserver:
         """`kinds`: the kind of each task, as planning names it."""
         self._layout = layout
         self._rows = RunRows(kinds)
-        self._written: Event | None = None  # what had happened when it was last written
+        self._written: Event | None = None  # the last thing to have happened when it was last written
         self._writer: threading.Thread | None = None
         self._failure: Exception | None = None
 
@@ -47,8 +47,8 @@ class HistoryObserver:
     def notify(self, event: Event) -> None:
         """Fold one event; now and then, what is known is written in the background."""
         self._rows.take(event)
-        last = self._written
-        is_due = last is None or (event.at - last.at).total_seconds() >= EVERY_SECONDS
+        self._written = self._written or event  # a short run is written once
+        is_due = (event.at - self._written.at).total_seconds() >= EVERY_SECONDS
         if is_due and not isinstance(event, RunEnded) and (self._writer is None or not self._writer.is_alive()):
             self._written = event
             rows = self._rows.rows()
