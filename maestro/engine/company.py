@@ -20,7 +20,7 @@ from maestro.errors import MaestroError
 from maestro.executors.base import Running
 from maestro.model.events import AttemptNoted, AttemptStopping, Event, Warned
 from maestro.model.masking import masked
-from maestro.model.outcome import Cancelled, Clock3, Failed, FailureKind, Outcome, TimedOut
+from maestro.model.outcome import Cancelled, Clock3, Failed, FailureKind, LimitHit, Outcome, TimedOut, describe
 from maestro.model.report import BadReport, Report
 from maestro.workspaces.base import WorkEvidence, Workspace
 
@@ -161,7 +161,10 @@ class Company:
             return Cancelled(reason=self._stop.reason, usage=reader.verdict(None, "").usage)
         if isinstance(ended, RanOut) and ended.clock is not Clock3.NO_EXIT:
             usage = reader.verdict(None, output_tail).usage
-            return TimedOut(clock=ended.clock, limit_seconds=ended.limit_seconds, output_tail=output_tail, usage=usage)
+            out = TimedOut(clock=ended.clock, limit_seconds=ended.limit_seconds, output_tail=output_tail, usage=usage)
+            if reader.heard is Heard.LIMIT:  # some sleep without a word for as long as the provider says
+                return LimitHit(reason=f"{describe(out)}, while it was trying again at a limit", usage=usage)
+            return out
         # an agent that said its end and then hung is judged by what it said and left, as if it had exited
         code = ended.exit.code if isinstance(ended, Exited) else 0
         verdict = reader.verdict(code, output_tail)

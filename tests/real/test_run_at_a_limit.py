@@ -180,6 +180,46 @@ def test_six_codexes_at_a_usage_limit(
     check(repo, said, limited)
 
 
+@pytest.mark.real("codex")
+def test_a_codex_that_sleeps_at_a_limit_is_stopped_by_its_clock_and_goes_on_later(
+    repo: Repository, server: ModelServer, real: dict[str, Path], tmp_path: Path
+) -> None:
+    options = {
+        "base_url": f"{server.url}/v1",
+        "env_key": "LAB_KEY",
+        "model": "scripted",
+        "sandbox": "danger-full-access",
+    }
+    env = {
+        "PATH": f"{real['codex'].parent}:{os.environ['PATH']}",
+        "LAB_KEY": "fake-key",
+        "MAESTRO_AGENTS": json.dumps({"codex": options}),
+        "MAESTRO_SILENT_TIMEOUT": "6",
+        "MAESTRO_HOLD_SECONDS": "1",
+        "MAESTRO_MAX_LOAD": "0",
+    }
+    steps: list[Step] = [
+        {"bash": "echo half of it > a.txt"},
+        {"status": 429, "retry_after": 3600},
+        {"bash": "git add -A && git commit -qm work"},
+        {"say": "done"},
+    ]
+    path = tmp_path / "tasks.json"
+    path.write_text(
+        json.dumps([{"id": "t1", "description": f"Do it.\n\n```maestro-script\n{json.dumps(steps)}\n```\n"}])
+    )
+    said = maestro(
+        "run", "--tasks-file", str(path), "--agent", "codex", "--no-tests", "--attempts", "1", "--run-id", "r",
+        "--json", cwd=repo.path, env=env, timeout_seconds=120,
+    )  # fmt: skip
+    assert said.code == 0, said.err
+    hit, done = (one.outcome for one in events_of(repo) if isinstance(one, AttemptEnded))
+    assert isinstance(hit, LimitHit)
+    assert hit.reason == "no output for 6 s, while it was trying again at a limit"
+    assert isinstance(done, Succeeded)
+    assert hit.usage.session_id == done.usage.session_id is not None
+
+
 @pytest.mark.real("claude")
 def test_while_one_claude_tries_again_by_itself_no_other_starts(
     repo: Repository, server: ModelServer, real: dict[str, Path], tmp_path: Path
