@@ -303,7 +303,8 @@ def test_nothing_is_shown_while_it_runs_or_afterwards(stage: Stage) -> None:
 def _shown(stage: Stage, task: str) -> dict[str, str]:
     commands = [
         ("status",), ("status", "--run-id", "r", "--json"), ("status", "--group-id", "G", "--json"), ("list", "--json"),
-        ("notes",), ("notes", "--json"), ("logs", task), ("logs", task, "--json", "--stderr"), ("logs", task, "--prompt"),
+        ("notes",), ("notes", "--json"), ("logs", task), ("logs", task, "--json", "--stderr"),
+        ("logs", task, "--prompt"),
     ]  # fmt: skip
     shown = {" ".join(words): stage.maestro(*words) for words in commands}
     assert {name: said.err for name, said in shown.items() if said.code != 0} == {}
