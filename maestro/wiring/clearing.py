@@ -15,6 +15,7 @@ from maestro.model.recovery import Leftover
 from maestro.model.states import TaskState
 from maestro.proc.family import census, members
 from maestro.workspaces.base import GATE_BENCH
+from maestro.workspaces.remains import clear_remains
 from maestro.workspaces.janitor import clean, list_workspaces, sweep_rubbish
 
 COORDINATOR = "coordinator"
@@ -88,6 +89,7 @@ def _remove_workspaces(context: RunContext, needed: Collection[str]) -> None:
     with contextlib.suppress(MaestroError, OSError):  # what cannot be removed stays for `maestro clean`
         clean(context.git, root, found, force=True)
         sweep_rubbish(root)
+        clear_remains(context.git, root, context.run_id, needed)
 
 
 def _remove_stale_locks(context: RunContext) -> None:
