@@ -7,6 +7,8 @@ from typing import Any
 
 from maestro.model.budget import Spent
 from maestro.model.events import (
+    AccountHeld,
+    AccountReleased,
     AttemptEnded,
     AttemptStarting,
     ConflictSeen,
@@ -24,6 +26,7 @@ from maestro.model.events import (
     TaskRequeued,
     Throttled,
 )
+from maestro.model.outcome import LimitHit
 
 
 class Metrics:
@@ -47,6 +50,9 @@ class Metrics:
         self._peak_memory: int | None = None
         self._throttled_since: datetime | None = None
         self._throttled_seconds = 0.0
+        self._limits = 0
+        self._held_since: dict[str, datetime] = {}
+        self._held_seconds = 0.0
 
     def notify(self, event: Event) -> None:
         """Fold one event."""
@@ -61,6 +67,10 @@ class Metrics:
                 self._reach(event.task, event.at)
             case AttemptEnded():
                 self._end(event)
+            case AccountHeld():
+                self._held_since.setdefault(event.account, event.at)
+            case AccountReleased():
+                self._held_seconds += _seconds(self._held_since.pop(event.account, event.at), event.at)
             case Throttled() | DispatchStopped():
                 self._throttle(event)
             case ModelUsed():
@@ -104,6 +114,8 @@ class Metrics:
             "tokens": self._spent.tokens,
             "peak_memory_bytes": self._peak_memory,
             "throttled_seconds": round(self._throttled_seconds, 3),
+            "limits": self._limits,
+            "held_seconds": round(self._held_seconds + self._still_held(), 3),
         }
 
     def _start(self, event: RunStarted) -> None:
@@ -113,9 +125,13 @@ class Metrics:
 
     def _end(self, event: AttemptEnded) -> None:
         self._attempt_seconds += event.seconds
+        self._limits += isinstance(event.outcome, LimitHit)
         if event.peak_memory_bytes is not None:
             self._peak_memory = max(self._peak_memory or 0, event.peak_memory_bytes)
         self._spent = self._spent.plus(event.outcome.usage)
+
+    def _still_held(self) -> float:
+        return sum(_seconds(since, self._last or since) for since in self._held_since.values())
 
     def _throttle(self, event: Throttled | DispatchStopped) -> None:
         if self._throttled_since is not None:
@@ -136,3 +152,7 @@ class Metrics:
             return
         first, last = self._level_spans.get(level, (at, at))
         self._level_spans[level] = (first, max(last, at))
+
+
+def _seconds(since: datetime, until: datetime) -> float:
+    return (until - since).total_seconds()

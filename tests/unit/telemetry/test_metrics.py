@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from maestro.model.events import AccountHeld, AccountReleased
+from maestro.model.outcome import LimitHit
 from maestro.telemetry.metrics import Metrics
-from maestro.testing.story import DONE, STORY, ended, started
+from maestro.testing.story import DONE, STORY, at, ended, started
 
 
 def test_a_whole_run() -> None:
@@ -26,6 +28,8 @@ def test_a_whole_run() -> None:
         "tokens": 240,
         "peak_memory_bytes": None,
         "throttled_seconds": 0.0,
+        "limits": 0,
+        "held_seconds": 0.0,
     }
 
 
@@ -44,3 +48,17 @@ def test_prices_are_added_up() -> None:
     for _ in range(3):
         metrics.notify(ended("a", 1, 5, DONE, 1))
     assert metrics.values()["cost_usd"] == 0.75
+
+
+def test_rests_of_accounts_are_added_up_and_what_met_a_limit_is_counted() -> None:
+    metrics = Metrics()
+    metrics.notify(ended("a", 1, 5, LimitHit(reason="x"), 1))
+    metrics.notify(ended("b", 1, 5, LimitHit(reason="x"), 1))
+    for second, account in ((5, "one"), (7, "one"), (6, "two")):
+        metrics.notify(AccountHeld(at=at(second), account=account, until=at(20), reason="x"))
+    metrics.notify(AccountReleased(at=at(25), account="one"))
+    assert metrics.values()["held_seconds"] == 39.0, "the other one still rests"
+    metrics.notify(AccountReleased(at=at(26), account="two"))
+    metrics.notify(ended("b", 2, 60, DONE, 1))
+    assert metrics.values()["held_seconds"] == 40.0
+    assert metrics.values()["limits"] == 2
