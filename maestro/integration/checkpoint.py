@@ -28,6 +28,13 @@ def checkpoint_ref(run_id: str, name: str) -> str:
     return f"{CHECKPOINTS}/{run_id}/{safe_name(name)}"
 
 
+def forget_checkpoints(git: Git, run_id: str) -> None:
+    """Let go of all checkpoints of a run that nobody can put back any more."""
+    refs = git.text("for-each-ref", "--format=delete %(refname)", f"{CHECKPOINTS}/{run_id}/")
+    if refs:
+        git.run("update-ref", "--stdin", stdin=f"{refs}\n".encode())
+
+
 def keep(git: Git, run_id: str, checkpoint: Checkpoint) -> None:
     """Let the ref keep the commit; where the name was used before, the new commit counts: the rollback that made the
     old one meaningless has saved what was there."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from maestro.clock import as_z
 from maestro.errors import Busy, MaestroError, StateError
+from maestro.integration.checkpoint import forget_checkpoints
 from maestro.model.events import RunEnded
 from maestro.model.ids import is_plain, safe_names
 from maestro.model.record import Record
@@ -72,14 +73,16 @@ def expired_runs(git: Git, layout: Layout, days: int | None, now: datetime, name
     return [name for name in names if _landed_all_before(layout, name, limit) and not saved_refs(git, name)]
 
 
-def remove_run(layout: Layout, run_id: str, now: datetime) -> bool:
-    """Remove the folder of a run; False where somebody has taken the run up. MaestroError where it cannot be."""
+def remove_run(git: Git, layout: Layout, run_id: str, now: datetime) -> bool:
+    """Remove the folder of a run, and its checkpoints, to which nobody can go back without a journal. False where
+    somebody has taken the run up. MaestroError where it cannot be."""
     try:
         held = hold_dead(layout.locks, run_id=run_id, since=as_z(now))
     except Busy:
         return False
     try:
         remove_tree(layout.run(run_id))
+        forget_checkpoints(git, run_id)
     finally:
         held.release()
     return True

@@ -71,16 +71,16 @@ def clear_expired(git: Git, layout: Layout, expired: Expired, now: datetime) -> 
     """Delete refs that are still the same, and folders whose run nobody has taken up."""
     gone = {one.ref for one in forget_refs(git, expired.saved)}
     return [
-        _removed(layout, one, now)
+        _removed(git, layout, one, now)
         if one.kind is Kind.RUN_FOLDER
         else Cleared(orphan=one, done=one.place in gone, why="" if one.place in gone else _CHANGED)
         for one in expired.orphans
     ]
 
 
-def _removed(layout: Layout, one: Orphan, now: datetime) -> Cleared:
+def _removed(git: Git, layout: Layout, one: Orphan, now: datetime) -> Cleared:
     try:
-        gone = remove_run(layout, one.place, now)
+        gone = remove_run(git, layout, one.place, now)
     except MaestroError as error:
         return Cleared(orphan=one, done=False, failed=True, why=error.message)
     return Cleared(orphan=one, done=gone, why="" if gone else _CHANGED)
