@@ -15,8 +15,8 @@ from maestro.model.recovery import Leftover
 from maestro.model.states import TaskState
 from maestro.proc.family import census, members
 from maestro.workspaces.base import GATE_BENCH
+from maestro.workspaces.janitor import clean, forget_removed, list_workspaces, sweep_rubbish
 from maestro.workspaces.remains import clear_remains
-from maestro.workspaces.janitor import clean, list_workspaces, sweep_rubbish
 
 COORDINATOR = "coordinator"
 """In the marker of what a coordinator itself calls: git and the tracker's program."""
@@ -90,6 +90,8 @@ def _remove_workspaces(context: RunContext, needed: Collection[str]) -> None:
         clean(context.git, root, found, force=True)
         sweep_rubbish(root)
         clear_remains(context.git, root, context.run_id, needed)
+        if root.exists():
+            forget_removed(context.git, context.run_id, root)
 
 
 def _remove_stale_locks(context: RunContext) -> None:

@@ -113,7 +113,7 @@ def prune_branches(git: Git, run_id: str, *, dry_run: bool = False) -> tuple[str
     """
     branches = branches_of(git, run_id)
     if not dry_run:
-        _forget_removed(git, run_id)
+        forget_removed(git, run_id)
     out = {entry.branch for entry in parse_worktrees(git.run("worktree", "list", "--porcelain", "-z").stdout)}
     free = {ref: oid for ref, oid in branches.items() if ref not in out}
     keepers = [*_users_branches(git), *saved_refs(git, run_id)]
@@ -123,13 +123,16 @@ def prune_branches(git: Git, run_id: str, *, dry_run: bool = False) -> tuple[str
     return tuple(gone)
 
 
-def _forget_removed(git: Git, run_id: str) -> None:
-    """Worktrees of the run that a crash left listed while their files were being removed. Where the whole folder of
-    the run is missing, its disk may only not be there today: then nothing is forgotten."""
+def forget_removed(git: Git, run_id: str, root: Path | None = None) -> None:
+    """Worktrees of the run that a crash left listed while their files were being removed: those on its branches, and
+    with `root`, the folder of its workspaces, all in there. Where the whole folder of the run is missing, its disk may
+    only not be there today: then nothing is forgotten."""
+    inside = None if root is None else Path(os.path.realpath(root))
     with locked(git.common_dir() / LOCK):
         for entry in parse_worktrees(git.run("worktree", "list", "--porcelain", "-z").stdout):
             path = Path(entry.path)
             is_of_run = (entry.branch or "").startswith(f"refs/heads/maestro/{run_id}/")
+            is_of_run |= inside is not None and path.is_relative_to(inside)
             if is_of_run and not path.parent.exists() and path.parent.parent.is_dir():
                 git.run("worktree", "remove", "--force", entry.path)
 
