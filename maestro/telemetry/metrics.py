@@ -67,12 +67,8 @@ class Metrics:
                 self._reach(event.task, event.at)
             case AttemptEnded():
                 self._end(event)
-            case AccountHeld():
-                self._held_since.setdefault(event.account, event.at)
-            case AccountReleased():
-                self._held_seconds += _seconds(self._held_since.pop(event.account, event.at), event.at)
-            case Throttled() | DispatchStopped():
-                self._throttle(event)
+            case AccountHeld() | AccountReleased() | Throttled() | DispatchStopped():
+                self._wait(event)
             case ModelUsed():
                 self._spent = self._spent.plus(event.usage, worked=False)
             case TaskRequeued():
@@ -129,6 +125,15 @@ class Metrics:
         if event.peak_memory_bytes is not None:
             self._peak_memory = max(self._peak_memory or 0, event.peak_memory_bytes)
         self._spent = self._spent.plus(event.outcome.usage)
+
+    def _wait(self, event: AccountHeld | AccountReleased | Throttled | DispatchStopped) -> None:
+        match event:
+            case AccountHeld():
+                self._held_since.setdefault(event.account, event.at)
+            case AccountReleased():
+                self._held_seconds += _seconds(self._held_since.pop(event.account, event.at), event.at)
+            case Throttled() | DispatchStopped():
+                self._throttle(event)
 
     def _still_held(self) -> float:
         return sum(_seconds(since, self._last or since) for since in self._held_since.values())
