@@ -152,7 +152,7 @@ def _facts(
         token=_token(blueprint, events),
         names=names,
         backlog=start.tracker if start else "",
-        roots=_roots(settings, events),
+        roots=_roots(blueprint, events),
         # an older maestro did not write down whether they are to be kept
         keeps_workspaces=blueprint is None or bool(settings.get("keep_workspaces")),
         landed=frozenset(name for name, task in names.items() if task in landed),
@@ -176,12 +176,12 @@ def _token(blueprint: dict[str, Any] | None, events: tuple[Event, ...]) -> str |
     return next((mark.partition("/")[0] for mark in marks), None)
 
 
-def _roots(settings: dict[str, Any], events: tuple[Event, ...]) -> frozenset[Path]:
+def _roots(blueprint: dict[str, Any] | None, events: tuple[Event, ...]) -> frozenset[Path]:
     """Each is the parent of the run's own folder."""
-    roots = {Path(event.workspace).parent.parent for event in events if isinstance(event, AttemptStarting)}
-    if isinstance(said := settings.get("workspace_root"), str):
-        roots.add(Path(said))
-    return frozenset(root for root in roots if root.is_absolute())
+    folders = {Path(event.workspace).parent for event in events if isinstance(event, AttemptStarting)}
+    if isinstance(said := (blueprint or {}).get("root"), str):
+        folders.add(Path(said))
+    return frozenset(folder.parent for folder in folders if folder.is_absolute())
 
 
 def _nothing_known(run_id: str, standing: Standing) -> RunFacts:

@@ -1,0 +1,543 @@
+"""What dead runs leave, kind by kind, on real repositories, files, locks and processes (W-6)."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maestro.errors import Busy
+from maestro.model.events import (
+    AttemptSpawned,
+    AttemptStarting,
+    Event,
+    Landed,
+    RunEnded,
+    RunStarted,
+    TrackerClaimed,
+    TrackerClaiming,
+)
+from maestro.model.states import RunStatus
+from maestro.proc.family import start_time
+from maestro.proc.ladder import Graces
+from maestro.store.claims import claim, hold_dead
+from maestro.store.layout import Layout
+from maestro.testing.processes import until
+from maestro.testing.repository import Repository, make_repository
+from maestro.vcs.git import open_repository
+from maestro.wiring.orphans.act import clear_orphans
+from maestro.wiring.orphans.find import find_orphans
+from maestro.wiring.orphans.kinds import Kind
+from maestro.wiring.orphans.scene import Scene, Standing
+from maestro.workspaces.base import Workspace, WorkspaceSpec
+from maestro.workspaces.registry import open_workspaces
+
+AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
+TOKEN = "aaaa1111"
+
+
+def started(repo: Repository, run_id: str, *tasks: str, tracker: str = "none:x") -> RunStarted:
+    return RunStarted(
+        at=AT,
+        run_id=run_id,
+        maestro_version="0",
+        repository=str(repo.path),
+        base=repo.head,
+        base_branch="main",
+        integration_branch=f"integration/{run_id}",
+        tracker=tracker,
+        schedule="dataflow",
+        max_parallel=1,
+        max_parallel_reason="",
+        tasks=tasks,
+    )
+
+
+def starting(repo: Repository, root: Path, run_id: str, task: str) -> AttemptStarting:
+    return AttemptStarting(
+        at=AT,
+        task=task,
+        attempt=1,
+        attempt_id=f"{TOKEN}/{run_id}/{task}/1",
+        agent="command",
+        base=repo.head,
+        workspace=str(root / run_id / f"task-{task}"),
+        branch=f"maestro/{run_id}/{task}",
+    )
+
+
+@pytest.fixture
+def layout(repo: Repository) -> Layout:
+    return Layout(repo.path)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "workspaces"
+
+
+@pytest.fixture
+def blueprint_root(tmp_path: Path) -> Path:
+    """Where the runs were told to make workspaces, which need not be what is configured now."""
+    return tmp_path / "told"
+
+
+@pytest.fixture
+def write(layout: Layout, blueprint_root: Path) -> Callable[..., Path]:
+    """A run's folder: its journal, and what else is given."""
+
+    def go(run_id: str, *events: Event, summary: dict[str, Any] | None = None, token: str | None = TOKEN) -> Path:
+        folder = layout.run(run_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = ['{"journal": "maestro", "version": 1}', *(event.model_dump_json() for event in events)]
+        layout.journal(run_id).write_text("\n".join(lines) + "\n")
+        if token is not None:
+            blueprint = {"version": 1, "token": token, "settings": {}, "root": str(blueprint_root / run_id)}
+            layout.blueprint(run_id).write_text(json.dumps(blueprint))
+        if summary is not None:
+            layout.summary(run_id).write_text(json.dumps(summary))
+        return folder
+
+    return go
+
+
+@pytest.fixture
+def scene(repo: Repository, layout: Layout, root: Path) -> Callable[[], Scene]:
+    """A fresh look at the repository."""
+
+    def look() -> Scene:
+        return Scene(
+            git=open_repository(repo.path),
+            layout=layout,
+            root=root,
+            environ=os.environ,
+            now=datetime.now(UTC),
+            graces=Graces(interrupt_seconds=0.3, terminate_seconds=0.3),
+        )
+
+    return look
+
+
+@pytest.fixture
+def sleeper(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """A process with these variables."""
+    children: list[subprocess.Popen[bytes]] = []
+
+    def begin(**env: str) -> subprocess.Popen[bytes]:
+        children.append(subprocess.Popen(["sleep", "1000"], cwd=tmp_path, env={**os.environ, **env}))
+        return children[-1]
+
+    yield begin
+    for child in children:
+        child.kill()
+        child.wait()
+
+
+def make(
+    repo: Repository, root: Path, run_id: str, task: str, commands: str = "true", kind: str = "worktree"
+) -> Workspace:
+    workspaces = open_workspaces(kind, git=open_repository(repo.path), root=root / run_id)
+    branch = f"maestro/{run_id}/{task}"
+    spec = WorkspaceSpec(run_id=run_id, task_id=task, task_name=task, attempt=1, base=repo.head, branch=branch)
+    workspace = workspaces.create(spec)
+    env = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], **workspace.env}
+    subprocess.run(["sh", "-ec", commands], cwd=workspace.repo, env=env, check=True)
+    return workspace
+
+
+def reasons(scene: Scene, kind: Kind) -> list[str]:
+    return [f"{one.what}: {one.reason}" for one in find_orphans(scene).orphans if one.kind is kind]
+
+
+def kinds(scene: Scene) -> list[str]:
+    return [one.kind.value for one in find_orphans(scene).orphans]
+
+
+COMMIT = "echo x > x; git add x; git commit -qm x"
+
+
+@pytest.mark.parametrize("kind", ["worktree", "clone", "copy"])
+def test_workspaces_of_every_kind_are_saved_and_removed(
+    kind: str, repo: Repository, root: Path, write: Callable[..., Path], scene: Callable[[], Scene]
+) -> None:
+    write("dead", started(repo, "dead", "a", "b", "c"))
+    for task, commands in (("a", "true"), ("b", COMMIT), ("c", "echo dirty > dirty")):
+        make(repo, root, "dead", task, commands, kind)
+    write("other", started(repo, "other", "a"), summary={"status": "completed", "tasks": {}})
+    said = reasons(scene(), Kind.WORKSPACE)
+    assert [line.rpartition("; ")[2] for line in said] == [
+        "nothing is in it that is not on a branch",
+        "its work has not landed and is saved first",
+        "its work has not landed and is saved first",
+    ]
+    assert f"the {kind} of task b of run dead, whose coordinator died; " in said[1]
+    result = clear_orphans(scene())
+    assert (result.problems, result.spared) == ([], [])
+    assert all(one.done for one in result.cleared)
+    assert repo.show("refs/maestro/saved/dead/b", "x") == "x"
+    assert repo.show("refs/maestro/saved/dead/c", "dirty") == "dirty"
+    assert not (root / "dead").exists()
+    assert kinds(scene()) == []
+
+
+def test_other_roots_are_known_from_the_journal_and_from_what_the_run_was_told(
+    repo: Repository, tmp_path: Path, blueprint_root: Path, write: Callable[..., Path], scene: Callable[[], Scene]
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    write("dead", started(repo, "dead", "a", "b"), starting(repo, elsewhere, "dead", "a"))
+    make(repo, elsewhere, "dead", "a", COMMIT)
+    make(repo, blueprint_root, "dead", "b", COMMIT)
+    clear_orphans(scene())
+    assert repo.show("refs/maestro/saved/dead/a", "x") == "x"
+    assert repo.show("refs/maestro/saved/dead/b", "x") == "x"
+    assert not (elsewhere / "dead").exists()
+    assert not (blueprint_root / "dead").exists()
+
+
+def test_parked_and_half_removed_ones_go_but_not_another_repositorys(
+    repo: Repository, root: Path, tmp_path: Path, write: Callable[..., Path], scene: Callable[[], Scene]
+) -> None:
+    write("dead", started(repo, "dead", "a"))
+    parked = make(repo, root, "dead", "parked")
+    marker = json.loads((parked.home / ".maestro-workspace.json").read_text())
+    (parked.home / ".maestro-workspace.json").write_text(json.dumps({**marker, "parked": True}))
+    half = root / "dead" / ".removing-task-a-0123"
+    half.mkdir()
+    (half / "left").write_text("x")
+    assert sorted(kinds(scene())) == ["branch", "half_removed", "workspace"]
+    theirs = make(make_repository(tmp_path / "other"), root, "dead", "theirs", COMMIT)
+    assert sorted(kinds(scene())) == ["branch", "workspace"], "the folder may be the other repository's"
+    clear_orphans(scene())
+    assert [one.name for one in (root / "dead").iterdir()] == [half.name, "task-theirs"]
+    assert (theirs.repo / "x").exists()
+
+
+def test_a_marker_that_cannot_be_read_is_named_and_its_folder_kept(
+    repo: Repository, root: Path, write: Callable[..., Path], scene: Callable[[], Scene]
+) -> None:
+    write("dead", started(repo, "dead", "a", "b"))
+    broken, sound = make(repo, root, "dead", "a", COMMIT), make(repo, root, "dead", "b", COMMIT)
+    (broken.home / ".maestro-workspace.json").write_bytes(b"\xff{")
+    result = clear_orphans(scene())
+    (kept,) = [one for one in result.cleared if not one.done]
+    assert (kept.orphan.place, kept.failed) == (str(broken.home), True)
+    assert "cannot be read" in kept.why
+    assert (broken.repo / "x").exists()
+    assert not sound.home.exists()
+    assert repo.show("refs/maestro/saved/dead/b", "x") == "x"
+
+
+def test_what_cannot_be_saved_stays_and_the_rest_is_done(
+    repo: Repository, root: Path, write: Callable[..., Path], scene: Callable[[], Scene]
+) -> None:
+    """As on a full disk: git cannot write the ref."""
+    write("dead", started(repo, "dead", "a", "b"))
+    unsaved, empty = make(repo, root, "dead", "a", COMMIT), make(repo, root, "dead", "b")
+    refs = repo.path / ".git" / "refs" / "maestro"
+    refs.write_text("in the way")
+    result = clear_orphans(scene())
+    kept = [one for one in result.cleared if not one.done]
+    assert {one.orphan.place for one in kept} == {str(unsaved.home)}
+    assert all(one.failed and one.why for one in kept)
+    assert not empty.home.exists()
+    refs.unlink()
+    assert all(one.done for one in clear_orphans(scene()).cleared)
+    assert repo.show("refs/maestro/saved/dead/a", "x") == "x"
+
+
+def test_branches_go_but_those_of_the_user_and_of_integration(
+    repo: Repository, write: Callable[..., Path], scene: Callable[[], Scene], tmp_path: Path
+) -> None:
+    for name in ("loose", "out"):
+        repo.git("checkout", "-q", "-b", f"maestro/dead/{name}", "main")
+        repo.commit({name: name})
+    repo.git("checkout", "-q", "main")
+    for name in ("maestro/dead/kept", "maestro/unknown/mine", "integration/dead"):
+        repo.git("branch", name)
+    repo.git("worktree", "add", "-q", str(tmp_path / "out"), "maestro/dead/out")
+    write("dead", started(repo, "dead", "loose", "out", "kept"))
+    assert find_orphans(scene()).problems == []
+    said = reasons(scene(), Kind.BRANCH)
+    assert said == [
+        "branch maestro/dead/kept: made for a task of run dead, whose coordinator died; its commits are kept elsewhere",
+        "branch maestro/dead/loose: made for a task of run dead, whose coordinator died; its commits are saved first",
+    ]
+    clear_orphans(scene())
+    left = repo.git("for-each-ref", "--format=%(refname:short)", "refs/heads").splitlines()
+    assert left == ["integration/dead", "maestro/dead/out", "maestro/unknown/mine", "main"]
+    assert repo.show("refs/maestro/saved/dead/loose", "loose") == "loose"
+
+
+WRITES = """
+import os, sys
+from pathlib import Path
+from maestro.store import atomic
+os.replace = lambda *_: (print(flush=True), sys.stdin.read()) and os._exit(9)
+atomic.write_atomically(Path(sys.argv[1]), b"new")
+"""
+
+
+def test_files_of_dead_writers_go_and_those_of_live_ones_stay(
+    repo: Repository, layout: Layout, write: Callable[..., Path], scene: Callable[[], Scene]
+) -> None:
+    folder = write("dead", started(repo, "dead", "a"))
+    group = layout.group("g")
+    group.mkdir(parents=True)
+    writers = []
+    for target in (folder / "summary.json", group / "metadata.json"):
+        argv = [sys.executable, "-c", WRITES, str(target)]
+        child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert child.stdout is not None
+        child.stdout.readline()
+        writers.append(child)
+    (folder / ".notes.1-2.tmp").write_text("somebody's own")
+    assert kinds(scene()) == []
+    for child in writers:
+        child.communicate()
+    (layout.runs / ".gone.0123abcd.log").write_text("it began\n")
+    said = reasons(scene(), Kind.TEMPORARY)
+    assert [line.partition(": ")[2] for line in said] == [
+        f"process {writers[0].pid} was writing it and is gone",
+        f"process {writers[1].pid} was writing it and is gone",
+        "what run gone said when it began in the background; no process has it open",
+    ]
+    assert all(one.done for one in clear_orphans(scene()).cleared)
+    assert sorted(path.name for path in folder.iterdir()) == [".notes.1-2.tmp", "blueprint.json", "journal.jsonl"]
+    assert kinds(scene()) == []
+
+
+def test_claims_of_dead_runs_go(
+    repo: Repository, layout: Layout, write: Callable[..., Path], scene: Callable[[], Scene]
+) -> None:
+    write("dead", started(repo, "dead", "a"))
+    live = layout.locks / "live"
+    live.mkdir(parents=True)
+    for name in ("dead", "never-begun"):
+        (live / f"{name}.json").write_text("{")
+    held = claim(layout.locks, run_id="lives", since="now", backlog="b", tasks=["z"], groups=[])
+    assert [one.run_id for one in find_orphans(scene()).orphans] == ["dead", "never-begun"]
+    assert all(one.done for one in clear_orphans(scene()).cleared)
+    assert [path.name for path in live.iterdir()] == ["lives.json"]
+    held.release()
+
+
+def test_an_empty_folder_of_a_run_goes(layout: Layout, scene: Callable[[], Scene]) -> None:
+    layout.run("begun").mkdir(parents=True)
+    assert kinds(scene()) == ["empty_folder"]
+    clear_orphans(scene())
+    assert not layout.run("begun").exists()
+
+
+def test_a_run_that_is_resumed_in_this_moment_is_spared(
+    repo: Repository, root: Path, layout: Layout, write: Callable[..., Path], scene: Callable[[], Scene]
+) -> None:
+    write("dead", started(repo, "dead", "a"))
+    workspace = make(repo, root, "dead", "a", COMMIT)
+    look = scene()
+    assert look.facts("dead").standing is Standing.UNFINISHED
+    assert [one.run_id for one in find_orphans(look).orphans][:1] == ["dead"]
+    held = claim(layout.locks, run_id="dead", since="now", backlog="b", tasks=["a"], groups=[])
+    assert kinds(scene()) == []
+    assert clear_orphans(scene()).cleared == []
+    held.release()
+    cleaning = hold_dead(layout.locks, run_id="dead", since="now", backlog="none:x", tasks=["a"])
+    with pytest.raises(Busy, match="run dead is being cleaned up"):
+        claim(layout.locks, run_id="dead", since="now", backlog="b", tasks=["a"], groups=[])
+    cleaning.release()
+    assert (workspace.repo / "x").exists()
+
+
+def test_resumed_between_the_look_and_the_act(
+    repo: Repository, root: Path, layout: Layout, write: Callable[..., Path], scene: Callable[[], Scene], mocker: Any
+) -> None:
+    write("dead", started(repo, "dead", "a"))
+    workspace = make(repo, root, "dead", "a", COMMIT)
+    from maestro.wiring.orphans import act
+
+    held = []
+
+    def resumed_first(*args: Any, **kwargs: Any) -> Any:
+        held.append(claim(layout.locks, run_id="dead", since="now", backlog="b", tasks=["a"], groups=[]))
+        return hold_dead(*args, **kwargs)
+
+    mocker.patch.object(act, "hold_dead", resumed_first)
+    result = clear_orphans(scene())
+    assert result.spared == ["run dead is already under way: it was left alone"]
+    assert (result.cleared, result.problems) == ([], [])
+    assert (workspace.repo / "x").exists()
+    held[0].release()
+
+
+@pytest.mark.parametrize("token_from", ["blueprint", "journal", "the repository it names"])
+def test_whose_a_process_is(
+    token_from: str,
+    repo: Repository,
+    root: Path,
+    write: Callable[..., Path],
+    scene: Callable[[], Scene],
+    sleeper: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    events: list[Event] = [started(repo, "dead", "a")]
+    if token_from == "journal":
+        events.append(starting(repo, root, "dead", "a"))
+    write("dead", *events, token=TOKEN if token_from == "blueprint" else None)
+    named = {"MAESTRO_REPOSITORY": str(repo.path)} if token_from.startswith("the") else {}
+    agent = sleeper(MAESTRO_ATTEMPT=f"{TOKEN}/dead/a/1", **named)
+    gate = sleeper(MAESTRO_ATTEMPT=f"{TOKEN}/dead/gate/3")
+    refresh = sleeper(MAESTRO_ATTEMPT=f"{TOKEN}/dead/refresh/X")
+    spared = [
+        sleeper(),
+        sleeper(MAESTRO_ATTEMPT="dead"),
+        sleeper(MAESTRO_ATTEMPT=f"{TOKEN}/deadly/a/1"),
+        sleeper(MAESTRO_ATTEMPT=f"{TOKEN}/../dead/a/1"),
+        sleeper(MAESTRO_ATTEMPT="bbbb2222/dead/a/1", MAESTRO_REPOSITORY=f"{repo.path}-other"),
+    ]
+    look = scene()
+    until(lambda: len({one.pid for one in find_orphans(scene()).orphans}) == 3)
+    said = {one.pid: one.reason for one in find_orphans(scene()).orphans}
+    assert said[agent.pid].endswith("by attempt 1 of task a of run dead, whose coordinator died")
+    assert said[gate.pid].endswith("by run 3 of the tests of run dead, whose coordinator died")
+    assert said[refresh.pid].endswith("by the refresh of group X of run dead, whose coordinator died")
+    look.look_again()
+    assert all(one.done for one in clear_orphans(look).cleared)
+    assert [child.wait(5) for child in (agent, gate, refresh)] == [-2, -2, -2]
+    assert [child.poll() for child in spared] == [None] * len(spared)
+
+
+def test_nothing_is_ended_that_this_command_was_started_by(repo: Repository, write: Callable[..., Path]) -> None:
+    write("dead", started(repo, "dead", "a"))
+    env = {**os.environ, "MAESTRO_ATTEMPT": f"{TOKEN}/dead/a/1"}
+    script = f"{sys.executable} -m maestro cleanup-orphans --force --json; echo alive >&2"
+    done = subprocess.run(["sh", "-c", script], cwd=repo.path, env=env, capture_output=True, text=True, check=False)
+    assert done.stderr.endswith("alive\n")
+    (kept,) = json.loads(done.stdout)["orphans"]
+    assert kept["why_it_stays"] == "this very command was started by it: call it from outside"
+
+
+def test_what_ended_in_order_keeps_its_processes_no_longer_but_what_the_user_keeps(
+    repo: Repository,
+    root: Path,
+    layout: Layout,
+    write: Callable[..., Path],
+    scene: Callable[[], Scene],
+    sleeper: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    ended = RunEnded(at=AT, status=RunStatus.COMPLETED)
+    write("ended", started(repo, "ended", "a"), ended, summary={"status": "completed", "tasks": {}})
+    settings = {"version": 1, "token": TOKEN, "settings": {"keep_workspaces": True}}
+    layout.blueprint("ended").write_text(json.dumps(settings))
+    workspace = make(repo, root, "ended", "a", COMMIT)
+    daemon = sleeper(MAESTRO_ATTEMPT=f"{TOKEN}/ended/a/1")
+    until(lambda: [one.pid for one in find_orphans(scene()).orphans] == [daemon.pid])
+    (orphan,) = find_orphans(scene()).orphans
+    assert (orphan.cause, orphan.reason.endswith("of run ended, which has ended")) == ("run_ended", True)
+    clear_orphans(scene())
+    daemon.wait(5)
+    assert (workspace.repo / "x").exists()
+    assert repo.git("branch", "--list", "maestro/ended/a") != ""
+    waits = {"status": "interrupted", "tasks": {}}
+    write("waits", started(repo, "waits", "a"), summary=waits)
+    make(repo, root, "waits", "a", COMMIT)
+    assert kinds(scene()) == [], "`maestro resume` goes on in it"
+
+
+def test_the_tracker_is_told_what_the_run_could_not_tell(
+    repo: Repository, layout: Layout, scene: Callable[[], Scene], tmp_path: Path
+) -> None:
+    """A landing that was written down and not told; the tracker is the one that the run had."""
+    tasks = tmp_path / "tasks.json"
+    tasks.write_text(json.dumps({"tasks": [{"id": "a"}, {"id": "b"}]}))
+    from maestro.config.settings import Settings
+    from maestro.store.blueprint import Blueprint, write_blueprint
+    from maestro.wiring.backlog import plan_backlog
+
+    settings = Settings(tasks_file=tasks, no_tests=True)
+    backlog = plan_backlog(open_repository(repo.path), settings)
+    layout.run("dead").mkdir(parents=True)
+    blueprint = Blueprint(
+        run_id="dead",
+        token=TOKEN,
+        settings=settings,
+        plan=backlog.plan,
+        base=repo.head,
+        base_branch="main",
+        root=tmp_path / "w" / "dead",
+        tracker_kind=backlog.tracker.kind,
+        tracker_identity=backlog.tracker.identity,
+    )
+    write_blueprint(layout.blueprint("dead"), blueprint)
+    repo.git("branch", "integration/dead")
+    events = [
+        started(repo, "dead", "a", "b", tracker=backlog.tracker.identity),
+        TrackerClaiming(at=AT, tasks=("b",)),
+        TrackerClaimed(at=AT, tasks=("b",)),
+        Landed(at=AT, task="a", commit=repo.head, branch="integration/dead"),
+    ]
+    lines = ['{"journal": "maestro", "version": 1}', *(event.model_dump_json() for event in events)]
+    layout.journal("dead").write_text("\n".join(lines) + "\n")
+    said = reasons(scene(), Kind.TRACKER)
+    assert said == [
+        "task a in the tracker: it landed in run dead, whose coordinator died, and is still open there",
+        "task b in the tracker: held for run dead, whose coordinator died",
+    ]
+    assert all(one.done for one in clear_orphans(scene()).cleared)
+    done = plan_backlog(open_repository(repo.path), settings).done_before
+    assert done == {"a": repo.head}
+    assert kinds(scene()) == []
+    tasks.unlink()
+    (layout.run("dead") / "taken-over.json").unlink()
+    result = clear_orphans(scene())
+    assert {one.failed for one in result.cleared} == {True}
+    assert all(one.why.endswith("the next `maestro run` over this backlog does it") for one in result.cleared)
+
+
+def test_an_agent_of_another_users_is_named_and_left(
+    repo: Repository, root: Path, write: Callable[..., Path], scene: Callable[[], Scene], mocker: Any
+) -> None:
+    """Its marker cannot be read; its pid and start time are those of the journal."""
+    from maestro.wiring.orphans import processes
+
+    child = subprocess.Popen(["sleep", "1000"])
+    try:
+        spawned = AttemptSpawned(
+            at=AT,
+            task="a",
+            attempt_id=f"{TOKEN}/dead/a/1",
+            pid=child.pid,
+            pid_started=start_time(child.pid) or 0.0,
+        )
+        write("dead", started(repo, "dead", "a"), starting(repo, root, "dead", "a"), spawned)
+        assert kinds(scene()) == [], "one that can be read and has no marker is not ours"
+        mocker.patch.object(processes, "can_be_read", return_value=False)
+        mocker.patch.object(processes, "owner", return_value="somebody")
+        (orphan,) = find_orphans(scene()).orphans
+        assert orphan.stays == "it belongs to somebody and its marker cannot be read: end it as somebody"
+        (kept,) = clear_orphans(scene()).cleared
+        assert (kept.done, kept.failed) == (False, True)
+        assert child.poll() is None
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_a_repository_and_a_root_with_odd_names(tmp_path: Path) -> None:
+    odd = make_repository(tmp_path / os.fsdecode(b"a \xff\nb"))
+    layout = Layout(odd.path)
+    root = tmp_path / os.fsdecode(b"w \xfe")
+    make(odd, root, "dead", "a", COMMIT)
+    layout.run("dead").mkdir(parents=True)
+    env = {**os.environb, b"MAESTRO_WORKSPACE_ROOT": os.fsencode(root)}
+    argv = [sys.executable, "-m", "maestro", "cleanup-orphans"]
+    for more in ([], ["--json"], ["--force", "--json"]):
+        done = subprocess.run([*argv, *more], cwd=odd.path, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "task-a" in done.stdout
+        assert "Traceback" not in done.stderr
+    assert odd.show("refs/maestro/saved/dead/a", "x") == "x"
