@@ -29,7 +29,7 @@ _LINES = rf"(?:{_BREAK}*+[A-Za-z0-9+/=]{{24,}}+)++(?:{_BREAK}++[A-Za-z0-9+/=]++)
 
 _SHAPES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("sk-",), _begun_by("sk-") + r"(?:(?:ant|proj|svcacct|admin|or)-[A-Za-z0-9_-]{8,}|[A-Za-z0-9]{32,})"),
-    (("ghp_", "gho_", "ghs_", "ghu_", "ghr_"), r"gh[psour]_[A-Za-z0-9]{16,}"),
+    (("gh",), r"gh[psour]_[A-Za-z0-9]{16,}"),
     (("github_pat_",), r"github_pat_[A-Za-z0-9_]{16,}"),
     (("glpat-",), r"glpat-[A-Za-z0-9_-]{16,}"),
     (("AKIA",), _begun_by("AKIA") + r"[A-Z0-9]{16}(?![A-Za-z0-9])"),
@@ -43,7 +43,7 @@ _SHAPES: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (("earer ",), r"earer (?<=[Bb]earer ) {0,3}([A-Za-z0-9._~+/=-]{20,})"),
     (
-        ("api-key", "Api-Key", "API-KEY", "Api-key", "API-Key"),
+        ("pi-key", "pi-Key", "PI-KEY"),
         rf"(?i:x-(?:goog-)?api-key){_HEADER}([^\s\"'\\,;<>*]{{8,}})",
     ),
     (("://",), r"://([^\s/@:\"'<>\\*]*:[^\s/@\"'<>\\]+)@"),

@@ -19,6 +19,7 @@ from maestro.engine.signals import signals_to
 from maestro.errors import StateError
 from maestro.model.events import Event, RunResumed
 from maestro.model.recovery import leftover
+from maestro.model.redaction import Redactor
 from maestro.model.result import EXIT_CODES, result_object
 from maestro.model.run import Run
 from maestro.planning.estimate import kind_of
@@ -29,6 +30,7 @@ from maestro.store.board import mask_board
 from maestro.store.board import mask_board
 from maestro.store.journal import Journal
 from maestro.store.layout import Layout
+from maestro.store.masking import mask_folder
 from maestro.telemetry.history import HistoryObserver
 from maestro.telemetry.landings import LandingsObserver
 from maestro.telemetry.logs import no_secret_in_logs
@@ -45,6 +47,9 @@ from maestro.wiring.resuming import Past
 
 _SPARE_THREADS = 6
 """For the journal, the tracker, landing, the gate, the guard and a removal, beside one for each agent."""
+
+_MASKED_WHEN_WRITTEN = frozenset({"journal.jsonl", "blueprint.json", "board.jsonl", "coordinator.log"})
+"""In the folder of a run; the last of them may be this very process's standard output."""
 
 
 @dataclass(frozen=True)
@@ -94,12 +99,23 @@ def drive(
     finally:
         fan_out.close()
     result = result_object(run, past.blueprint.done_before)
+    result["warnings"] += _mask_the_rest(layout, run_id, prepared.redactor, is_resumed=bool(past.events))
     try:
-        mask_board(layout.board(run_id), prepared.redactor)
         write_atomically(layout.summary(run_id), (json.dumps(result, indent=2) + "\n").encode())
     except StateError as error:  # the run is over, and its result is true all the same
         result["warnings"].append(error.message)
     return RunResult(result, EXIT_CODES[run.status])
+
+
+def _mask_the_rest(layout: Layout, run_id: str, redactor: Redactor, *, is_resumed: bool) -> list[str]:
+    """The board, and whatever an earlier coordinator that died has not come to; what could not be masked."""
+    try:
+        mask_board(layout.board(run_id), redactor)
+        if is_resumed:
+            mask_folder(layout.run(run_id), redactor, _MASKED_WHEN_WRITTEN)
+    except StateError as error:
+        return [error.message]
+    return []
 
 
 def _own_observers(layout: Layout, settings: Settings, backlog: Backlog, run_id: str) -> list[Observer]:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -336,3 +337,32 @@ def test_a_script_s_group_leaves_none(stage: Stage) -> None:
     assert json.loads(done.stdout)["status"] == "completed"
     assert leaks(done.stdout) == []
     assert leaks_below(stage.state) == {}
+
+
+def test_a_run_that_is_gone_on_with_hides_what_a_dead_coordinator_has_not(stage: Stage) -> None:
+    argv = command_line(*stage.arguments([{"id": "slow"}, {"id": "d", "dependencies": ["slow"], "title": SECRETS[1]}]))
+    process = subprocess.Popen(
+        argv, cwd=stage.repo.path, env={**os.environ, **VARIABLES}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    attempt = stage.state / "maestro" / "runs" / "r" / "attempts" / "slow" / "1"
+    _until((stage.root / "r" / "task-slow" / ".agent-state" / "report.json").exists)
+    process.kill()
+    process.communicate()
+    stage.go.touch()
+    _until((attempt / "exit").exists)
+    assert leaks((attempt / "stdout").read_bytes())  # it is the agent's own file, and nobody has looked yet
+    assert (attempt / "stdout").stat().st_mode & 0o077 == 0
+
+    said = stage.maestro("resume", "--json", **VARIABLES)
+
+    assert said.statuses() == {"slow": "landed", "d": "landed"}, said.err
+    assert leaks_below(stage.state) == {}
+    assert leaks((said.out + said.err).encode()) == []
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
