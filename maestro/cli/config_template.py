@@ -25,7 +25,7 @@ CONFIG = """\
 # min_free_disk_mb = 512              # below this no new workspace is made
 # min_free_memory_mb = 512            # below this no more attempts start
 # min_free_files = 64                 # nor where maestro may open fewer files than this
-# max_load = 8.0                      # nor above this load per core; 0: not looked at, as with the three before
+# max_load = 16.0                     # nor above this load per core; 0: not looked at, as with the three before
 
 # --- the agents ---
 # agent = "claude"                    # claude, codex, gemini, opencode, droid, cursor, command

@@ -63,7 +63,7 @@ class Settings(Record):
     min_free_disk_mb: Annotated[int, BeforeValidator(_not_a_bool), Field(ge=0)] = 512
     min_free_memory_mb: Annotated[int, BeforeValidator(_not_a_bool), Field(ge=0)] = 512
     min_free_files: Annotated[int, BeforeValidator(_not_a_bool), Field(ge=0)] = 64  # that this process may still open
-    max_load: Wait = 8.0  # per core
+    max_load: Wait = 16.0  # per core
 
     # the agents
     agent: Text = "claude"

@@ -103,6 +103,7 @@ def _load(reading: Reading, most: float, stands: bool) -> str | None:
     load, waiting = reading.load_per_core, reading.waiting_percent
     if load is None or load <= (most / EASE if stands else most):
         return None
-    if waiting is not None and waiting < (BUSY_PERCENT / EASE if stands else BUSY_PERCENT):
+    # who sets a limit below 1 wants an idle machine, on which nothing has to wait
+    if most >= 1 and waiting is not None and waiting < (BUSY_PERCENT / EASE if stands else BUSY_PERCENT):
         return None
     return f"the load is {load:.1f} per core, the limit is {most:g}"

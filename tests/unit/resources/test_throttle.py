@@ -102,6 +102,12 @@ def test_a_full_disk_is_said_whatever_stood_before() -> None:
     assert found.kind is Scarce.DISK
 
 
+def test_a_limit_below_one_goes_by_the_average_alone() -> None:
+    found = shortage(FINE.evolve(load_per_core=0.3, waiting_percent=0.0), LIMITS.evolve(max_load=0.1))
+    assert found is not None
+    assert found.reason == "the load is 0.3 per core, the limit is 0.1"
+
+
 def test_a_load_that_is_over_no_longer_counts() -> None:
     """The average lags a minute behind; whether anything waits is known within ten seconds."""
     assert shortage(FINE.evolve(load_per_core=20.0, waiting_percent=4.0), LIMITS, Scarce.LOAD) is None
