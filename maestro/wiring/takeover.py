@@ -37,7 +37,7 @@ from maestro.trackers.base import BulkTracker, Note, Tracker, Writing
 from maestro.vcs.git import Git
 
 TAKEN_OVER = "taken-over.json"
-"""In the folder of such a run: the tasks that the tracker was told about afterwards."""
+"""In the folder of such a run: the tasks that the tracker was told about afterwards, and how long its journal was."""
 
 
 def take_over(git: Git, layout: Layout, tracker: Tracker) -> tuple[str, ...]:
@@ -65,8 +65,25 @@ def take_over_run(git: Git, layout: Layout, tracker: Tracker, run_id: str) -> tu
     _add_discovered(git, tracker, run_id, events)
     _give_back(tracker, run_id, events)
     tasks = [landing.task for landing in untold]
-    write_atomically(layout.run(run_id) / TAKEN_OVER, (json.dumps(tasks) + "\n").encode())
+    said = {"tasks": tasks, "journal_bytes": _length(layout, run_id)}
+    write_atomically(layout.run(run_id) / TAKEN_OVER, (json.dumps(said) + "\n").encode())
     return tuple(tasks)
+
+
+def is_taken_over(layout: Layout, run_id: str) -> bool:
+    """Whether the tracker was told for the run as it stands: one that was resumed and died again was not."""
+    try:
+        said = json.loads((layout.run(run_id) / TAKEN_OVER).read_bytes())
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True
+    length = said.get("journal_bytes") if isinstance(said, dict) else None
+    return length is None or length == _length(layout, run_id)
+
+
+def _length(layout: Layout, run_id: str) -> int:
+    return layout.journal(run_id).stat().st_size
 
 
 def owed(git: Git, events: tuple[Event, ...]) -> tuple[list[str], list[str]]:
@@ -96,7 +113,7 @@ def _runs_to_look_at(layout: Layout, backlog: str) -> Iterator[str]:
     except FileNotFoundError:
         return
     for run_id in names:
-        done = (layout.run(run_id) / TAKEN_OVER).exists() or _told_all(layout.summary(run_id))
+        done = is_taken_over(layout, run_id) or _told_all(layout.summary(run_id))
         if not done and _backlog_of(layout.journal(run_id)) == backlog:
             # a run claims before it writes its journal, and writes its summary before it lets go
             alive = is_held(layout.locks / "live" / f"{run_id}.json")

@@ -484,15 +484,17 @@ def test_the_tracker_is_told_what_the_run_could_not_tell(
     layout.journal("dead").write_text("\n".join(lines) + "\n")
     said = reasons(scene(), Kind.TRACKER)
     assert said == [
-        "task a in the tracker: it landed in run dead, whose coordinator died, and is still open there",
+        "task a in the tracker: it landed in run dead, whose coordinator died, before the tracker was told",
         "task b in the tracker: held for run dead, whose coordinator died",
     ]
     assert all(one.done for one in clear_orphans(scene()).cleared)
     done = plan_backlog(open_repository(repo.path), settings).done_before
     assert done == {"a": repo.head}
     assert kinds(scene()) == []
+    with layout.journal("dead").open("a") as journal:  # it was resumed since, and died again
+        journal.write(TrackerClaiming(at=AT, tasks=("b",)).model_dump_json() + "\n")
+    assert kinds(scene()) == ["tracker", "tracker"]
     tasks.unlink()
-    (layout.run("dead") / "taken-over.json").unlink()
     result = clear_orphans(scene())
     assert {one.failed for one in result.cleared} == {True}
     assert all(one.why.endswith("the next `maestro run` over this backlog does it") for one in result.cleared)

@@ -12,7 +12,7 @@ from maestro.wiring.backlog import open_backlog
 from maestro.wiring.orphans.kinds import Cleared, Kind, Orphan, done, failed
 from maestro.wiring.orphans.scene import RunFacts, Scene, Standing
 from maestro.wiring.orphans.words import cause_of, the_run
-from maestro.wiring.takeover import TAKEN_OVER, owed, take_over_run
+from maestro.wiring.takeover import is_taken_over, owed, take_over_run
 
 _LATER = "the next `maestro run` over this backlog does it"
 
@@ -24,14 +24,14 @@ class TrackerClaims:
         return {
             run_id
             for run_id in scene.known_runs()
-            if not scene.layout.summary(run_id).exists() and not (scene.layout.run(run_id) / TAKEN_OVER).exists()
+            if not scene.layout.summary(run_id).exists() and not is_taken_over(scene.layout, run_id)
         }
 
     def find(self, scene: Scene, run: RunFacts) -> list[Orphan]:
-        if run.standing is not Standing.UNFINISHED or (scene.layout.run(run.run_id) / TAKEN_OVER).exists():
+        if run.standing is not Standing.UNFINISHED or is_taken_over(scene.layout, run.run_id):
             return []
         untold, held = owed(scene.git, run.events)
-        landed = [_orphan(run, task, f"it landed in {the_run(run)}, and is still open there") for task in untold]
+        landed = [_orphan(run, task, f"it landed in {the_run(run)}, before the tracker was told") for task in untold]
         claimed = [_orphan(run, task, f"held for {the_run(run)}") for task in held if task not in untold]
         return landed + claimed
 
