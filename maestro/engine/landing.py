@@ -68,6 +68,7 @@ class LandingDesk:
         branch = integration_branch(self._context.run_id, level)
         is_there = await asyncio.to_thread(self._context.git.commit_of, f"refs/heads/{branch}") is not None
         if not is_there and all(task.commit is None for task in run.tasks.values()):
+            await make_checkpoint(self._context, name_of_level(level or 0), branch=branch, commit=tip)
             await asyncio.to_thread(create_branch, self._context.git, branch, tip)
         self._start(level, branch, tip)
 

@@ -110,13 +110,14 @@ def _planned(git: Git, layout: Layout, blueprint: Blueprint, to: str, clock: Clo
             hint=f"let it come to an end first: maestro resume --run-id {run_id} (^C ends it, and saves what is there)",
         )
     tasks = _landed_since(events, run, checkpoint)
-    removed = _check_branches(git, blueprint, checkpoint, _tips(events))
+    tips = {checkpoint.branch: checkpoint.commit, **_tips(events)}
+    removed = _check_branches(git, blueprint, checkpoint, tips)
     _refuse_on_base(git, blueprint, run, checkpoint, tasks)
     event = RollingBack(
         at=clock.now(),
         checkpoint=checkpoint.name,
         branch=checkpoint.branch,
-        expected=_tips(events)[checkpoint.branch],
+        expected=tips[checkpoint.branch],
         commit=checkpoint.commit,
         tasks=tasks,
         removed=removed,

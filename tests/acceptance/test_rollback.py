@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from maestro.testing.commandline import Said, maestro
+from maestro.store.filelocks import locked
+from maestro.testing.commandline import Said, command_line, maestro
 from maestro.testing.repository import Repository
 from tests.acceptance.conftest import WRITES_ONE_FILE, Run, Started, check_sound
 
@@ -233,6 +235,29 @@ def test_a_run_that_died_at_work_is_resumed_first(
     resumed = maestro("resume", "--run-id", "r", "--json", cwd=repo.path)
     assert set(resumed.statuses().values()) == {"landed"}, resumed.err
     assert [one["task"] for one in rollback(repo, "--to", "group-B").json["tasks"]] == ["c"]
+
+
+def test_one_that_is_killed_is_completed_by_the_same_command(repo: Repository, run: Run) -> None:
+    assert run(TASKS, "--run-id", "r").code == 0
+    landed = tip(repo)
+    [lock] = (repo.path / ".flow" / "maestro" / "locks").glob("tracker-*.lock")
+    with locked(lock):  # it comes as far as the tracker, and waits there
+        killed = subprocess.Popen(command_line("rollback", "--to", "group-B"), cwd=repo.path)
+        deadline = time.monotonic() + 30
+        while tip(repo) == landed:
+            assert killed.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        killed.kill()
+        killed.wait()
+    assert set(progress(repo).values()) == {"done"}
+    resumed = maestro("resume", "--run-id", "r", "--json", cwd=repo.path)
+    assert resumed.code != 0
+    assert "rollback" in resumed.json["error"]["message"]
+    said = rollback(repo, "--to", "group-B")
+    assert (said.code, said.json["refused"]) == (0, {})
+    assert progress(repo) == {"a": "done", "b": "done", "c": "open", "d": "open"}
+    assert set(maestro("resume", "--run-id", "r", "--json", cwd=repo.path).statuses().values()) == {"landed"}
 
 
 # -- trackers -------------------------------------------------------------------------------------------------
