@@ -7,6 +7,7 @@ import contextlib
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -271,3 +272,17 @@ def test_that_a_run_went_sequential_and_when_it_was_worked_on_is_kept(tmp_path: 
     observe(layout, events)
     [row] = read(layout, "SELECT went_sequential, resumed, wall_seconds, attempts FROM runs")
     assert row == ("3 of 5 landings failed", 1, 34.0, 4)
+
+
+def test_a_long_run_is_written_now_and_then(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    observer = HistoryObserver(layout, {})
+    for event in (started(), starting("a", 1, 2), ended("a", 1, 10, DONE, 8)):
+        observer.notify(event)
+    assert not layout.history.exists(), "not for every event"
+    observer.notify(starting("b", 1, 40))
+    for thread in threading.enumerate():
+        if thread.name == "history":
+            thread.join()
+    assert read(layout, "SELECT status, attempts, journal_bytes FROM runs") == [("running", 2, 0)]
+    observer.close()
