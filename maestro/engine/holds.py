@@ -72,7 +72,7 @@ class Holds:
         for event in events:
             match event:
                 case AccountHeld():
-                    opens = probe_at(event.until, self._chance())
+                    opens = probe_at(event.at, event.until, self._chance())
                     self._rests[event.account] = _Rest(event.until, opens, event.times)
                 case AccountReleased():
                     self._rests.pop(event.account, None)
@@ -101,7 +101,7 @@ class Holds:
         await self._record(
             AccountHeld(at=now, account=account, until=until, reason=reason, times=times, waiting=waiting)
         )
-        self._rests[account] = _Rest(until, probe_at(until, self._chance()), times)
+        self._rests[account] = _Rest(until, probe_at(now, until, self._chance()), times)
         self._wake_at(self._rests[account].opens_at)
         return until
 

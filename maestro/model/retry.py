@@ -30,6 +30,8 @@ HOLD_JITTER = 0.25
 """Of a rest whose end nobody named, so much longer at most: others that met the same limit come back as well."""
 
 PROBE_JITTER_SECONDS = 5.0
+"""At most; a short rest is followed at once."""
+
 PAUSE_SECONDS = 2.0
 
 
@@ -120,9 +122,9 @@ def hold_until(
     return now + timedelta(seconds=pause * (1 + HOLD_JITTER * chance))
 
 
-def probe_at(until: datetime, chance: float) -> datetime:
+def probe_at(since: datetime, until: datetime, chance: float) -> datetime:
     """When the first attempt after a rest starts; `chance` as above."""
-    return until + timedelta(seconds=PROBE_JITTER_SECONDS * chance)
+    return until + min((until - since) * HOLD_JITTER, timedelta(seconds=PROBE_JITTER_SECONDS)) * chance
 
 
 def pause_between(chance: float) -> timedelta:

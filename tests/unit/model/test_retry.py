@@ -93,7 +93,10 @@ def test_a_user_s_own_first_rest_grows_the_same_way() -> None:
 
 
 def test_chance_spreads_what_comes_after_a_rest() -> None:
-    assert [probe_at(NOW, chance) - NOW for chance in (0.0, 1.0)] == [timedelta(0), timedelta(seconds=5)]
+    for rest, most in ((3600, 5), (20, 5), (4, 1)):
+        until = NOW + timedelta(seconds=rest)
+        spread = [probe_at(NOW, until, chance) - until for chance in (0.0, 1.0)]
+        assert spread == [timedelta(0), timedelta(seconds=most)]
     assert [pause_between(chance).total_seconds() for chance in (0.0, 0.5, 1.0)] == [1.0, 2.0, 3.0]
 
 
