@@ -87,10 +87,18 @@ class Heartbeats:
         self._beating: asyncio.Task[None] | None = None
 
     def watch(
-        self, marker: str, wrapper: ProcessId, outputs: tuple[Path, ...], companion: Companion, *, works: bool = True
+        self,
+        marker: str,
+        wrapper: ProcessId,
+        outputs: tuple[Path, ...],
+        companion: Companion,
+        *,
+        works: bool = True,
+        suspected: bool = False,
     ) -> Pulse:
-        """Look at an attempt from now on. `works` False: what its process waits for is done by others."""
-        signs = Signs(wrapper, self._suspect_seconds, self._monotonic()) if works else None
+        """Look at an attempt from now on. `works` False: what its process waits for is done by others. `suspected`:
+        by an earlier coordinator."""
+        signs = Signs(wrapper, self._suspect_seconds, self._monotonic(), suspected=suspected) if works else None
         pulse = Pulse(marker, wrapper, outputs, companion, Memory(self._memory_limit), signs)
         self._pulses.append(pulse)
         if self._beating is None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from maestro.agents.base import Reader
 from maestro.executors.base import Running
@@ -56,17 +57,21 @@ class Tail:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._name = os.fspath(path)
         self._offset = 0
 
     def read(self, take: Callable[[bytes], None]) -> bool:
         """Hand over all that is new, in chunks; whether there was anything."""
         grown = False
-        with suppress(OSError), self._path.open("rb") as file:
-            file.seek(self._offset)
-            while chunk := file.read(_CHUNK):
-                self._offset += len(chunk)
-                grown = True
-                take(chunk)
+        with suppress(OSError):
+            if os.stat(self._name).st_size == self._offset:  # noqa: PTH116 - asked every second for every agent
+                return False
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                while chunk := file.read(_CHUNK):
+                    self._offset += len(chunk)
+                    grown = True
+                    take(chunk)
         return grown
 
     def idle_seconds(self) -> float | None:
@@ -97,6 +102,9 @@ class Watch:
         self._note = note
         self._elapsed = 0.0  # seconds that it ran before it was watched
         self._idle = 0.0  # of these, since its last output
+        self._started = self._heard = 0.0
+        self._ended: float | None = None  # when its output said that it had
+        self._timer: asyncio.TimerHandle | None = None
 
     def take_up(self, elapsed_seconds: float) -> None:
         """It was started that long ago by an earlier coordinator: its clocks go on, and what its output said until
@@ -111,38 +119,54 @@ class Watch:
         """Wait for the exit, a clock or a wish to stop, whichever comes first. Stops nothing itself."""
         exited = asyncio.create_task(self._running.wait())
         stopping = asyncio.create_task(stop.wait())
+        ran_out: asyncio.Future[RanOut] = asyncio.get_running_loop().create_future()
+        self._started = self._monotonic() - self._elapsed
+        self._heard = self._monotonic() - self._idle
+        waiting: set[asyncio.Future[Any]] = {exited, stopping, ran_out}
         try:
-            started = self._monotonic() - self._elapsed
-            heard = self._monotonic() - self._idle
-            ended: float | None = None
-            while True:
-                timeout = self._next_wake(started)
-                await asyncio.wait({exited, stopping}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-                now = self._monotonic()
-                if self._read():
-                    heard, ended = now, None
-                if self._reader is not None and self._reader.ended and ended is None:
-                    ended = now
-                if exited.done():
-                    return Exited(exited.result())
-                if stopping.done():
-                    return StopAsked()
-                if (out := self._ran_out(now, started, heard, ended)) is not None:
-                    return out
+            self._wake_later(ran_out)
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            self._read()
+            if exited.done():
+                return Exited(exited.result())
+            return StopAsked() if stopping.done() else ran_out.result()
         finally:
-            for task in (exited, stopping):
-                task.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
+            for one in waiting:
+                one.cancel()
 
     def read_rest(self) -> None:
         """After the end: whatever was still unread."""
         self._read()
 
-    def _next_wake(self, started: float) -> float | None:
+    def _wake_later(self, ran_out: asyncio.Future[RanOut]) -> None:
+        """Plain calls at whole ticks: one waking of the loop serves all attempts, so fifty cost next to nothing."""
+        loop = asyncio.get_running_loop()
         if self._reader is not None:
-            return TICK_SECONDS
-        if self._clocks.total_seconds is None:
-            return None
-        return max(started + self._clocks.total_seconds - self._monotonic(), 0.0) + 0.01
+            when = (loop.time() // TICK_SECONDS + 1) * TICK_SECONDS
+        elif self._clocks.total_seconds is not None:
+            left = self._started + self._clocks.total_seconds - self._monotonic()
+            when = loop.time() + max(left, 0.0) + 0.01
+        else:
+            return
+        self._timer = loop.call_at(when, self._tick, ran_out)
+
+    def _tick(self, ran_out: asyncio.Future[RanOut]) -> None:
+        if ran_out.done():
+            return
+        try:
+            now = self._monotonic()
+            if self._read():
+                self._heard, self._ended = now, None
+            if self._reader is not None and self._reader.ended and self._ended is None:
+                self._ended = now
+            if (out := self._ran_out(now)) is not None:
+                ran_out.set_result(out)
+            else:
+                self._wake_later(ran_out)
+        except Exception as error:  # a bug of a reader is for whoever awaits the end
+            ran_out.set_exception(error)
 
     def _read(self) -> bool:
         if self._reader is None:
@@ -154,18 +178,18 @@ class Watch:
 
         return self._tail.read(take)
 
-    def _ran_out(self, now: float, started: float, heard: float, ended: float | None) -> RanOut | None:
-        limits = self._clocks
+    def _ran_out(self, now: float) -> RanOut | None:
+        limits, ended = self._clocks, self._ended
         if ended is not None and limits.exit_seconds is not None and now - ended >= limits.exit_seconds:
             return RanOut(Clock3.NO_EXIT, limits.exit_seconds)
         if (
             self._reader is not None
             and ended is None
             and limits.silent_seconds is not None
-            and now - heard >= limits.silent_seconds
+            and now - self._heard >= limits.silent_seconds
         ):
             return RanOut(Clock3.SILENT, limits.silent_seconds)
-        if limits.total_seconds is not None and now - started >= limits.total_seconds:
+        if limits.total_seconds is not None and now - self._started >= limits.total_seconds:
             return RanOut(Clock3.NO_END, limits.total_seconds)
         return None
 

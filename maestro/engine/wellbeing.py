@@ -49,12 +49,14 @@ class Wellbeing:
     def watched(self, running: Running) -> Iterator[None]:
         """Look at the processes of the attempt meanwhile."""
         outfit = self._outfit
+        last = self._context.recorder.run.tasks[outfit.task].attempts[-1]
         self._pulse = self._context.heartbeats.watch(
             outfit.attempt_id,
             ProcessId(running.pid, running.pid_started),
             (outfit.directory / "stdout", outfit.directory / "stderr"),
             self,
             works=outfit.brief.chosen.agent.name != DELEGATE,  # a subagent of the session does the work
+            suspected=last.suspected is not None,
         )
         try:
             yield

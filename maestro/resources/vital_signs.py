@@ -32,23 +32,25 @@ class Finding(Record):
 class Signs:
     """One attempt over time. `wrapper` is the shell around its command, which waits and does nothing by itself."""
 
-    def __init__(self, wrapper: ProcessId, suspect_seconds: float, now: float) -> None:
+    def __init__(self, wrapper: ProcessId, suspect_seconds: float, now: float, *, suspected: bool = False) -> None:
+        """`suspected`: it was when an earlier coordinator looked, and is until it shows a sign of life."""
         self._wrapper = wrapper
         self._patience = suspect_seconds
-        self._heard = now
-        self._output = 0
+        self._heard = now - suspect_seconds if suspected else now
+        self._output: int | None = None  # not known before the first look
         self._ticks: dict[ProcessId, int] = {}
         self._spent = 0
         self._history: deque[tuple[float, int]] = deque([(now, 0)])  # when, ticks spent until then
         self._alone = 0
         self._noted = False
-        self._suspected = False
+        self._suspected = suspected
 
     def look(self, now: float, family: Sequence[Vital], output: int, childless: bool = False) -> Finding | None:
         """News after one more look. `output`: bytes written so far. `childless`: the kernel knows no child of the
         wrapper, whatever environment it has."""
-        if output != self._output:
-            self._output, self._heard = output, now
+        if self._output is not None and output != self._output:
+            self._heard = now
+        self._output = output
         self._count(now, family)
         others = [vital for vital in family if vital.id != self._wrapper]
         self._alone = self._alone + 1 if not others and childless else 0

@@ -139,6 +139,21 @@ def test_a_child_that_hides_its_marker_is_no_reason_to_stop_anything() -> None:
     assert one.said() == []
 
 
+def test_who_was_suspected_before_stays_so_until_it_shows_a_sign_of_life() -> None:
+    """A later coordinator looks for the first time at what has been printed long ago: that is no sign."""
+    one = Watched()
+    one.signs = Signs(WRAPPER, 120.0, 0.0, suspected=True)
+    one.output = 5000
+    one.goes_on(60, SHELL, vital(11))
+    assert one.said() == []
+    one.goes_on(5, SHELL, vital(11), output=1)
+    assert one.said() == [(65.0, None)]
+    other = Watched()
+    other.signs = Signs(WRAPPER, 120.0, 0.0, suspected=True)
+    other.goes_on(60, SHELL, vital(11), per_look=4 * TICKS_PER_SECOND)
+    assert other.said()[0][1] is None
+
+
 def test_memory_over_the_limit_twice_in_a_row_is_too_much() -> None:
     memory = Memory(2 * GIB)
     assert memory.look(3 * GIB, 5 * GIB // 2) is None
