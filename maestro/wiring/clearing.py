@@ -89,7 +89,7 @@ def _remove_workspaces(context: RunContext, needed: Collection[str]) -> None:
     with contextlib.suppress(MaestroError, OSError):  # what cannot be removed stays for `maestro clean`
         clean(context.git, root, found, force=True)
         sweep_rubbish(root)
-        clear_remains(context.git, root, context.run_id, needed)
+        clear_remains(context.git, root, context.run_id)
         if root.exists():
             forget_removed(context.git, context.run_id, root)
 

@@ -1,11 +1,10 @@
-"""What a coordinator that died in the middle of an act leaves of workspaces: neither one that is there nor none (E-6)."""
+"""What a coordinator that died in the middle of an act leaves of workspaces: neither there nor gone (E-6)."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import shutil
-from collections.abc import Collection
 from pathlib import Path
 
 from maestro.errors import WorkspaceError
@@ -19,13 +18,13 @@ from maestro.workspaces.removal import remove_tree
 from maestro.workspaces.site import LOCK
 
 
-def clear_remains(git: Git, root: Path, run_id: str, needed: Collection[str]) -> None:
+def clear_remains(git: Git, root: Path, run_id: str) -> None:
     """Remove folders below `root`, where the run's workspaces stand, that hold no files any more, what git knows of
-    them, and the branch of the gate's bench. Nobody may work on the run meanwhile; tasks `needed` are left alone."""
-    if not root.is_dir():
+    them, and the branch of the gate's bench. Nobody may work on the run meanwhile."""
+    if not root.parent.is_dir():
         return  # its disk may only not be there today
-    for home in root.iterdir():
-        if home.name.startswith(("task-", PARKED)) and home.name.removeprefix("task-") not in needed:
+    for home in root.iterdir() if root.is_dir() else ():
+        if home.name.startswith(("task-", PARKED)):
             _clear_home(home, run_id)
     inside = Path(os.path.realpath(root))
     with locked(git.common_dir() / LOCK):
