@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -60,11 +61,11 @@ async def _end_processes(context: RunContext, attempts: Collection[str], own: st
         if marker in attempts or marker == own or kind == GATEWAY:
             continue
         if kind == COORDINATOR:
-            await asyncio.to_thread(_wait_for, marker)
+            await asyncio.to_thread(wait_for, marker)
         await context.executor.end_all(marker)
 
 
-def _wait_for(marker: str) -> None:
+def wait_for(marker: str) -> None:
     """Until the processes have ended by themselves, or have had their time. Blocks."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline and members(marker):
@@ -97,17 +98,20 @@ def _remove_workspaces(context: RunContext, needed: Collection[str]) -> None:
 def _remove_stale_locks(context: RunContext) -> None:
     """A git that was killed leaves the locks of the refs it was at. Those of this run's own refs are nobody else's,
     and no git of this run is alive."""
-    common, run_id = context.git.common_dir(), context.run_id
-    for folder, pattern in (
-        (common / "refs" / "heads" / "integration", f"*{run_id}.lock"),
-        (common / "refs" / "heads" / "maestro" / run_id, "**/*.lock"),
-        (common / "refs" / "maestro" / "saved" / run_id, "**/*.lock"),
-        (common / "refs" / "maestro" / "checkpoints" / run_id, "**/*.lock"),
-    ):
-        for lock in _locks(folder, pattern):
-            with contextlib.suppress(OSError):
-                lock.unlink()
+    for lock in locks_of_refs(context.git.common_dir(), context.run_id):
+        with contextlib.suppress(OSError):
+            lock.unlink()
 
 
-def _locks(folder: Path, pattern: str) -> list[Path]:
-    return [path for path in folder.glob(pattern) if path.is_file()] if folder.is_dir() else []
+def locks_of_refs(common_dir: Path, run_id: str) -> list[Path]:
+    """The lock files of the run's refs that are there now: a git that is at one of them, or was killed at it."""
+    refs = common_dir / "refs"
+    own = re.compile(rf"(level-\d+-)?{re.escape(run_id)}\.lock")  # not that of a run whose name ends like this one's
+    found = [lock for lock in _locks(refs / "heads" / "integration") if own.fullmatch(lock.name)]
+    for folder in (refs / "heads" / "maestro", refs / "maestro" / "saved", refs / "maestro" / "checkpoints"):
+        found += _locks(folder / run_id)
+    return sorted(found)
+
+
+def _locks(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("**/*.lock") if path.is_file()] if folder.is_dir() else []

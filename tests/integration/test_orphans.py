@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -311,6 +312,50 @@ def test_files_of_dead_writers_go_and_those_of_live_ones_stay(
     assert all(one.done for one in clear_orphans(scene()).cleared)
     assert sorted(path.name for path in folder.iterdir()) == [".notes.1-2.tmp", "blueprint.json", "journal.jsonl"]
     assert kinds(scene()) == []
+
+
+def test_locks_of_refs_of_a_git_that_was_killed_go(
+    repo: Repository,
+    write: Callable[..., Path],
+    scene: Callable[[], Scene],
+    sleeper: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    write("dead", started(repo, "dead", "a"))
+    repo.git("update-ref", "refs/maestro/saved/dead/a", "HEAD")
+    heads, saved = repo.path / ".git" / "refs" / "heads" / "integration", repo.path / ".git/refs/maestro/saved"
+    heads.mkdir()
+    stale = [heads / "dead.lock", heads / "level-2-dead.lock", saved / "dead" / "a.lock"]
+    others = [heads / "not-dead.lock", saved / "b.lock"]
+    for lock in (*stale, *others):
+        lock.touch()
+    agent = sleeper(MAESTRO_ATTEMPT=f"{TOKEN}/dead/a/1")
+    until(lambda: kinds(scene()) == ["process"])  # it may be one of its processes that is at them
+    agent.kill()
+    agent.wait()
+    with stale[0].open("w"):
+        script = f"import sys; file = open({str(stale[1])!r}, 'a'); print(flush=True); sys.stdin.read()"
+        holder = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        assert {one.place for one in find_orphans(scene()).orphans} == {str(stale[0]), str(stale[2])}
+        holder.communicate()
+    assert kinds(scene()) == ["git_lock"] * 3
+    clear_orphans(scene())
+    assert [lock.exists() for lock in (*stale, *others)] == [False] * 3 + [True] * 2
+
+
+def test_a_git_of_the_coordinator_is_waited_for(
+    repo: Repository, tmp_path: Path, write: Callable[..., Path], scene: Callable[[], Scene]
+) -> None:
+    write("dead", started(repo, "dead", "a"))
+    done, go = tmp_path / "done", tmp_path / "go"
+    env = {**os.environ, "MAESTRO_ATTEMPT": f"{TOKEN}/dead/coordinator/1"}
+    script = f"until [ -e '{go}' ]; do sleep 0.02; done; touch '{done}'"
+    child = subprocess.Popen(["sh", "-c", script], env=env)
+    until(lambda: any("by the coordinator itself of" in one for one in reasons(scene(), Kind.PROCESS)))
+    threading.Timer(0.5, go.touch).start()
+    assert all(one.done for one in clear_orphans(scene()).cleared)
+    assert (child.wait(), done.exists()) == (0, True)
 
 
 def test_claims_of_dead_runs_go(

@@ -13,8 +13,10 @@ from maestro.proc.describe import writers_of
 from maestro.proc.family import identify
 from maestro.store.atomic import writer_of
 from maestro.store.filelocks import is_held, locked
+from maestro.wiring.clearing import locks_of_refs
 from maestro.wiring.orphans.kinds import Cause, Cleared, Kind, Orphan, done
-from maestro.wiring.orphans.scene import RunFacts, Scene
+from maestro.wiring.orphans.processes import families
+from maestro.wiring.orphans.scene import RunFacts, Scene, Standing
 from maestro.wiring.orphans.words import cause_of, of_run
 from maestro.workspaces.janitor import half_removed
 from maestro.workspaces.removal import remove_tree
@@ -35,6 +37,36 @@ class Temporaries:
         folder = scene.layout.run(run.run_id)
         delegate = scene.layout.delegate(run.run_id)
         return list(_left_in(run.run_id, folder, delegate, delegate / "offers"))
+
+    def clear(self, scene: Scene, run: RunFacts) -> list[Cleared]:
+        return _unlink(self.find(scene, run))
+
+
+class GitLocks:
+    """Lock files of the run's own refs, once none of its processes is alive: a git that was killed never takes them
+    away, and no other moves that ref."""
+
+    def runs(self, scene: Scene) -> Iterable[str]:
+        common = scene.git.common_dir()
+        return {run_id for run_id in scene.known_runs() if locks_of_refs(common, run_id)}
+
+    def find(self, scene: Scene, run: RunFacts) -> list[Orphan]:
+        if run.standing is Standing.GONE or families(scene, run):
+            return []
+        locks = locks_of_refs(scene.git.common_dir(), run.run_id)
+        held = writers_of({os.path.realpath(lock) for lock in locks})
+        return [
+            Orphan(
+                kind=Kind.GIT_LOCK,
+                what=str(lock),
+                reason=f"the lock of a ref {of_run(run)}; no process has it open",
+                cause=cause_of(run),
+                run_id=run.run_id,
+                place=str(lock),
+            )
+            for lock in locks
+            if os.path.realpath(lock) not in held
+        ]
 
     def clear(self, scene: Scene, run: RunFacts) -> list[Cleared]:
         return _unlink(self.find(scene, run))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from maestro.errors import MaestroError
 from maestro.model.ids import is_plain
 from maestro.wiring.orphans.branches import Branches
-from maestro.wiring.orphans.files import Claims, Temporaries, shared_temporaries
+from maestro.wiring.orphans.files import Claims, GitLocks, Temporaries, shared_temporaries
 from maestro.wiring.orphans.kinds import Leftovers, Orphan
 from maestro.wiring.orphans.processes import Processes
 from maestro.wiring.orphans.scene import RunFacts, Scene, Standing
@@ -16,6 +16,7 @@ from maestro.wiring.orphans.workspaces import EmptyFolders, HalfRemoved, Workspa
 
 EVERYTHING: tuple[Leftovers, ...] = (
     Processes(),  # first: who writes in a workspace must not do so while it is saved
+    GitLocks(),  # or nothing can be saved
     HalfRemoved(),  # makes room
     Workspaces(),
     Branches(),  # after the work in workspaces is saved

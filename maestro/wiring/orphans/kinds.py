@@ -21,6 +21,7 @@ class Kind(StrEnum):
     WORKSPACE = "workspace"
     HALF_REMOVED = "half_removed"  # a workspace that was being removed
     BRANCH = "branch"
+    GIT_LOCK = "git_lock"  # of one of the run's refs; the git that made it is gone
     TEMPORARY = "temporary"  # a file that was being written
     EMPTY_FOLDER = "empty_folder"
     TRACKER = "tracker"  # what the tracker was not told

@@ -16,6 +16,7 @@ from maestro.model.events import AttemptEnded, AttemptSpawned, AttemptStarting
 from maestro.proc.describe import ancestors, can_be_read, owner, program, started_at
 from maestro.proc.family import ProcessId, identify, variable_of
 from maestro.proc.ladder import descend
+from maestro.wiring.clearing import COORDINATOR, wait_for
 from maestro.wiring.orphans.kinds import Cleared, Kind, Orphan, done
 from maestro.wiring.orphans.scene import RunFacts, Scene, run_of
 from maestro.wiring.orphans.words import cause_of, of_run, role, time_of
@@ -45,6 +46,9 @@ class Processes:
             markers = {one.place for one in self.find(scene, run) if not one.stays}
             if not markers:
                 break
+            for marker in markers:
+                if role_of(marker) == COORDINATOR:  # a git of its own: what it does is whole when it ends
+                    wait_for(marker)
             asyncio.run(_stop(scene, markers))
             scene.look_again()
         left = {one.pid for family in families(scene, run).values() for one in family}
@@ -76,6 +80,11 @@ def _names_us(scene: Scene, family: Iterable[ProcessId]) -> bool:
 
 def _real(scene: Scene) -> Path:
     return Path(os.path.realpath(scene.layout.repository))
+
+
+def role_of(marker: str) -> str:
+    """What comes after token and run, up to the next slash."""
+    return marker.split("/", 3)[2]
 
 
 def _orphan(scene: Scene, run: RunFacts, marker: str, one: ProcessId, *, is_above: bool) -> Orphan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from maestro.wiring.clearing import COORDINATOR, GATEWAY
 from maestro.wiring.orphans.kinds import Cause
 from maestro.wiring.orphans.scene import RunFacts, Standing
 
@@ -43,6 +44,10 @@ def role(rest: str, names: Mapping[str, str]) -> tuple[str, str | None]:
         return f"attempt {number} of task {names[name]}", names[name]
     if name == "gate":
         return ("the set-up of the tests" if number.startswith("setup") else f"run {number} of the tests"), None
+    if name == COORDINATOR:
+        return "the coordinator itself", None
+    if name == GATEWAY:
+        return "the gateway", None
     if name == "refresh":
         return f"the refresh of group {number}", None
     if number.isdigit():

@@ -15,6 +15,7 @@ from maestro.wiring.orphans.scene import RunFacts, Scene, Standing
 from maestro.wiring.orphans.words import cause_of, of_run, size
 from maestro.workspaces.janitor import Found, WorkspaceState, clean, half_removed, list_workspaces
 from maestro.workspaces.marker import Marker, decode_path, read_marker
+from maestro.workspaces.remains import clear_remains
 from maestro.workspaces.removal import remove_tree
 
 _NEEDS = {
@@ -44,6 +45,8 @@ class Workspaces:
             cleared += _clear(
                 scene, run, root, [one for one in _found(scene, run, root) if str(one.home) not in done_with]
             )
+            if run.standing is Standing.UNFINISHED and not _is_shared(scene, root / run.run_id):
+                clear_remains(scene.git, root / run.run_id, run.run_id)
             with contextlib.suppress(OSError):
                 (root / run.run_id).rmdir()  # only where it is empty
         return cleared
