@@ -55,9 +55,17 @@ class KeyForEach(KeySource):
     """Each attempt gets a key of its own choice: the one that fewest attempts have now, then the least used so far."""
 
     def __init__(
-        self, keys: Sequence[ApiKey], *, variables: Sequence[str], withheld: Collection[str], clock: Clock
+        self,
+        keys: Sequence[ApiKey],
+        *,
+        variables: Sequence[str],
+        withheld: Collection[str],
+        clock: Clock,
+        place: tuple[str, str] | None = None,
     ) -> None:
+        """`place`: the variable for the provider's address and the address; None: as the agent has it."""
         self._keys = keys
+        self._place = place
         self._variables = tuple(variables)
         self._withheld = frozenset(withheld)
         self._clock = clock
@@ -71,7 +79,7 @@ class KeyForEach(KeySource):
             self._given[attempt_id] = number = self._choose()
             self._totals[number] += 1
         value = self._keys[self._given[attempt_id]].value
-        return dict.fromkeys(self._variables, value)
+        return {**dict.fromkeys(self._variables, value), **(dict([self._place]) if self._place else {})}
 
     def _choose(self) -> int:
         now = self._clock.now()
@@ -84,8 +92,8 @@ class KeyForEach(KeySource):
         return min(range(len(self._keys)), key=standing)
 
     def base_url(self) -> str | None:
-        """The provider itself."""
-        return None
+        """The place that is configured for the pool."""
+        return self._place[1] if self._place else None
 
     def withheld(self) -> Collection[str]:
         """The variables of all keys, and of logins that would win over them."""

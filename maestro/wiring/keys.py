@@ -49,6 +49,7 @@ class Pool:
     rates: tuple[int | None, ...]
     gateway: bool
     upstream: str
+    is_placed: bool  # the upstream was configured for the pool itself
     variables: tuple[str, ...]  # in which an agent looks for its key
     withheld: frozenset[str]
 
@@ -109,6 +110,7 @@ def _open(
         rates=_rates(provider.name, options.per_minute, len(keys)),
         gateway=options.gateway,
         upstream=_upstream(provider, options, own, environ),
+        is_placed=options.upstream is not None,
         variables=tuple(dict.fromkeys(variables)),
         withheld=withheld | {*provider.other_logins, *variables},
     )
@@ -146,7 +148,7 @@ def _upstream(provider: Provider, options: PoolOptions, own: Mapping[str, Any], 
 def variables_of(pools: Sequence[Pool]) -> dict[str, str]:
     """What an agent will find in its environment, by name alone: enough to see whether it can work so."""
     names = {name: "from the pool of keys" for pool in pools for name in pool.variables}
-    return names | {pool.provider.url_variable: "http://127.0.0.1" for pool in pools if pool.gateway}
+    return names | {pool.provider.url_variable: "http://127.0.0.1" for pool in pools if pool.gateway or pool.is_placed}
 
 
 def source_of(
@@ -162,7 +164,10 @@ def source_of(
     sources: list[KeySource] = []
     for pool in pools:
         if not pool.gateway:
-            sources.append(KeyForEach(pool.keys, variables=pool.variables, withheld=pool.withheld, clock=clock))
+            place = (pool.provider.url_variable, pool.upstream) if pool.is_placed else None
+            sources.append(
+                KeyForEach(pool.keys, variables=pool.variables, withheld=pool.withheld, clock=clock, place=place)
+            )
             continue
         held = [
             HeldKey(value=key.value, origin=key.origin, per_minute=rate)

@@ -131,6 +131,10 @@ def test_the_source_of_a_run(tmp_path: Path) -> None:
     assert isinstance(made(plain), KeyForEach)
     assert isinstance(made(behind), GatewayKeys)
     assert isinstance(made(plain, behind), SeveralSources)
+    (placed,) = opened(anthropic={"from_env": ["A"], "upstream": "http://127.0.0.1:9"})
+    source = made(placed)
+    assert isinstance(source, KeyForEach)
+    assert source.base_url() == source.environment("t/r/a/1")["ANTHROPIC_BASE_URL"] == "http://127.0.0.1:9"
     assert variables_of([plain]) == {"ANTHROPIC_API_KEY": "from the pool of keys"}
     assert variables_of([behind])["ANTHROPIC_BASE_URL"] == "http://127.0.0.1"
     assert ENVIRON["A"] not in repr(plain)
