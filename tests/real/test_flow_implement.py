@@ -166,7 +166,7 @@ def test_a_refusal_is_told_to_the_user_and_starts_nothing(session: Session) -> N
     [
         ("/flow:plan --tasks-file TASKS", "Total tasks: 2"),
         ("/flow:status", "No run yet."),
-        ("/flow:cleanup", "0 workspaces (0 MB) and 0 branches would be removed"),
+        ("/flow:cleanup", "Nothing is left of runs that died."),
         ("/flow:plan --tasks-file none.json", "none.json does not exist"),
     ],
 )
