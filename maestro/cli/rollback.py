@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -9,19 +10,23 @@ import click
 from maestro.cli.app import App
 from maestro.cli.columns import columns
 from maestro.cli.options import output_options
+from maestro.clock import as_z
 from maestro.errors import BadInput
 
 if TYPE_CHECKING:
+    from maestro.model.events import Checkpoint
     from maestro.wiring.rollback import Rollback
 
 
 @click.command("rollback")
-@click.option("--to", required=True, metavar="CHECKPOINT", help="start, group-X (before that group) or level-N.")
+@click.option(
+    "--to", metavar="CHECKPOINT", help="start, group-X (before that group) or level-N; without it, they are listed."
+)
 @click.option("--run-id", metavar="ID", help="The run (default: the newest).")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @output_options
 @click.pass_obj
-def command(app: App, to: str, run_id: str | None, dry_run: bool) -> int:
+def command(app: App, to: str | None, run_id: str | None, dry_run: bool) -> int:
     """Put the integration branch of a run back to a checkpoint, and open in the tracker what had landed since.
 
     What was on the branch is saved first. `maestro resume` does the tasks again.
@@ -29,7 +34,7 @@ def command(app: App, to: str, run_id: str | None, dry_run: bool) -> int:
     from maestro.clock import SystemClock
     from maestro.store.standing import newest_runs
     from maestro.vcs.git import Git
-    from maestro.wiring.rollback import roll_back
+    from maestro.wiring.rollback import checkpoints_of, roll_back
 
     layout, git = app.layout(), Git(app.repository(), env=app.environ)
     if run_id is None:
@@ -37,12 +42,29 @@ def command(app: App, to: str, run_id: str | None, dry_run: bool) -> int:
         if not started:
             raise BadInput(f"no run was ever started in {layout.repository}")
         run_id = started[0]
+    if to is None:
+        _list(app, run_id, checkpoints_of(layout, run_id))
+        return 0
     done = roll_back(git, layout, run_id, to, environ=app.environ, clock=SystemClock(), dry_run=dry_run)
     if app.output.as_json:
         app.output.json(_object(done, dry_run=dry_run))
     else:
         _say(app, done, dry_run=dry_run)
     return 1 if done.refused else 0
+
+
+def _list(app: App, run_id: str, found: Sequence[tuple[Checkpoint, int]]) -> None:
+    if app.output.as_json:
+        entries = [
+            {"name": one.name, "at": as_z(one.at), "branch": one.branch, "commit": one.commit, "landed_since": since}
+            for one, since in found
+        ]
+        app.output.json({"run_id": run_id, "checkpoints": entries})
+    elif not found:
+        app.output.text(f"Run {run_id} has no checkpoints.")
+    else:
+        rows = [(one.name, one.commit[:10], str(since), one.branch) for one, since in found]
+        app.output.text(f"Checkpoints of run {run_id}:", *columns([("NAME", "COMMIT", "LANDED SINCE", ""), *rows]))
 
 
 def _object(done: Rollback, *, dry_run: bool) -> dict[str, object]:

@@ -86,6 +86,16 @@ def roll_back(
         held.release()
 
 
+def checkpoints_of(layout: Layout, run_id: str) -> list[tuple[Checkpoint, int]]:
+    """The checkpoints of a run, in the order in which they were made, each with how many tasks have landed since."""
+    path = layout.journal(known_run(layout, run_id))
+    events = read_journal(path).events if path.exists() else ()
+    if not events:
+        return []
+    run = fold(events)
+    return [(one, len(_landed_since(events, run, one))) for one in run.checkpoints.values()]
+
+
 # -- what is to be done ---------------------------------------------------------------------------------------
 
 

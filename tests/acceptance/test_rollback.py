@@ -152,6 +152,19 @@ def test_levels_go_back_with_their_branches(repo: Repository, run: Run) -> None:
     assert repo.files("integration/level-2-r") == ["README.md", "out-a.txt", "out-b.txt", "out-c.txt"]
 
 
+def test_without_a_name_the_checkpoints_are_listed(repo: Repository, run: Run) -> None:
+    assert run(TASKS, "--run-id", "r").code == 0
+    before = everything(repo)
+    found = rollback(repo).json
+    assert [(one["name"], one["landed_since"]) for one in found["checkpoints"]] == [
+        ("start", 4),
+        ("group-A", 4),
+        ("group-B", 2),
+    ]
+    assert "group-B" in maestro("rollback", cwd=repo.path).out
+    assert everything(repo) == before
+
+
 # -- refused --------------------------------------------------------------------------------------------------
 
 
