@@ -15,7 +15,7 @@ import pytest
 
 from maestro.proc.family import census, identify, members
 from maestro.store.layout import Layout
-from maestro.testing.commandline import Said, maestro
+from maestro.testing.commandline import Said, command_line, maestro
 from maestro.testing.processes import until
 from maestro.testing.repository import Repository, make_repository
 from tests.acceptance.conftest import WRITES_ONE_FILE, Run, Started, check_sound, checkout_of
@@ -242,3 +242,62 @@ def test_the_next_run_does_all_of_it_again(
     assert said.statuses() == {"a": "landed"}
     until(lambda: not members(killed))
     assert clean_up().json["orphans"] == []
+
+
+def test_resume_still_works_after_a_cleanup(
+    repo: Repository, start: Start, clean_up: Callable[..., Said], tmp_path: Path
+) -> None:
+    """The agent that was at work is lost to the run, its work is saved, its task is tried again; what landed stays."""
+    here, go = tmp_path / "here", tmp_path / "go"
+    agent = (
+        f'if [ "$MAESTRO_TASK_ID" = b ] && [ ! -e "{go}" ]; then echo half > half.txt; touch "{here}"; '
+        f"while :; do sleep 50; done; fi; {WRITES_ONE_FILE}"
+    )
+    started = start(
+        [{"id": "a"}, {"id": "b", "dependencies": ["a"]}], "--run-id", "dead", "--attempts", "1", agent=agent
+    )
+    started.until(here)
+    started.process.kill()
+    started.end()
+    done = clean_up("--force")
+    assert [one["resume"] for one in done.json["runs"]] == ["maestro resume --run-id dead"]
+    assert "half.txt" in repo.files("refs/maestro/saved/dead/b")
+    go.touch()
+    said = maestro("resume", "--run-id", "dead", "--json", cwd=repo.path)
+    assert said.code == 0, (said.out, said.err)
+    assert said.statuses() == {"a": "landed", "b": "landed"}
+    assert repo.show(said.json["integration_branch"], "out-b.txt") == "b"
+    assert "half.txt" in repo.files("refs/maestro/saved/dead/b")
+    assert clean_up().json["orphans"] == []
+    check_sound(repo)
+
+
+def test_cleanup_and_resume_in_the_same_moment(
+    repo: Repository, start: Start, clean_up: Callable[..., Said], tmp_path: Path
+) -> None:
+    """Whoever comes first does its work whole; nothing is lost, and the run comes to its end."""
+    here, go = tmp_path / "here", tmp_path / "go"
+    agent = f"{WRITES_ONE_FILE}; touch '{here}'; until [ -e '{go}' ]; do sleep 0.02; done"
+    started = start([{"id": "a"}], "--run-id", "dead", agent=agent)
+    started.until(here)
+    started.process.kill()
+    started.end()
+    env = {**os.environ, **QUICK}
+    both = [
+        subprocess.Popen(
+            command_line(*words), cwd=repo.path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for words in (("resume", "--run-id", "dead", "--json"), ("cleanup-orphans", "--force", "--json"))
+    ]
+    go.touch()
+    (resumed, _), (_, said) = (one.communicate(timeout=90) for one in both)
+    assert both[1].returncode == 0, said
+    if both[0].returncode == 3:
+        assert "run dead is being cleaned up" in json.loads(resumed)["error"]["message"].lower()
+        again = maestro("resume", "--run-id", "dead", "--json", cwd=repo.path)
+        assert again.code == 0, again.err
+    else:
+        assert both[0].returncode == 0, resumed
+    assert repo.show("integration/dead", "out-a.txt") == "a"
+    assert clean_up().json["orphans"] == []
+    check_sound(repo)
