@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -79,11 +80,18 @@ def pytest_runtest_makereport(
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Name every real component that this machine could not offer, and why; and those that were tried."""
+    """Name every real component that this machine could not offer, and why; and those that were tried. What tests
+    have counted is added up."""
     reports = [report for several in terminalreporter.stats.values() for report in several]
     noted = [pair for report in reports for pair in getattr(report, "user_properties", ())]
     tried = {text for name, text in noted if name == "real component tried"}
     missing = {text for name, text in noted if name == "real component not tried"}
+    counted: Counter[str] = Counter()
+    for name, value in noted:
+        if name.startswith("counted "):
+            counted[name.removeprefix("counted ")] += int(value)
+    for name, total in sorted(counted.items()):
+        terminalreporter.write_line(f"{name}: {total}")
     if tried or missing:
         terminalreporter.section("real components")
     if tried:
