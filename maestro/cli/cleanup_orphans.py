@@ -105,7 +105,8 @@ def _show(app: App, scene: Scene, run_id: str | None, settings: Settings) -> int
     if not orphans:
         app.output.text("Nothing is left of runs that died.")
     else:
-        app.output.text(f"{_summary(orphans)} left. `maestro cleanup-orphans --force` does away with it.")
+        them = "it" if len(orphans) == 1 else "them"
+        app.output.text(f"{_summary(orphans)} left. `maestro cleanup-orphans --force` does away with {them}.")
     return 0
 
 

@@ -84,6 +84,9 @@ def hold_dead(locks: Path, *, run_id: str, since: str, backlog: str = "", tasks:
         raise StateError(f"the lock folder {live} cannot be made: {error.strerror}") from error
     body = {"run_id": run_id, "pid": os.getpid(), "since": since, "backlog": backlog, "cleaning": True}
     with locked(locks / "claim.lock"):
+        for other in live_claims(locks):
+            if other["run_id"] == run_id:
+                _refuse_shared(other, run_id, backlog, (), ())
         path = live / f"{run_id}.json"
         return Claim(_hold(path, run_id, {**body, "tasks": sorted(tasks), "groups": []}, must_say=False), path)
 

@@ -131,7 +131,7 @@ def test_words_for_people(repo: Repository, killed: str) -> None:
     said = maestro("cleanup-orphans", cwd=repo.path, env=QUICK)
     assert said.code == 0
     assert ", started " in said.out
-    assert "`maestro cleanup-orphans --force` does away with it." in said.out.splitlines()[-1]
+    assert "`maestro cleanup-orphans --force` does away with them." in said.out.splitlines()[-1]
     assert "`maestro resume --run-id dead` would go on with run dead" in said.err
     said = maestro("cleanup-orphans", "--force", cwd=repo.path, env=QUICK)
     assert said.code == 0, said.err
@@ -270,6 +270,23 @@ def test_resume_still_works_after_a_cleanup(
     assert "half.txt" in repo.files("refs/maestro/saved/dead/b")
     assert clean_up().json["orphans"] == []
     check_sound(repo)
+
+
+def test_a_checkout_that_was_lent_to_an_agent_comes_back(
+    repo: Repository, start: Start, clean_up: Callable[..., Said], tmp_path: Path
+) -> None:
+    before, here = checkout_of(repo), tmp_path / "here"
+    agent = f"{WRITES_ONE_FILE}; echo half > half.txt; touch '{here}'; while :; do sleep 50; done"
+    started = start([{"id": "a"}], "--run-id", "dead", "--workspace", "none", agent=agent)
+    started.until(here)
+    started.process.kill()
+    started.end()
+    assert checkout_of(repo) != before
+    shown = clean_up().json["orphans"]
+    assert any("the loan of your checkout of task a of run dead" in one["reason"] for one in shown)
+    assert {one["done"] for one in clean_up("--force").json["orphans"]} == {True}
+    assert checkout_of(repo) == before
+    assert {"out-a.txt", "half.txt"} <= set(repo.files("refs/maestro/saved/dead/a"))
 
 
 def test_cleanup_and_resume_in_the_same_moment(

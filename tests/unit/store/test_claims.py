@@ -89,7 +89,7 @@ def test_a_dead_run_that_is_cleaned_up_is_not_taken_up_and_says_so(tmp_path: Pat
         assert refused.value.hint == "try again when that has ended"
     hold(tmp_path, "new", ["z"], []).release()
     hold(tmp_path, "new", ["b"], [], backlog="another").release()
-    with pytest.raises(Busy, match="already under way"):
+    with pytest.raises(Busy, match=rf"run dead is being cleaned up \(process {os.getpid()}"):
         clean(tmp_path, "dead", [])
     cleaning.release()
     assert not cleaning.path.exists()
@@ -98,7 +98,7 @@ def test_a_dead_run_that_is_cleaned_up_is_not_taken_up_and_says_so(tmp_path: Pat
 
 def test_a_run_that_lives_is_not_cleaned_up(tmp_path: Path) -> None:
     held = hold(tmp_path, "live", ["a"], [])
-    with pytest.raises(Busy, match="run live is already under way"):
+    with pytest.raises(Busy, match=r"run live \(process \d+, since .*\) is already under way"):
         clean(tmp_path, "live", ["a"])
     held.release()
 
