@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from maestro.cli.app import App
 from maestro.cli.options import output_options, run_options
+
+if TYPE_CHECKING:
+    from maestro.cli.interrupts import Interrupts
 
 
 @click.command("run")
@@ -53,6 +56,13 @@ def leave_to_itself(app: App, flags: dict[str, Any], run_id: str | None) -> int:
 
 def run_backlog(app: App, flags: dict[str, Any], run_id: str | None) -> int:
     """Run it and say how it ended; the exit code."""
+    from maestro.cli.interrupts import Interrupts
+
+    with Interrupts() as interrupts:
+        return _run(app, flags, run_id, interrupts)
+
+
+def _run(app: App, flags: dict[str, Any], run_id: str | None, interrupts: Interrupts) -> int:
     from maestro.cli.outcome import say_outcome
     from maestro.cli.progress import progress_observers
     from maestro.cli.standard_input import text_for
@@ -62,6 +72,7 @@ def run_backlog(app: App, flags: dict[str, Any], run_id: str | None) -> int:
     settings = app.load(flags, repository=repository).settings
     text = text_for(settings)
     coordinator = ParallelCoordinator(repository, environ=app.environ)
-    ended = coordinator.run(settings, run_id=run_id, observers=progress_observers(app), standard_input=text)
+    observers = [*progress_observers(app), interrupts]
+    ended = coordinator.run(settings, run_id=run_id, observers=observers, standard_input=text)
     say_outcome(app, ended.result)
     return ended.exit_code

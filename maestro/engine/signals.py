@@ -15,9 +15,10 @@ def signals_to(tell: Callable[[Interrupted], None]) -> Iterator[None]:
     """While inside, SIGINT, SIGTERM and SIGHUP are told to the loop instead of ending the process.
 
     SIGTERM and SIGHUP come from a machine that shuts down or a terminal that is gone: nobody will press ^C a second
-    time, so they stop what runs at once, and save it.
+    time, so they stop what runs at once, and save it. Afterwards they go where they went before.
     """
     loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     count = 0
 
     def on_interrupt() -> None:
@@ -36,5 +37,7 @@ def signals_to(tell: Callable[[Interrupted], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number, handler in before.items():
             loop.remove_signal_handler(number)
+            if handler is not None:  # None: it was not installed from Python
+                signal.signal(number, handler)
