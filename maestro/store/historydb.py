@@ -29,8 +29,8 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "wall_seconds REAL", "tracker TEXT", "schedule TEXT", "base TEXT", "base_branch TEXT",
         "integration_branch TEXT", "max_parallel INTEGER", "tasks INTEGER", "landed INTEGER", "failed INTEGER",
         "blocked INTEGER", "cancelled INTEGER", "attempts INTEGER", "retries INTEGER", "conflicts INTEGER",
-        "gates INTEGER", "cost_usd REAL", "tokens INTEGER", "went_sequential TEXT", "resumed INTEGER", "rolled_back INTEGER",
-        "maestro_version TEXT", "journal_bytes INTEGER",
+        "gates INTEGER", "cost_usd REAL", "tokens INTEGER", "went_sequential TEXT", "resumed INTEGER",
+        "rolled_back INTEGER", "maestro_version TEXT", "journal_bytes INTEGER",
     ),
     "tasks": (
         "run_id TEXT", "task TEXT", "title TEXT", "kind TEXT", "groups TEXT", "state TEXT", "reason TEXT",
@@ -39,8 +39,8 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     ),
     "attempts": (
         "run_id TEXT", "task TEXT", "attempt INTEGER", "agent TEXT", "subagent TEXT", "outcome TEXT", "reason TEXT",
-        "started_at TEXT", "ended_at TEXT", "seconds REAL", "cost_usd REAL", "input_tokens INTEGER",
-        "output_tokens INTEGER", "PRIMARY KEY (run_id, task, attempt)",
+        "started_at TEXT", "ended_at TEXT", "seconds REAL", "cost_usd REAL", "tokens INTEGER",
+        "PRIMARY KEY (run_id, task, attempt)",
     ),
     "landings": (
         "run_id TEXT", "number INTEGER", "at TEXT", "task TEXT", "commit_id TEXT", "branch TEXT", "undone TEXT",
@@ -52,7 +52,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     ),
     "spend": (
         "run_id TEXT", "day TEXT", "agent TEXT", "attempts INTEGER", "seconds REAL", "cost_usd REAL",
-        "input_tokens INTEGER", "output_tokens INTEGER", "PRIMARY KEY (run_id, day, agent)",
+        "tokens INTEGER", "PRIMARY KEY (run_id, day, agent)",
     ),
 }  # fmt: skip
 

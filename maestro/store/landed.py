@@ -44,7 +44,7 @@ def typical_minutes(path: Path) -> dict[str, float]:
     """Median minutes of each kind of task, over all backlogs of the repository."""
     known: dict[str, list[float]] = {}
     for record in _records(path):
-        if record.minutes is not None:
+        if record.minutes is not None and not record.undone:  # else its time would count twice
             known.setdefault(record.kind, []).append(record.minutes)
     return {kind: statistics.median(minutes) for kind, minutes in known.items()}
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from maestro.clock import as_z
 from maestro.model import events as e
+from maestro.model.budget import Spent
 from maestro.model.events import Event
 from maestro.model.gate import GatePassed, GateRed, GateUnjudged
-from maestro.model.outcome import Failed, Succeeded, describe
+from maestro.model.outcome import Failed, Succeeded, Usage, describe
 from maestro.model.states import FINAL, RunStatus, TaskState
 
 _ENDS = {
@@ -39,6 +40,8 @@ class RunRows:
         self._rolled_back = 0
         self._tasks: dict[str, dict[str, Any]] = {}
         self._attempts: defaultdict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
+        self._spent = Spent()
+        self._beside: list[tuple[datetime, str, float | None, int | None]] = []  # asked of models by maestro itself
         self._landings: list[list[Any]] = []
         self._gates: list[tuple[Any, ...]] = []
         self._gate_began: dict[tuple[str, tuple[str, ...]], datetime] = {}
@@ -74,8 +77,15 @@ class RunRows:
                 self._gate_began[event.commit, event.tasks] = event.at
             case e.GateEnded():
                 self._judged(event)
+            case _:
+                self._seldom(event)
+
+    def _seldom(self, event: Event) -> None:
+        match event:
             case e.WentSequential():
                 self._sequential = event.reason
+            case e.ModelUsed():
+                self._beside.append((event.at, event.asked_for, *self._counted(event.usage)))
             case e.RollingBack():
                 self._undo(event)
             case e.RunResumed():
@@ -105,17 +115,23 @@ class RunRows:
             task |= {"state": TaskState.RUNNING, "reason": "", "started_at": task["started_at"] or event.at}
             self._attempts[event.task][event.attempt] = {
                 "agent": event.agent, "subagent": event.subagent, "outcome": "", "reason": "", "started_at": event.at,
-                "ended_at": None, "seconds": None, "usage": None,
+                "ended_at": None, "seconds": None, "spent": (None, None),
             }  # fmt: skip
             return
         outcome = event.outcome
         word = f"failed: {outcome.failure}" if isinstance(outcome, Failed) else outcome.kind
         self._attempts[event.task][event.attempt] |= {
             "outcome": word, "reason": describe(outcome)[:LONGEST_REASON], "ended_at": event.at,
-            "seconds": event.seconds, "usage": outcome.usage,
+            "seconds": event.seconds, "spent": self._counted(outcome.usage),
         }  # fmt: skip
         if isinstance(outcome, Succeeded) and not outcome.no_change:
             task["state"] = TaskState.SUBMITTED
+
+    def _counted(self, usage: Usage) -> tuple[float | None, int | None]:
+        """US dollars and tokens, without what earlier attempts in the same conversation have told already."""
+        new = self._spent.new_in(usage)
+        self._spent = self._spent.plus(usage)
+        return new
 
     def _settled(self, event: e.Landed | e.TaskFailed | e.TaskBlocked | e.TaskCancelled | e.TaskRequeued) -> None:
         task = self._tasks[event.task]
@@ -182,7 +198,7 @@ class RunRows:
             status, reason = "interrupted", why_dead
         states = [task["state"] for task in self._tasks.values()]
         attempts = self._all_attempts()
-        cost, tokens = _spent(attempts)
+        cost, tokens = _sum_of(self._spent.cost_usd), self._spent.tokens
         return (
             start.run_id, status, reason, as_z(start.at), as_z(self._ended.at) if self._ended else None,
             round(self._wall_seconds, 3), start.tracker, start.schedule, start.base, start.base_branch,
@@ -200,7 +216,8 @@ class RunRows:
         return (
             run_id, name, task["title"], self._kinds.get(name, ""), task["groups"], task["state"].value, task["reason"],
             len(mine), task["retries"], task["conflicts"], round(sum(spans), 3) if spans else None,
-            _z(task["started_at"]), _z(task["ended_at"]), task["commit"], task["saved_ref"], _spent(mine)[0],
+            _z(task["started_at"]), _z(task["ended_at"]), task["commit"], task["saved_ref"],
+            _sum_of(*(one["spent"][0] for one in mine)),
         )  # fmt: skip
 
     def _all_attempts(self) -> list[dict[str, Any]]:
@@ -208,37 +225,28 @@ class RunRows:
 
     def _spend_rows(self, run_id: str) -> list[tuple[Any, ...]]:
         """What each agent took on each day (UTC), by the day on which an attempt ended."""
-        found: defaultdict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+        found: defaultdict[tuple[str, str], list[tuple[int, float, float | None, int | None]]] = defaultdict(list)
         for one in self._all_attempts():
             if one["ended_at"] is not None:
-                found[as_z(one["ended_at"])[:10], one["agent"]].append(one)
+                found[as_z(one["ended_at"])[:10], one["agent"]].append((1, one["seconds"], *one["spent"]))
+        for at, asked_for, cost, tokens in self._beside:
+            found[as_z(at)[:10], asked_for].append((0, 0.0, cost, tokens))
         return [
-            (run_id, day, agent, len(ones), round(sum(one["seconds"] for one in ones), 3),
-             *(_sum_of(ones, field) for field in ("cost_usd", "input_tokens", "output_tokens")))
+            (run_id, day, agent, *(_sum_of(*column) for column in zip(*ones, strict=True)))
             for (day, agent), ones in sorted(found.items())
-        ]  # fmt: skip
+        ]
 
 
 def _attempt_row(run_id: str, task: str, number: int, one: dict[str, Any]) -> tuple[Any, ...]:
-    usage = one["usage"]
-    spent = (usage.cost_usd, usage.input_tokens, usage.output_tokens) if usage is not None else (None, None, None)
     return (
         run_id, task, number, one["agent"], one["subagent"], one["outcome"], one["reason"], _z(one["started_at"]),
-        _z(one["ended_at"]), one["seconds"], *spent,
+        _z(one["ended_at"]), one["seconds"], *one["spent"],
     )  # fmt: skip
 
 
-def _spent(attempts: list[dict[str, Any]]) -> tuple[float | None, int | None]:
-    """US dollars and tokens of some attempts; None where no agent told them."""
-    usages = [usage for one in attempts if (usage := one["usage"]) is not None]
-    costs = [usage.cost_usd for usage in usages if usage.cost_usd is not None]
-    tokens = [n for usage in usages for n in (usage.input_tokens, usage.output_tokens) if n is not None]
-    return (round(sum(costs), 6) if costs else None), (sum(tokens) if tokens else None)
-
-
-def _sum_of(attempts: list[dict[str, Any]], field: str) -> float | None:
+def _sum_of(*values: Any) -> Any:
     """Of what was told; None where nothing was."""
-    told = [value for one in attempts if (value := getattr(one["usage"], field)) is not None]
+    told = [value for value in values if value is not None]
     return round(sum(told), 6) if told else None
 
 

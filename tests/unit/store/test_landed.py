@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from maestro.store.landed import LandedRecord, append, read, typical_minutes
+from maestro.store.landed import LandedRecord, append, kinds, read, typical_minutes
 
 
 def record(task: str, backlog: str = "b", **more: object) -> LandedRecord:
@@ -56,3 +56,16 @@ def test_names_may_hold_anything_that_ends_a_line_elsewhere(tmp_path: Path) -> N
     for task in ("one\u2028two", "one\x85two", "\udcff", "last"):
         append(path, record(task))
     assert {"one\u2028two", "one\x85two", "last"} <= set(read(path, "b"))
+
+
+def test_what_was_rolled_back_counts_as_never_landed_until_it_lands_again(tmp_path: Path) -> None:
+    path = tmp_path / "landed.jsonl"
+    first = record("a", kind="docs", minutes=2.0)
+    append(path, first)
+    append(path, record("b", kind="docs", minutes=4.0))
+    append(path, first.evolve(undone=True))
+    assert set(read(path, "b")) == {"b"}
+    assert typical_minutes(path) == {"docs": 3.0}
+    append(path, record("a", run_id="r2", kind="docs", minutes=6.0))
+    assert read(path, "b")["a"].run_id == "r2"
+    assert kinds(path) == {"r": {"a": "docs", "b": "docs"}, "r2": {"a": "docs"}}

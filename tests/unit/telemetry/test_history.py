@@ -18,6 +18,7 @@ import pytest
 from maestro.errors import StateError
 from maestro.model import events as e
 from maestro.model.events import Event
+from maestro.model.outcome import LimitHit, Usage
 from maestro.store.claims import claim
 from maestro.store.historydb import SCHEMA, history, history_in_memory
 from maestro.store.journal import Journal
@@ -79,8 +80,8 @@ def test_a_whole_run_is_in_every_table(tmp_path: Path) -> None:
     assert read(layout, "SELECT result, seconds, tasks FROM gates") == [
         ("passed", 2.0, '["a"]'), ("red", 1.0, '["b"]')
     ]  # fmt: skip
-    assert read(layout, "SELECT day, agent, attempts, cost_usd, input_tokens FROM spend") == [
-        ("2025-03-01", "claude", 3, 1.0, 200)
+    assert read(layout, "SELECT day, agent, attempts, cost_usd, tokens FROM spend") == [
+        ("2025-03-01", "claude", 3, 1.0, 240)
     ]
 
 
@@ -272,6 +273,33 @@ def test_that_a_run_went_sequential_and_when_it_was_worked_on_is_kept(tmp_path: 
     observe(layout, events)
     [row] = read(layout, "SELECT went_sequential, resumed, wall_seconds, attempts FROM runs")
     assert row == ("3 of 5 landings failed", 1, 34.0, 4)
+
+
+def test_a_conversation_that_is_gone_on_with_is_paid_once(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+
+    def told(cost: float, tokens: int) -> Usage:
+        return Usage(cost_usd=cost, input_tokens=tokens, session_id="s", whole_conversation=True)
+
+    observe(
+        layout,
+        [
+            started(),
+            starting("a", 1, 1),
+            ended("a", 1, 2, LimitHit(reason="429", usage=told(1.0, 10)), 1),
+            e.TaskRequeued(at=at(2), task="a", reason="hold"),
+            starting("a", 2, 3),
+            ended("a", 2, 4, DONE.evolve(usage=told(1.5, 30)), 1),
+            e.ModelUsed(at=at(5), asked_for="the context", marker="m", usage=Usage(cost_usd=0.25)),
+        ],
+    )
+    assert read(layout, "SELECT attempt, cost_usd, tokens FROM attempts") == [(1, 1.0, 10), (2, 0.5, 20)]
+    assert read(layout, "SELECT cost_usd, tokens FROM runs") == [(1.75, 30)]
+    assert read(layout, "SELECT cost_usd FROM tasks WHERE task = 'a'") == [(1.5,)]
+    assert read(layout, "SELECT agent, attempts, cost_usd FROM spend ORDER BY agent") == [
+        ("claude", 2, 1.5),
+        ("the context", 0, 0.25),
+    ]
 
 
 def test_a_long_run_is_written_now_and_then(tmp_path: Path) -> None:
