@@ -57,7 +57,7 @@ def show(app: App, plan: Plan, form: str) -> None:
         case "mermaid":
             app.output.text(render_mermaid(plan).rstrip("\n"))
         case "svg":
-            app.output.raw(drawn(render_dot(plan), app.environ.get("PATH")))
+            app.output.raw(drawn(app.output.redactor.mask(render_dot(plan)), app.environ.get("PATH")))
         case _:
             app.output.text(render_text(plan).rstrip("\n"))
 

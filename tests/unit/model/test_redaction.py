@@ -165,7 +165,8 @@ def test_a_tree_keeps_its_keys_and_what_is_to_be_kept() -> None:
 @pytest.mark.parametrize(
     "name",
     ["API_KEY", "ANTHROPIC_API_KEY", "GITHUB_TOKEN", "GH_PAT", "PGPASSWORD", "DB_PASSWD", "MY_SECRET_SAUCE", "AUTH",
-     "CLIENT_CREDENTIALS", "clientSecret", "npm_config__authToken", "SSH_PASSPHRASE", "SESSION_COOKIE", "SENTRY_DSN"],
+     "CLIENT_CREDENTIALS", "clientSecret", "npm_config__authToken", "SSH_PASSPHRASE", "SESSION_COOKIE", "MYSQL_PWD",
+     "SENTRY_DSN"],
 )  # fmt: skip
 def test_names_of_secrets(name: str) -> None:
     assert is_secret_name(name)
@@ -174,7 +175,7 @@ def test_names_of_secrets(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     ["SSH_AUTH_SOCK", "KEYBOARD", "KEYBOARD_LAYOUT", "GIT_AUTHOR_NAME", "PATH", "HOME", "AUTHORS", "TOKENIZER_PATH",
-     "AWS_ACCESS_KEY_ID", "GOOGLE_CREDENTIALS_FILE", "PASSENGER", "COMPASS_HEADING", "SECRETARY"],
+     "AWS_ACCESS_KEY_ID", "PWD", "OLDPWD", "GOOGLE_CREDENTIALS_FILE", "PASSENGER", "COMPASS_HEADING", "SECRETARY", "AUTH_PROVIDER"],
 )  # fmt: skip
 def test_names_of_other_things(name: str) -> None:
     assert not is_secret_name(name)
@@ -183,14 +184,22 @@ def test_names_of_other_things(name: str) -> None:
 @pytest.mark.parametrize(
     "value",
     ["short", "true", "password", "/home/me/.ssh/agent.123", "/run/user/1000/keyring/ssh", "~/keys/mine", "--------",
-     "", "/etc"],
+     "", "/etc", "/home/me/projekt ü (alt)/src", "http://localhost:3000/callback", "https://login.example.com/oauth"],
 )  # fmt: skip
 def test_values_not_worth_hiding(value: str) -> None:
     assert not is_worth_hiding(value)
 
 
 @pytest.mark.parametrize(
-    "value", ["hunter22", "/K7MDENG/bPxRfiCYEXAMPLEKEY+x=", "/9j4AAQSkZJRgABAQEAYABgAAD", "12345679"]
+    "value",
+    [
+        "hunter22",
+        "/K7MDENG/bPxRfiCYEXAMPLEKEY+x=",
+        "/9j4AAQSkZJRgABAQEAYABgAAD",
+        "12345679",
+        "https://hooks.example.com/T0/aB3dE5gH7jK9mN1pQ3sT",
+        "postgres://u:secret@db/x",
+    ],
 )
 def test_values_worth_hiding(value: str) -> None:
     assert is_worth_hiding(value)
@@ -202,6 +211,7 @@ def test_the_environment_is_judged_by_names_and_by_addresses_with_passwords() ->
             "API_KEY": "Pl4nted-secret",
             "EDITOR": "editor-of-mine",
             "MAX_OUTPUT_TOKENS": "123456789",
+            "API_KEY_HELPER_TTL_MS": "123456789",
             "HTTPS_PROXY": "http://me:pr0xy%2Bpass@proxy:3128",
         },
         ["k3y-from-elsewhere"],
