@@ -80,7 +80,6 @@ class Leftover(Record):
     over: tuple[str, ...]  # failed or blocked
     debts: tuple[Debt, ...]
     undiscovered: tuple[str, ...]  # landed, and the tracker has not been given what their agents came across
-    began_over: bool  # there is not even a first event
 
 
 def leftover(events: Iterable[Event]) -> Leftover:
@@ -106,10 +105,8 @@ class _Fold:
         self.found: dict[str, None] = {}  # landed with discovered work
         self.conflict: set[str] = set()  # since the last end of an attempt
         self.red: dict[str, str] = {}  # task → output of the last red gate it was in
-        self.is_empty = True
 
     def take(self, event: Event) -> None:
-        self.is_empty = False
         match event:
             case AttemptStarting() | AttemptSpawned() | AttemptStopping() | AttemptEnded():
                 self._attempt(event)
@@ -229,5 +226,4 @@ class _Fold:
             over=tuple(self.over),
             debts=tuple(self.debts.values()),
             undiscovered=tuple(self.found),
-            began_over=self.is_empty,
         )

@@ -15,7 +15,11 @@ import pytest
 
 from maestro.errors import StateError
 from maestro.model.events import Event, Warned
+from maestro.model.recovery import leftover
+from maestro.model.run import fold
+from maestro.model.states import ACTIVE
 from maestro.store.journal import Journal, read_journal
+from maestro.testing.story import STORY
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -57,6 +61,32 @@ def test_journal_cut_at_every_byte_gives_only_whole_records_and_takes_new_ones(t
         assert len(found) == max(data[:length].count(b"\n") - 1, 0)
         write(path, "after")
         assert messages(path) == [*found, "after"]
+
+
+def test_journal_cut_at_every_byte_can_be_gone_on_with(tmp_path: Path) -> None:
+    """Of a run with all that can happen in it: what is left folds, and says of each task at work how it stands."""
+    whole, path = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
+
+    async def tell() -> None:
+        journal = Journal(whole)
+        await journal.record(*STORY)
+        await journal.close()
+
+    asyncio.run(tell())
+    data = whole.read_bytes()
+    seen = -1
+    for length in range(len(data) + 1):
+        path.write_bytes(data[:length])
+        recovered = read_journal(path)
+        assert recovered.events == STORY[: len(recovered.events)]
+        assert recovered.good_bytes + recovered.torn_bytes == length
+        if len(recovered.events) in (seen, 0):
+            continue  # no more than at the byte before
+        seen = len(recovered.events)
+        run, open_ = fold(recovered.events), leftover(recovered.events)
+        at_work = {task.id for task in run.tasks.values() if task.state in ACTIVE}
+        assert at_work == {one.task for one in (*open_.open_attempts, *open_.unanswered)}
+    assert seen == len(STORY)
 
 
 def test_a_torn_tail_is_reported(tmp_path: Path) -> None:
