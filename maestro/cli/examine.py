@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from maestro.agents.base import Login
     from maestro.config.load import Loaded
     from maestro.vcs.git import Git
+    from maestro.wiring.keys import Pool
 
 
 class Health(StrEnum):
@@ -49,6 +50,7 @@ class Patient:
     git: Git | None = None
     loaded: Loaded | None = None
     layout: Layout | None = None
+    pools: tuple[Pool, ...] = ()  # of API keys
 
 
 def examine(app: App, flags: Mapping[str, Any]) -> Iterator[Finding]:
@@ -126,17 +128,18 @@ def _counted(number: int, what: str) -> str:
 
 def _agent(patient: Patient) -> Iterator[Finding]:
     from maestro.wiring.choices import open_agent
+    from maestro.wiring.keys import variables_of
     from maestro.wiring.roster import chosen_login
 
     if patient.loaded is None:
         return
     settings = patient.loaded.settings
-    environ = patient.app.environ
+    environ = {**patient.app.environ, **variables_of(patient.pools)}
     agent = open_agent(settings, environ)
     login = chosen_login(settings, environ)
     detail = f"{settings.agent}: {agent.availability(environ).detail}"
     yield Finding("agent", Health.OK, detail, facts=_facts(settings.agent, True, login))
-    if login is not None:
+    if login is not None and not patient.pools:
         health = Health.OK if login.found else Health.WARNING
         yield Finding("agent", health, f"{settings.agent}: {login.detail}", login.hint)
 
@@ -160,7 +163,8 @@ def _keys(patient: Patient) -> Iterator[Finding]:
 
     if patient.loaded is None:
         return
-    for pool in open_pools(patient.loaded.settings, patient.app.environ):
+    patient.pools = open_pools(patient.loaded.settings, patient.app.environ)
+    for pool in patient.pools:
         origins = ", ".join(key.origin for key in pool.keys)
         rates = [rate for rate in pool.rates if rate is not None]
         rate = f", {sum(rates)} requests a minute" if rates else ""
@@ -248,9 +252,9 @@ EXAMINATIONS: dict[str, Callable[[Patient], Iterator[Finding]]] = {
     "identity": _identity,
     "configuration": _configuration,
     "backlog": _backlog,
+    "keys": _keys,
     "agent": _agent,
     "other agents": _other_agents,
-    "keys": _keys,
     "tests": _tests,
     "workspaces": _workspaces,
     "state": _state,

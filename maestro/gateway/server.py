@@ -61,8 +61,13 @@ class Gateway:
         )
         app = web.Application(client_max_size=LARGEST_BODY)
         app.router.add_route("*", "/{path:.*}", self._handle)
-        # without a log of requests: their addresses may hold what is nobody's business
-        runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.5)
+        runner = web.AppRunner(
+            app,
+            handler_cancellation=True,  # an agent that goes away ends its request
+            access_log=None,  # addresses may hold what is nobody's business
+            keepalive_timeout=3600,  # an agent's tools take their time, and its next request must meet no closed door
+            shutdown_timeout=0.5,
+        )
         await runner.setup()
         try:
             site = web.TCPSite(runner, "127.0.0.1", self._told.port, backlog=1024)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from yarl import URL
 
 from maestro.clock import SystemClock
 from maestro.gateway.contract import HeldKey
@@ -78,7 +79,7 @@ def client(source: GatewayKeys, attempt: str = "t/run/task/1") -> aiohttp.Client
     """A client as an attempt's agent would be."""
     env = source.environment(attempt)
     return aiohttp.ClientSession(
-        base_url=env["ANTHROPIC_BASE_URL"],
+        base_url=URL(env["ANTHROPIC_BASE_URL"]).origin(),
         headers={"x-api-key": env["ANTHROPIC_API_KEY"]},
         connector=aiohttp.TCPConnector(limit=0),
         timeout=aiohttp.ClientTimeout(total=300),

@@ -211,3 +211,21 @@ def test_the_doctor_shows_the_pool(repo: Repository, tmp_path: Path) -> None:
     bad = doctor(from_env=["NOT_THERE"])
     assert bad.code != 0
     assert not any(key in bad.out for key in KEYS.values())
+
+
+def test_what_a_dead_run_left_of_its_gateway_is_found_and_ended(
+    repo: Repository, start: Callable[..., Started], asks: Callable[..., str], tmp_path: Path
+) -> None:
+    with ModelServer() as server:
+        one = start([{"id": "a"}], agent=asks("1", "go"), env=pool(gateway=True, upstream=server.url))
+        one.until(tmp_path / "asked-a")
+        one.send(signal.SIGKILL)
+        one.process.communicate()
+        (started,) = of_type(repo, "gateway_started")
+        found = maestro("cleanup-orphans", "--dry-run", cwd=repo.path)
+        assert "by the gateway of run" in found.out
+        assert identify(started["pid"]) is not None
+        cleaned = maestro("cleanup-orphans", "--force", cwd=repo.path)
+        assert cleaned.code == 0, cleaned.err
+    assert identify(started["pid"]) is None
+    assert not families_of(repo)
