@@ -28,7 +28,7 @@ def texts(draw: st.DrawFn) -> tuple[Redactor, str]:
 
 
 @given(texts())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_no_known_form_is_left_and_masking_again_changes_nothing(case: tuple[Redactor, str]) -> None:
     redactor, text = case
 
@@ -51,7 +51,7 @@ def test_bytes_are_masked_as_texts_are(case: tuple[Redactor, str]) -> None:
 
 
 @given(texts(), st.lists(st.integers(1, 200_000), min_size=1, max_size=6), st.integers(0, 3 * HELD_BACK))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_pieces_hide_no_secret(case: tuple[Redactor, str], sizes: list[int], padding: int) -> None:
     redactor, text = case
     data = ("x y\n" * (padding // 4) + text + "\nz w" * (HELD_BACK // 2) + text).encode()
@@ -69,7 +69,7 @@ def test_pieces_hide_no_secret(case: tuple[Redactor, str], sizes: list[int], pad
 
 
 @given(st.lists(st.text(alphabet="abcXYZ0189-_+", min_size=8, max_size=30), min_size=1, max_size=3), st.integers(1, 50))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_a_watcher_gets_whole_lines_without_secrets(secrets: list[str], size: int) -> None:
     redactor = Redactor(secrets)
     data = "".join(f"line {number}: {secret} said\n" for number, secret in enumerate(secrets * 20)).encode()

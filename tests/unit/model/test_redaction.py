@@ -175,7 +175,8 @@ def test_names_of_secrets(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     ["SSH_AUTH_SOCK", "KEYBOARD", "KEYBOARD_LAYOUT", "GIT_AUTHOR_NAME", "PATH", "HOME", "AUTHORS", "TOKENIZER_PATH",
-     "AWS_ACCESS_KEY_ID", "PWD", "OLDPWD", "GOOGLE_CREDENTIALS_FILE", "PASSENGER", "COMPASS_HEADING", "SECRETARY", "AUTH_PROVIDER"],
+     "AWS_ACCESS_KEY_ID", "PWD", "OLDPWD", "GOOGLE_CREDENTIALS_FILE", "PASSENGER", "COMPASS_HEADING", "SECRETARY",
+     "AUTH_PROVIDER"],
 )  # fmt: skip
 def test_names_of_other_things(name: str) -> None:
     assert not is_secret_name(name)
@@ -254,12 +255,12 @@ EVIL = [
 @pytest.mark.parametrize("piece", EVIL)
 def test_no_text_takes_long(piece: str) -> None:
     redactor = Redactor(["Pl4nted-secret", "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyx"])
-    text = "://" + piece * (1_000_000 // len(piece)) + "@"
+    text = "://" + piece * (400_000 // len(piece)) + "@"
     started = time.process_time()
 
     redactor.mask(text)
 
-    assert time.process_time() - started < 5.0  # 50 to 200 ms; anything that grows with the square takes minutes
+    assert time.process_time() - started < 5.0  # 20 to 80 ms; anything that grows with the square takes minutes
 
 
 def test_help_needs_none_of_it() -> None:
