@@ -22,7 +22,7 @@ from maestro.errors import MaestroError
 from maestro.executors.base import Running
 from maestro.model.events import AttemptEnded, AttemptSpawned, AttemptStarting, AttemptStopping
 from maestro.model.masking import masked
-from maestro.model.outcome import Cancelled, Failed, FailureKind, Lost, Outcome, Succeeded, TimedOut
+from maestro.model.outcome import Cancelled, Failed, FailureKind, Lost, Outcome, Succeeded, TimedOut, Usage
 from maestro.workspaces.base import Workspace, WorkspaceSpec
 
 log = logging.getLogger(__name__)
@@ -204,12 +204,13 @@ class AttemptRun:
                 Invocation(argv=("sh", "-c", command)), workspace, log, log, self.directory / f"setup-{number}.exit"
             )
             running = self._left_by_setup = await self._context.executor.start(request)
-            ended = await Watch(
-                running, None, log, Clocks(None, limit, None), self._context.clock.monotonic, lambda _: None
-            ).until_end(self._stop.event)
+            wellbeing = self._company.wellbeing
+            watch = Watch(running, None, log, Clocks(None, limit, None), self._context.clock.monotonic, lambda _: None)
+            with wellbeing.watched_setup(running):
+                ended = await watch.until_end(self._stop.event)
             if isinstance(ended, StopAsked):
                 await running.stop(self._stop.reason)
-                return Cancelled(reason=self._stop.reason)
+                return wellbeing.end(Usage(), self._tail_of(log)) or Cancelled(reason=self._stop.reason)
             if isinstance(ended, RanOut):
                 await running.stop("setup ran over its limit")
                 reason = f"setup command {command!r} did not end within {limit:g} s"

@@ -11,6 +11,7 @@ from maestro.executors.base import Running
 from maestro.model.events import AttemptSuspected, Event
 from maestro.model.offer import DELEGATE
 from maestro.model.outcome import Failed, FailureKind, Lost, Usage
+from maestro.model.run import Attempt
 from maestro.proc.family import ProcessId
 
 
@@ -31,14 +32,14 @@ class Wellbeing:
         self._ask_to_stop = ask_to_stop
         self._record = record
         self.remark = note
-        self._pulse: Pulse | None = None
+        self._pulses: list[Pulse] = []  # of its setup commands, and of its agent
         self._overeaten: str | None = None
         self._dead: str | None = None
 
     @property
     def peak_memory_bytes(self) -> int | None:
         """Of all its processes together, as far as they were looked at."""
-        return None if self._pulse is None else self._pulse.memory.peak
+        return max((pulse.memory.peak for pulse in self._pulses if pulse.memory.peak is not None), default=None)
 
     @property
     def seemed_dead(self) -> bool:
@@ -47,21 +48,38 @@ class Wellbeing:
 
     @contextmanager
     def watched(self, running: Running) -> Iterator[None]:
-        """Look at the processes of the attempt meanwhile."""
-        outfit = self._outfit
-        last = self._context.recorder.run.tasks[outfit.task].attempts[-1]
-        self._pulse = self._context.heartbeats.watch(
-            outfit.attempt_id,
+        """Look at the processes of its agent meanwhile."""
+        works = self._outfit.brief.chosen.agent.name != DELEGATE  # else a subagent of the session does the work
+        with self._looked_at(running, ("stdout", "stderr"), works=works):
+            yield
+
+    @contextmanager
+    def watched_setup(self, running: Running) -> Iterator[None]:
+        """Look at the processes of a setup command meanwhile; its end is a sign of life."""
+        with self._looked_at(running, ("setup.log",), works=True):
+            yield
+        if self._last.suspected is not None:
+            self.suspect(None)
+
+    @contextmanager
+    def _looked_at(self, running: Running, outputs: tuple[str, ...], *, works: bool) -> Iterator[None]:
+        pulse = self._context.heartbeats.watch(
+            self._outfit.attempt_id,
             ProcessId(running.pid, running.pid_started),
-            (outfit.directory / "stdout", outfit.directory / "stderr"),
+            tuple(self._outfit.directory / name for name in outputs),
             self,
-            works=outfit.brief.chosen.agent.name != DELEGATE,  # a subagent of the session does the work
-            suspected=last.suspected is not None,
+            works=works,
+            suspected=self._last.suspected is not None,
         )
+        self._pulses.append(pulse)
         try:
             yield
         finally:
-            self._context.heartbeats.leave(self._pulse)
+            self._context.heartbeats.leave(pulse)
+
+    @property
+    def _last(self) -> Attempt:
+        return self._context.recorder.run.tasks[self._outfit.task].attempts[-1]
 
     def suspect(self, reason: str | None) -> None:
         """It seems dead, or does not any more: nothing but words."""

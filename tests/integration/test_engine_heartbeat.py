@@ -68,6 +68,25 @@ def test_who_eats_too_much_is_stopped_and_the_others_go_on(repo: Repository, tmp
     assert suspicions(run) == []
 
 
+def test_setup_commands_count_as_well(repo: Repository, tmp_path: Path) -> None:
+    setup = eats(200, "time.sleep(60)")
+    run = one(repo, tmp_path, WRITES, setup=[setup], attempt_memory_mb=100, stop_interrupt_seconds=1)
+    assert states(run.go()) == {"a": "failed"}
+    (ended,) = ended_of(run)
+    assert isinstance(ended.outcome, Failed)
+    assert ended.outcome.failure is FailureKind.MEMORY
+    assert ended.peak_memory_bytes is not None
+    assert ended.peak_memory_bytes > 100 * MIB
+
+
+def test_a_suspected_setup_command_that_ends_is_cleared(repo: Repository, tmp_path: Path) -> None:
+    run = one(repo, tmp_path, WRITES, setup=["sleep 2"], suspect_after=1)
+    assert states(run.go()) == {"a": "landed"}
+    first, second = suspicions(run)
+    assert "`sleep 2`" in str(first)
+    assert second is None
+
+
 def test_what_children_use_counts_and_what_they_share_counts_once(repo: Repository, tmp_path: Path) -> None:
     fork = "import os; [os.fork() or time.sleep(1.5) or os._exit(0) for _ in range(3)]; time.sleep(1.5)"
     run = one(repo, tmp_path, f"{eats(60, fork)}; {WRITES}", attempt_memory_mb=150)
