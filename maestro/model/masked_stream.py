@@ -21,24 +21,35 @@ class MaskedStream:
         self._redactor = redactor
         self._text = ""  # one letter for each byte, see Redactor.mask_bytes
         self._given = 0  # letters of it that were given out before, kept as context
+        self._pieces: list[str] = []  # that came since: to put each to the text at once would copy it each time
+        self._come = 0  # their letters
         self.found = False
 
     def feed(self, data: bytes) -> bytes:
         """Take a piece; give what cannot be part of a secret any more."""
-        self._text += data.decode("latin-1")
+        self._pieces.append(data.decode("latin-1"))
+        self._come += len(data)
         held = max(HELD_BACK, 2 * self._redactor.longest)
-        if len(self._text) - self._given < 2 * held:  # or each small piece would have all that waits searched again
+        if len(self._text) + self._come - self._given < 2 * held:  # or a small piece would have all searched again
             return b""
+        self._join()
         return self._take(len(self._text) - held)
 
     def lines(self) -> bytes:
         """Give all whole lines, for somebody who watches and nothing more comes for now."""
+        self._join()
         end = self._text.rfind("\n") + 1
         return self._take(end) if end > self._given else b""
 
     def end(self) -> bytes:
         """Give the rest."""
+        self._join()
         return self._take(len(self._text), is_end=True)
+
+    def _join(self) -> None:
+        if self._pieces:
+            self._text += "".join(self._pieces)
+            self._pieces, self._come = [], 0
 
     def _take(self, cut: int, *, is_end: bool = False) -> bytes:
         spans = merged(self._redactor.in_bytes(self._text))
