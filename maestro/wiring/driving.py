@@ -27,7 +27,6 @@ from maestro.proc.arenas import use_one_arena
 from maestro.proc.request import MARKER
 from maestro.store.atomic import write_atomically
 from maestro.store.board import mask_board
-from maestro.store.board import mask_board
 from maestro.store.journal import Journal
 from maestro.store.layout import Layout
 from maestro.store.masking import mask_folder
