@@ -4,9 +4,11 @@ outlive the coordinator. Once they have ended, what they left is masked in place
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import tempfile
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,14 +30,20 @@ def mask_file(path: Path, redactor: Redactor) -> bool:
     StateError where it cannot be read or written; then the old one is there.
     """
     try:
-        if not stat.S_ISREG(path.lstat().st_mode):
-            return False
-        with path.open("rb") as source:
-            return _masked_into_place(path, source, redactor)
-    except FileNotFoundError:
+        with open(path, "rb", buffering=0, opener=_no_link) as source:
+            is_plain = stat.S_ISREG(os.fstat(source.fileno()).st_mode)
+            return is_plain and _masked_into_place(path, source, redactor)
+    except (FileNotFoundError, IsADirectoryError):
         return False
     except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link, a socket
+            return False
         raise StateError(f"{path} may hold secrets and cannot be masked: {error.strerror}") from error
+
+
+def _no_link(name: str, flags: int) -> int:
+    """What an agent has put there must neither lead elsewhere nor keep us waiting, as a pipe does."""
+    return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def mask_folder(folder: Path, redactor: Redactor, leave: frozenset[str] = frozenset()) -> int:
@@ -56,7 +64,7 @@ def mask_folder(folder: Path, redactor: Redactor, leave: frozenset[str] = frozen
     return found
 
 
-def _masked_into_place(path: Path, source: BinaryIO, redactor: Redactor) -> bool:
+def _masked_into_place(path: Path, source: FileIO, redactor: Redactor) -> bool:
     with contextlib.ExitStack() as stack:
         target: BinaryIO | None = None
         temporary = ""
@@ -66,7 +74,7 @@ def _masked_into_place(path: Path, source: BinaryIO, redactor: Redactor) -> bool
             out = stream.feed(block) if block else stream.end()
             if stream.found and target is None:
                 target, temporary = _beside(path, stack)
-                _copy_beginning(path, target, kept)
+                _copy_beginning(source, target, kept)
             if target is not None:
                 target.write(out)
             else:
@@ -96,11 +104,11 @@ def _beside(path: Path, stack: contextlib.ExitStack) -> tuple[BinaryIO, str]:
     return stack.enter_context(os.fdopen(fd, "wb")), temporary
 
 
-def _copy_beginning(path: Path, target: BinaryIO, length: int) -> None:
-    with path.open("rb") as again:
-        while length > 0 and (block := again.read(min(BLOCK, length))):
-            target.write(block)
-            length -= len(block)
+def _copy_beginning(source: FileIO, target: BinaryIO, length: int) -> None:
+    position = 0
+    while position < length and (block := os.pread(source.fileno(), min(BLOCK, length - position), position)):
+        target.write(block)
+        position += len(block)
 
 
 def make_private(folder: Path) -> None:
