@@ -13,7 +13,7 @@ from pathlib import Path
 from maestro.agents.base import Heard, Invocation
 from maestro.engine.company import Company, StopWish
 from maestro.engine.context import Brief, RunContext
-from maestro.engine.goingon import GoingOn, keeps_workspace
+from maestro.engine.goingon import GoingOn, going_on
 from maestro.engine.hiding import hide_secrets_in
 from maestro.engine.preparing import Outfit, report_file
 from maestro.engine.putaway import put_away
@@ -280,8 +280,9 @@ class AttemptRun:
         """Save and remove the workspace of an attempt that does not go on to landing; the ref it is saved under."""
         if self.workspace is None or (isinstance(outcome, Succeeded) and not outcome.no_change):
             return None
-        if keeps_workspace(outcome, self._brief.chosen.agent, self._context.workspaces):
-            return None  # the next attempt goes on in it
+        task, agent = self._context.recorder.run.tasks[self.task], self._brief.chosen.agent
+        if going_on(task, self._number + 1, agent, self._context.workspaces) is not None:
+            return None  # the next attempt works in it
         saved = await put_away(self._context, self.workspace, self.task)
         return None if self._is_nobodys else saved  # half a checkout is no work to speak of
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from maestro.agents.base import Agent
-from maestro.model.outcome import Failed, FailureKind, LimitHit, Outcome
-from maestro.model.run import TaskRun
+from maestro.model.outcome import Failed, FailureKind, LimitHit, Lost
+from maestro.model.run import Attempt, TaskRun
 from maestro.workspaces.base import Workspaces
 
 
@@ -21,24 +21,25 @@ class GoingOn:
     session: str | None  # None: a new conversation in the same workspace
 
 
-def keeps_workspace(outcome: Outcome, agent: Agent, workspaces: Workspaces) -> bool:
-    """Whether the workspace of an attempt that ended so waits for the next one. The user's own checkout never does."""
-    if not agent.resumes or workspaces.kind == "none":
-        return False
-    if isinstance(outcome, Failed):
-        return outcome.failure is FailureKind.SESSION
-    return isinstance(outcome, LimitHit) and outcome.usage.session_id is not None
-
-
 def going_on(task: TaskRun, number: int, agent: Agent, workspaces: Workspaces) -> GoingOn | None:
-    """How the `number`th attempt at a task goes on; None where it begins anew.
+    """How the `number`th attempt at a task goes on; None where it begins anew, and the workspace need not stay.
 
-    A conversation that was refused is not asked for again, so that nothing is refused for ever.
+    A conversation that was refused is not asked for again, so that nothing is refused for ever. The user's own checkout
+    never waits.
     """
-    last = next((one for one in reversed(task.attempts) if one.number < number), None)
-    if last is None or last.outcome is None or last.agent != agent.name:
+    before = (one for one in reversed(task.attempts) if one.number < number)
+    last = next((one for one in before if not _came_to_nothing(one)), None)
+    if last is None or last.agent != agent.name or not agent.resumes or workspaces.kind == "none":
         return None
-    if not keeps_workspace(last.outcome, agent, workspaces):
-        return None
-    session = last.outcome.usage.session_id if isinstance(last.outcome, LimitHit) else None
-    return GoingOn(base=last.base, session=session)
+    match last.outcome:
+        case LimitHit(usage=usage) if usage.session_id is not None:
+            return GoingOn(base=last.base, session=usage.session_id)
+        case Failed(failure=FailureKind.SESSION):
+            return GoingOn(base=last.base, session=None)
+        case _:
+            return None
+
+
+def _came_to_nothing(attempt: Attempt) -> bool:
+    """Whether the coordinator died before it had started the agent, so that all is as it was before."""
+    return isinstance(attempt.outcome, Lost) and attempt.outcome.unwatched and attempt.pid is None

@@ -18,7 +18,7 @@ from maestro.engine.closing import Closing
 from maestro.engine.context import RunContext
 from maestro.engine.dispatch import Dispatch
 from maestro.engine.endings import Endings
-from maestro.engine.goingon import keeps_workspace
+from maestro.engine.goingon import going_on
 from maestro.engine.landing import LandingDesk
 from maestro.engine.phases import GroupPhases
 from maestro.engine.putaway import put_away
@@ -182,8 +182,9 @@ class Recovery:
         workspace = await asyncio.to_thread(context.workspaces.adopt, self._home(ended.task))
         saved = None
         if not (isinstance(outcome, Succeeded) and not outcome.no_change):
-            agent = self._dispatch.chosen(ended.task).agent
-            if workspace is not None and not keeps_workspace(outcome, agent, context.workspaces):
+            task, agent = context.recorder.run.tasks[ended.task], self._dispatch.chosen(ended.task).agent
+            waits = going_on(task, len(task.attempts) + 1, agent, context.workspaces) is not None
+            if workspace is not None and not waits:
                 saved, workspace = await put_away(context, workspace, ended.task), None
             name = context.names[ended.task]
             saved = saved or await asyncio.to_thread(context.workspaces.saved, context.run_id, name)

@@ -10,12 +10,13 @@ import pytest
 
 from maestro.agents.base import Agent
 from maestro.engine.goingon import GoingOn, going_on
-from maestro.model.outcome import Failed, FailureKind, LimitHit, Outcome, Succeeded, Usage
+from maestro.model.outcome import Failed, FailureKind, LimitHit, Lost, Outcome, Succeeded, Usage
 from maestro.model.run import Attempt, TaskRun
 from maestro.workspaces.base import Workspaces
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LIMIT = LimitHit(reason="usage limit", usage=Usage(session_id="s-1"))
+LOST = Lost(reason="the coordinator died", unwatched=True)
 REFUSED = Failed(failure=FailureKind.SESSION, reason="no conversation found")
 
 
@@ -46,6 +47,10 @@ def ask(task: TaskRun, number: int, kind: str = "worktree", **agent: Any) -> Goi
         (attempts(LIMIT, Failed(failure=FailureKind.EXIT, reason="x")), None),
         (attempts(Succeeded(commit="c")), None),  # sent back by landing
         (attempts(None), None),
+        (attempts(LIMIT, LOST), GoingOn("base-1", "s-1")),  # its coordinator died before it was started
+        (attempts(LIMIT, LOST, LOST), GoingOn("base-1", "s-1")),
+        (attempts(LOST), None),
+        (attempts(LIMIT, LOST.evolve(unwatched=False)), None),
         (attempts(LIMIT, agent="codex"), None),
         (attempts(), None),
     ],
@@ -57,6 +62,12 @@ def test_how_the_next_attempt_goes_on(task: TaskRun, expected: GoingOn | None) -
 def test_neither_in_the_user_s_checkout_nor_with_an_agent_that_cannot() -> None:
     assert ask(attempts(LIMIT), 2, "none") is None
     assert ask(attempts(LIMIT), 2, resumes=False) is None
+
+
+def test_one_that_was_lost_while_it_worked_is_not_passed_over() -> None:
+    task = attempts(LIMIT, LOST)
+    worked = task.attempts[1].evolve(pid=7, pid_started=1.0)
+    assert ask(task.evolve(attempts=(task.attempts[0], worked)), 3) is None
 
 
 def test_an_adopted_attempt_is_asked_by_those_before_it() -> None:
