@@ -36,6 +36,7 @@ class Told(Record):
     marker: str  # its own
     family: str  # what the markers of all processes of the run begin with
     coordinator: tuple[int, float]  # pid and kernel start time
+    in_place_of_another: bool = False  # which may have used up the keys just before
     window_seconds: float = 60.0
     bound_seconds: float = BOUND_SECONDS
     idle_seconds: float = IDLE_SECONDS

@@ -133,15 +133,16 @@ class GatewayKeys(KeySource):
 
     async def _launch(self, secret: str, port: int) -> None:
         """Start one; where the port was taken by somebody else meanwhile, on another."""
+        told = self._told.model_copy(update={"in_place_of_another": port != 0})
         logs = self._folder / f"{self._provider.name}.log"
         try:
             running = await asyncio.to_thread(
-                launch, self._told.model_copy(update={"port": port}), secret, self._environ, logs
+                launch, told.model_copy(update={"port": port}), secret, self._environ, logs
             )
         except MaestroError:
             if port == 0:
                 raise
-            running = await asyncio.to_thread(launch, self._told, secret, self._environ, logs)
+            running = await asyncio.to_thread(launch, told, secret, self._environ, logs)
         self._running = running
         await self._record(
             GatewayStarted(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -41,6 +42,8 @@ class Gateway:
         self._secret = secret
         self._coordinator = coordinator
         pool = KeyPool([key.per_minute for key in told.held], window_seconds=told.window_seconds)
+        if told.in_place_of_another:
+            pool.assume_used_up(time.monotonic())
         self._pool = pool
         self._turnstile = Turnstile(pool, bound_seconds=told.bound_seconds)
         self._refusals = [0] * len(told.held)  # in a row

@@ -61,6 +61,15 @@ def test_options_come_before_the_thread_to_go_on_with(job: Job) -> None:
     assert "resume" not in argv(job.evolve(resume_session="--last")), "it would begin anew without a word"
 
 
+def test_the_place_of_a_gateway_wins(job: Job) -> None:
+    """codex takes no address from its environment."""
+    placed = job.evolve(base_url="http://127.0.0.1:9/v1")
+    for options in ({}, {"base_url": "https://elsewhere.example/v1"}):
+        said = config(placed, **options)
+        assert 'model_providers.maestro.base_url="http://127.0.0.1:9/v1"' in said
+        assert 'model_providers.maestro.env_key="OPENAI_API_KEY"' in said
+
+
 def test_a_provider_of_ones_own(job: Job) -> None:
     said = config(job, base_url='http://127.0.0.1/"v1"', env_key="LAB_KEY", max_retries=3)
     assert {

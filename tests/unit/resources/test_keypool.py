@@ -68,6 +68,17 @@ def test_what_was_never_sent_costs_nothing() -> None:
     assert pool.take(0.0) is not None
 
 
+def test_a_pool_of_which_nobody_knows_what_it_sent() -> None:
+    pool = KeyPool([2, 1])
+    pool.assume_used_up(10.0)
+    assert pool.take(69.9) is None
+    assert 70.0 <= pool.next_free_at(10.0) < 70.1
+    assert keys_of(pool, 4, 70.1) == [0, 1, 0, None]
+    free = KeyPool([None])
+    free.assume_used_up(10.0)
+    assert free.take(10.0) is not None
+
+
 def test_a_window_of_another_length() -> None:
     pool = KeyPool([1], window_seconds=2.0)
     assert keys_of(pool, 1) == [0]
