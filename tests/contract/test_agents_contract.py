@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from maestro.agents.base import Agent, Claim, Job, TellsUsage, Told, Verdict
+from maestro.agents.base import Agent, Claim, Heard, Job, TellsUsage, Told, Verdict
 from maestro.agents.registry import AGENTS, make_agent
 
 OPTIONS: dict[str, dict[str, str]] = {"command": {"command": "my-agent {prompt_file} {workspace} {task_id}"}}
@@ -94,6 +94,19 @@ def test_readers_do_not_share_what_they_read(agent: Agent) -> None:
     first, second = agent.reader(), agent.reader()
     first.feed(b'{"type":"result","subtype":"success","is_error":false,"num_turns":1,"result":"x"}\n')
     assert not second.ended
+
+
+def test_a_conversation_is_asked_for_by_its_name_exactly_where_it_can_be_gone_on_with(agent: Agent, job: Job) -> None:
+    session = "97b26e7e-3277-453b-88e8-aab9e5c4b12b"
+    assert (session in agent.invocation(job.evolve(resume_session=session)).argv) is agent.resumes
+    assert session not in agent.invocation(job).argv
+
+
+def test_nothing_is_heard_of_a_provider_before_it_is_said(agent: Agent) -> None:
+    reader = agent.reader()
+    assert reader.heard is Heard.NOTHING
+    reader.feed(b"hello\n{}\n")
+    assert reader.heard is Heard.NOTHING
 
 
 def test_a_missing_command_is_not_tried_again(agent: Agent) -> None:
