@@ -69,6 +69,7 @@ class GatewayKeys(KeySource):
         self._before: GatewayStarted | None = None
         self._running: Running | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._starting = asyncio.Lock()  # so that none comes up behind the back of `close`
         self._limited_until: datetime | None = None
 
     def environment(self, attempt_id: str) -> Mapping[str, str]:
@@ -164,8 +165,9 @@ class GatewayKeys(KeySource):
             message = f"the gateway for {self._provider.name} ended while it was needed, and is started again"
             log.warning(message)
             try:
-                await self._record(Warned(at=self._clock.now(), message=message))
-                await self._launch(dead.secret, dead.port)
+                async with self._starting:
+                    await self._record(Warned(at=self._clock.now(), message=message))
+                    await self._launch(dead.secret, dead.port)
             except MaestroError as error:
                 log.warning("no gateway for %s: %s", self._provider.name, error.message)
                 return
@@ -183,7 +185,8 @@ class GatewayKeys(KeySource):
     async def close(self) -> None:
         """Write down what was asked for through it, and end it."""
         if self._watch is not None:
-            self._watch.cancel()
+            async with self._starting:
+                self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
         if self._running is None:
             return

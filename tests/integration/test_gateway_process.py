@@ -152,6 +152,20 @@ def test_one_that_dies_under_the_run_is_started_again(server: ModelServer, tmp_p
     asyncio.run(main())
 
 
+def test_one_that_is_just_coming_back_does_not_outlive_the_run(server: ModelServer, tmp_path: Path) -> None:
+    lab = Lab(tmp_path, server.url)
+
+    async def main() -> None:
+        async with lab.running():
+            os.kill(started(lab)[0].pid, signal.SIGKILL)
+            while not any(isinstance(event, Warned) for event in lab.events):
+                await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert len(started(lab)) == 2
+    assert not members(f"{lab.family}gateway/anthropic")
+
+
 def told(lab: Lab, coordinator: int, *, idle: float = 0.3) -> Told:
     return Told(
         provider="anthropic",
