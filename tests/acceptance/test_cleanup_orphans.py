@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from maestro.proc.family import census, identify, members
+from maestro.proc.family import census, identify, members, variable_of
 from maestro.store.layout import Layout
 from maestro.testing.commandline import Said, command_line, maestro
 from maestro.testing.processes import until
@@ -79,8 +79,7 @@ def killed(repo: Repository, start: Start, tmp_path: Path) -> str:
 
 
 def _is_of(repo: Repository, marker: str) -> bool:
-    environ = Path(f"/proc/{members(marker)[0].pid}/environ").read_bytes().split(b"\0")
-    return f"MAESTRO_REPOSITORY={repo.path}".encode() in environ
+    return any(variable_of(one.pid, "MAESTRO_REPOSITORY") == str(repo.path) for one in members(marker))
 
 
 def kinds(said: Said, **wanted: Any) -> list[str]:
@@ -201,6 +200,27 @@ def test_processes_whose_run_folder_is_gone_are_known_by_the_repository_they_nam
     assert members(killed) == []
     assert {"out-a.txt", "half.txt"} <= set(repo.files("refs/maestro/saved/dead/a"))
     check_sound(repo)
+
+
+def test_runs_that_an_agent_started_go_with_it(
+    repo: Repository, start: Start, clean_up: Callable[..., Said], tmp_path: Path
+) -> None:
+    """Their agents carry marks of their own, and their coordinator is one of the agent's processes."""
+    here = tmp_path / "here"
+    inner = json.dumps([{"id": "inner-task"}])
+    argv = [*command_line("run", "--run-id", "inner", "--tasks-file", "tasks.json", "--no-tests", "--agent-command")]
+    begin = " ".join([*argv, f"'touch \"{here}\"; setsid sleep 500'"])
+    agent = f"echo '{inner}' > tasks.json; git add -A; git commit -qm tasks; {begin}"
+    started = start([{"id": "a"}], "--run-id", "outer", agent=agent)
+    started.until(here)
+    started.process.kill()
+    started.end()
+    shown = clean_up().json["orphans"]
+    reasons = [one["reason"] for one in shown if one["kind"] == "process"]
+    end = "by attempt 1 of task inner-task of run inner inside of a workspace of run outer, whose coordinator died"
+    assert any(reason.endswith(end) for reason in reasons), reasons
+    assert {one["done"] for one in clean_up("--force").json["orphans"]} == {True}
+    assert "tasks.json" in repo.files("refs/maestro/saved/outer/a")
 
 
 def test_a_workspace_in_which_somebody_stands_is_kept_and_that_is_a_failure(

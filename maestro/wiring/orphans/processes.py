@@ -61,25 +61,31 @@ class Processes:
 
 
 def families(scene: Scene, run: RunFacts) -> dict[str, list[ProcessId]]:
-    """Marker → processes, of the run and of no other run or repository."""
+    """Marker → processes, of the run and of no other run or repository; also those of runs that its agents started in
+    their workspaces."""
+    here = Path(os.path.realpath(scene.layout.repository))
     marked = {marker: family for marker, family in scene.marked.items() if run_of(marker) == run.run_id}
-    tokens = {marker.partition("/")[0] for marker, family in marked.items() if _names_us(scene, family)}
+    tokens = {marker.partition("/")[0] for marker, family in marked.items() if here in _repositories(family)}
     if run.token is not None:
         tokens.add(run.token)
     found = {marker: family for marker, family in marked.items() if marker.partition("/")[0] in tokens}
     if found:
         scene.ours.add(run.run_id)
+    inside = [Path(os.path.realpath(root / run.run_id)) for root in (scene.root, *run.roots)]
+    for marker, family in scene.marked.items():
+        if marker not in found and any(_is_below(one, inside) for one in _repositories(family)):
+            found[marker] = family
     return found
 
 
-def _names_us(scene: Scene, family: Iterable[ProcessId]) -> bool:
-    """Whether one of them was told that its run is kept in this repository."""
-    said = {variable_of(one.pid, "MAESTRO_REPOSITORY") for one in family} - {None, ""}
-    return any(Path(os.path.realpath(one)) == _real(scene) for one in said if one)
+def _repositories(family: Iterable[ProcessId]) -> set[Path]:
+    """Where they were told that their run is kept."""
+    said = {variable_of(one.pid, "MAESTRO_REPOSITORY") for one in family}
+    return {Path(os.path.realpath(one)) for one in said if one}
 
 
-def _real(scene: Scene) -> Path:
-    return Path(os.path.realpath(scene.layout.repository))
+def _is_below(path: Path, folders: Iterable[Path]) -> bool:
+    return any(path.is_relative_to(folder) for folder in folders)
 
 
 def role_of(marker: str) -> str:
@@ -89,6 +95,8 @@ def role_of(marker: str) -> str:
 
 def _orphan(scene: Scene, run: RunFacts, marker: str, one: ProcessId, *, is_above: bool) -> Orphan:
     who, task = role(marker.split("/", 2)[2], run.names)
+    if (inner := run_of(marker)) != run.run_id:
+        who, task = f"{who} of run {inner} inside of a workspace", None
     foreign = owner(one.pid)
     stays = "this very command was started by it: call it from outside" if is_above else ""
     if not stays and foreign is not None and os.geteuid() != 0:
