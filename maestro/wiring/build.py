@@ -41,7 +41,7 @@ from maestro.wiring.delegate import session_of, settings_of_run, settled_teller,
 from maestro.wiring.keys import Pool, open_pools, source_of, variables_of, withheld_from_run
 from maestro.wiring.prompts import composer
 from maestro.wiring.redaction import redactor_for
-from maestro.wiring.resuming import unfinished_runs
+from maestro.wiring.resuming import is_unfinished
 from maestro.workspaces.base import Workspaces
 from maestro.workspaces.preflight import preflight
 from maestro.workspaces.registry import open_workspaces
@@ -68,7 +68,7 @@ def check_run_id(layout: Layout, run_id: str) -> None:
         raise BadInput(
             f"{run_id!r} cannot name a run", hint="use letters, digits, dots and hyphens, at most 60 of them"
         )
-    if run_id in unfinished_runs(layout):
+    if is_unfinished(layout, run_id):
         raise BadInput(
             f"run {run_id} has begun and is not finished",
             hint=f"go on with it: maestro resume --run-id {run_id}; or choose another --run-id",

@@ -66,16 +66,29 @@ def choose_run(layout: Layout, run_id: str | None) -> str:
 
 def unfinished_runs(layout: Layout) -> Iterator[str]:
     """Runs that died, were interrupted or wait for a person, and that nobody works on, by name."""
-    try:
-        names = sorted(entry.name for entry in os.scandir(layout.runs) if entry.is_dir())
-    except FileNotFoundError:
-        return
-    for name in names:
-        if not layout.blueprint(name).exists() or is_alive(layout, name):
-            continue
-        result = finished(layout, name)
-        if result is None or result["status"] in (RunStatus.INTERRUPTED, RunStatus.BLOCKED):
+    yield from (name for name in _all_runs(layout) if is_unfinished(layout, name))
+
+
+def is_unfinished(layout: Layout, run_id: str) -> bool:
+    """Whether `maestro resume` is for this run."""
+    if not layout.blueprint(run_id).exists() or is_alive(layout, run_id):
+        return False
+    result = finished(layout, run_id)
+    return result is None or result["status"] in (RunStatus.INTERRUPTED, RunStatus.BLOCKED)
+
+
+def _dead_runs(layout: Layout) -> Iterator[str]:
+    """Those that came to no end. Without reading a file of the others: there may be a thousand."""
+    for name in _all_runs(layout):
+        if not layout.summary(name).exists() and layout.blueprint(name).exists() and not is_alive(layout, name):
             yield name
+
+
+def _all_runs(layout: Layout) -> list[str]:
+    try:
+        return sorted(entry.name for entry in os.scandir(layout.runs) if entry.is_dir())
+    except FileNotFoundError:
+        return []
 
 
 def read_past(layout: Layout, run_id: str) -> Past:
@@ -144,9 +157,7 @@ def backlog_of(git: Git, settings: Settings, blueprint: Blueprint, environ: Mapp
 def refuse_beside_live_agents(layout: Layout, identity: str, tasks: Sequence[str]) -> None:
     """Busy where agents of a run that died still work on one of the tasks: two on one task help nobody."""
     markers: list[str] | None = None
-    for name in unfinished_runs(layout):
-        if finished(layout, name) is not None:
-            continue
+    for name in _dead_runs(layout):
         try:
             blueprint = read_blueprint(layout.blueprint(name))
         except StateError:
