@@ -28,7 +28,9 @@ def newest_runs(layout: Layout) -> list[str]:
     """All run ids, the one that changed last first."""
     try:
         with os.scandir(layout.runs) as entries:
-            runs = [(entry.stat().st_mtime_ns, entry.name) for entry in entries if entry.is_dir()]
+            # one that begins with a dot is on its way out
+            named = [entry for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
+            runs = [(entry.stat().st_mtime_ns, entry.name) for entry in named]
     except (FileNotFoundError, NotADirectoryError):
         return []
     return [name for _, name in sorted(runs, reverse=True)]

@@ -211,6 +211,7 @@ def test_a_removal_of_a_run_that_was_broken_off_is_finished(cli: Any, layout: La
     half = layout.runs / ".removing-old-0123456789ab"
     half.mkdir(parents=True)
     (half / "journal.jsonl").write_text("x")
+    assert "removing" not in cli("status").out
     assert "what is left of the folder of a run that was being removed" in cli("cleanup-orphans").out
     assert cli("cleanup-orphans", "--force").code == 0
     assert list(layout.runs.iterdir()) == []
