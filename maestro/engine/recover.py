@@ -99,6 +99,8 @@ class Recovery:
     async def _remove_workspace(self, task: str) -> None:
         """The task is on the branch; where its workspace cannot be removed, `maestro clean` finds it."""
         workspaces = self._context.workspaces
+        if self._context.options.keep_workspaces:
+            return
         with suppress(MaestroError, OSError):
             if (workspace := await asyncio.to_thread(workspaces.adopt, self._home(task))) is not None:
                 await asyncio.to_thread(workspaces.remove, workspace)
@@ -117,7 +119,7 @@ class Recovery:
             self._dispatcher.landed(task)
         for task, state in states.items():
             if state in (TaskState.RUNNING, TaskState.SUBMITTED):
-                self._dispatcher.start(task)
+                self._dispatcher.take_up(task)
         self._phases.restore()
 
     async def _block_what_cannot_start(self) -> None:

@@ -86,11 +86,21 @@ class Dispatcher:
         self._expect(task, _State.WAITING)
         if not self._is_released(task):
             raise ValueError(f"task {task!r} starts before what it waits for is over")
-        number = self._number[task]
-        holder = self._queue.holder_against(number)
+        holder = self._queue.holder_against(self._number[task])
         if holder is not None:
             raise ValueError(f"task {task!r} starts while {self._names[holder]!r} holds a file of it")
-        self._queue.hold(number)
+        self._activate(task)
+
+    def take_up(self, task: str) -> None:
+        """The task was started by an earlier coordinator of the run: whether it might then is no question any more.
+
+        What failed since, or was let go on in spite of it, may have closed the way behind it.
+        """
+        self._expect(task, _State.WAITING)
+        self._activate(task)
+
+    def _activate(self, task: str) -> None:
+        self._queue.hold(self._number[task])
         self._state[task] = _State.ACTIVE
         self._active.add(task)
         self._waiting -= 1

@@ -260,3 +260,21 @@ def test_one_file_shared_by_thousands_is_walked_without_looking_at_all_of_them_a
         assert flow.ready(1) == []
         flow.landed(str(number))
     assert flow.is_over
+
+
+def test_what_an_earlier_coordinator_started_is_taken_up_whatever_has_failed_before_it() -> None:
+    """By the time of its start the way was open: with keep_going, or because a person said so once."""
+    tasks = (task("bad"), task("ok"), task("later", "ok"), task("last", "later"))
+    for keep_going in (True, False):
+        flow = Dispatcher(plan(*tasks, schedule="levels"), keep_going=keep_going)
+        flow.landed("ok")
+        flow.take_up("later")
+        assert flow.active() == {"later"}
+        blocked = [one.task for one in flow.over("bad")]
+        assert blocked == ([] if keep_going else ["last"])
+        flow.landed("later")
+        assert flow.ready() == (["last"] if keep_going else [])
+    with pytest.raises(ValueError, match="is active"):
+        flow = Dispatcher(plan(task("a")), keep_going=False)
+        flow.take_up("a")
+        flow.take_up("a")
