@@ -87,9 +87,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     tried = {text for name, text in noted if name == "real component tried"}
     missing = {text for name, text in noted if name == "real component not tried"}
     counted: Counter[str] = Counter()
-    for name, value in noted:
-        if name.startswith("counted "):
-            counted[name.removeprefix("counted ")] += int(value)
+    for report in reports:
+        for name, value in getattr(report, "user_properties", ()):
+            if name.startswith("counted ") and report.when == "call":  # that of its end has the same ones
+                counted[name.removeprefix("counted ")] += int(value)
     for name, total in sorted(counted.items()):
         terminalreporter.write_line(f"{name}: {total}")
     if tried or missing:
