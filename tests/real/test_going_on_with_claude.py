@@ -27,10 +27,11 @@ pytestmark = [pytest.mark.real("claude"), pytest.mark.timeout(180)]
 
 
 class Limited:
-    """A model that writes a file and then is at its limit, until it is let go."""
+    """A model that writes a file and then is at its limit for so many seconds."""
 
-    def __init__(self, seconds: float) -> None:
-        self.until = int(time.time() + seconds)
+    def __init__(self, seconds: int) -> None:
+        self._seconds = seconds
+        self.until = 0
         self.bodies: list[str] = []
 
     def __call__(self, _prompt: str, body: dict[str, Any]) -> Sequence[Step]:
@@ -38,6 +39,7 @@ class Limited:
         self.bodies.append(said)
         if "half of it" not in said and "second half" not in said:
             return [{"write": {"path": "a.txt", "content": "half of it\n"}}] * 99
+        self.until = self.until or int(time.time()) + self._seconds
         if time.time() < self.until:
             words = f"Claude AI usage limit reached|{self.until}"
             return [{"status": 429, "times": 0, "message": words}, {"say": "x"}] * 99
@@ -126,7 +128,7 @@ def went_on(limited: Limited) -> bool:
 
 @pytest.fixture
 def limited(server: ModelServer) -> Limited:
-    server.default = limited = Limited(15)
+    server.default = limited = Limited(20)
     return limited
 
 
