@@ -117,7 +117,8 @@ class Engine:
 
     async def resume(self, resumed: RunResumed, past: Sequence[Event], remarks: Sequence[str] = ()) -> Run:
         """Go on with a run that the recorder knows already; all else as `run`. `past`: its events so far."""
-        await self._record(resumed, remarks)
+        said = self._context.recorder.run.warnings
+        await self._record(resumed, [*_of_tail(resumed), *(remark for remark in remarks if remark not in said)])
         self._holds.restore(past)
         if self._context.keys is not None:
             self._context.keys.restore(past)
@@ -332,3 +333,9 @@ class Engine:
 
     def _now(self) -> datetime:
         return self._context.clock.now()
+
+
+def _of_tail(resumed: RunResumed) -> list[str]:
+    if not resumed.torn_bytes:
+        return []
+    return [f"the journal ended in half a record: its last {resumed.torn_bytes} byte(s) were cut off"]

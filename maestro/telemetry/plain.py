@@ -12,6 +12,9 @@ from maestro.model.outcome import describe
 from maestro.model.view import HoldView
 from maestro.telemetry.oneline import one_line
 
+_NAMED = 10
+"""Tasks named in one line."""
+
 
 class PlainObserver:
     """An Observer; local time of day, then a sentence."""
@@ -35,6 +38,8 @@ class PlainObserver:
 
 def line_of(event: Event) -> str | None:
     """What happened, in words; None for events that are no news to people."""
+    if isinstance(event, e.RunResumed):
+        return _resumed(event)
     return _of_task(event) or _of_run(event) or _of_account(event)
 
 
@@ -103,6 +108,13 @@ def _of_run(event: Event) -> str | None:
             return f"run ended: {event.status}" + (f": {event.reason}" if event.reason else "")
         case _:
             return None
+
+
+def _resumed(event: e.RunResumed) -> str:
+    more = f" and {left} more" if (left := len(event.reopened) - _NAMED) > 0 else ""
+    again = f"; tried again: {', '.join(event.reopened[:_NAMED])}{more}" if event.reopened else ""
+    changed = "".join(f"; {name} is {value} now" for name, value in event.changed.items())
+    return f"the run goes on{again}{changed}"
 
 
 def _of_account(event: Event) -> str | None:
