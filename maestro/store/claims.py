@@ -133,7 +133,10 @@ def _refuse_shared(
     who = f"run {other['run_id']} {process}"
     hint = f"wait for it with `maestro wait --run-id {other['run_id']}`, or run other tasks"
     if other["run_id"] == run_id:
-        raise Busy(f"{who} is already under way", hint="choose another --run-id")
+        raise Busy(
+            f"{who} is already under way",
+            hint=f"wait for it with `maestro wait --run-id {run_id}`; a new run needs another --run-id",
+        )
     if shared := sorted(set(groups) & set(other["groups"])):
         raise Busy(f"group {shared[0]} is held by {who}", hint=hint)
     if other["backlog"] == backlog and (shared := sorted(set(tasks) & set(other["tasks"]))):
