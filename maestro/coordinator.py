@@ -201,8 +201,9 @@ class ParallelCoordinator:
 
     def _marked(self, token: str, run_id: str, life: int) -> tuple[Git, Mapping[str, str]]:
         """Git, and the environment of the tracker's program, with a marker: whoever goes on after this coordinator
-        died knows what it had called, and waits for it. `life` counts the coordinators of the run."""
-        marker = {MARKER: f"{token}/{run_id}/{COORDINATOR}/{life}"}
+        died knows what it had called, and waits for it. `life` counts the coordinators of the run that wrote of
+        themselves; one may have died before it did."""
+        marker = {MARKER: f"{token}/{run_id}/{COORDINATOR}/{life}-{os.getpid()}"}
         return self.open().with_variables(marker), {**self._environ, **marker}
 
     @contextmanager
