@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,7 +126,7 @@ def test_a_coordinator_killed_on_its_stop_ladder_leaves_a_time_out(scene: Scene)
 def test_a_failure_in_an_earlier_stage_does_not_hinder_what_runs_in_a_later(scene: Scene, schedule: str) -> None:
     """With --keep-going a later level is at work although something before it failed."""
     work = f"case $MAESTRO_TASK_ID in bad) exit 3;; esac; {WRITES_ONE_FILE}"
-    tasks = [
+    tasks: list[dict[str, Any]] = [
         {"id": "bad", "title": "[P:Group-1]"}, {"id": "ok", "title": "[P:Group-1]"},
         {"id": "later", "dependencies": ["ok"]}, {"id": "last", "dependencies": ["later"]},
     ]  # fmt: skip
@@ -143,7 +144,7 @@ def test_a_failure_in_an_earlier_stage_does_not_hinder_what_runs_in_a_later(scen
 
 @pytest.mark.parametrize("schedule", ["levels", "stages"])
 def test_levels_and_stages_go_on_where_they_were(scene: Scene, schedule: str) -> None:
-    tasks = [
+    tasks: list[dict[str, Any]] = [
         {"id": "a", "title": "[P:Group-1]"}, {"id": "b", "title": "[P:Group-1]"},
         {"id": "c", "title": "[P:Group-2]", "dependencies": ["a"]}, {"id": "d", "dependencies": ["c"]},
     ]  # fmt: skip
@@ -216,7 +217,10 @@ def test_the_context_of_a_group_is_not_asked_for_again(scene: Scene) -> None:
     (scene.state).mkdir(parents=True, exist_ok=True)
     env = {"MAESTRO_REFRESH_COMMAND": f"echo x >>{asked}; echo the context they share"}
     agent = f'cat "$MAESTRO_PROMPT_FILE" >"{lab}/prompt-$MAESTRO_TASK_ID"; {scene.agent()}'
-    tasks = [{"id": "a", "title": "[P:Group-X]"}, {"id": "b", "title": "[P:Group-X]", "dependencies": ["a"]}]
+    tasks: list[dict[str, Any]] = [
+        {"id": "a", "title": "[P:Group-X]"},
+        {"id": "b", "title": "[P:Group-X]", "dependencies": ["a"]},
+    ]
     scene.dead(tasks, "--schedule", "dataflow", waits_for=("a",), agent=agent, env=env)
     scene.let_go()
     said = scene.resume()

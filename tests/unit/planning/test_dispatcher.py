@@ -274,7 +274,5 @@ def test_what_an_earlier_coordinator_started_is_taken_up_whatever_has_failed_bef
         assert blocked == ([] if keep_going else ["last"])
         flow.landed("later")
         assert flow.ready() == (["last"] if keep_going else [])
-    with pytest.raises(ValueError, match="is active"):
-        flow = Dispatcher(plan(task("a")), keep_going=False)
-        flow.take_up("a")
-        flow.take_up("a")
+    with pytest.raises(ValueError, match="over without landing"):
+        flow.take_up("bad")
