@@ -63,6 +63,7 @@ def _scene(app: App, layout: Layout, settings: Settings) -> Scene:
         graces=Graces(
             interrupt_seconds=settings.stop_interrupt_seconds, terminate_seconds=settings.stop_terminate_seconds
         ),
+        redactor=app.output.redactor,
     )
 
 

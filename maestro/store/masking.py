@@ -21,6 +21,9 @@ BLOCK = 1 << 18
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 
+MASKED_WHEN_WRITTEN = frozenset({"journal.jsonl", "blueprint.json", "board.jsonl", "coordinator.log"})
+"""In the folder of a run; the last of them may be the standard output of the very process that asks."""
+
 
 def mask_file(path: Path, redactor: Redactor) -> bool:
     """Mask the secrets in a file; whether there were any. Memory does not grow with the file.

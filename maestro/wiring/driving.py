@@ -29,7 +29,7 @@ from maestro.store.atomic import write_atomically
 from maestro.store.board import mask_board
 from maestro.store.journal import Journal
 from maestro.store.layout import Layout
-from maestro.store.masking import mask_folder
+from maestro.store.masking import MASKED_WHEN_WRITTEN, mask_folder
 from maestro.telemetry.history import HistoryObserver
 from maestro.telemetry.landings import LandingsObserver
 from maestro.telemetry.logs import no_secret_in_logs
@@ -46,9 +46,6 @@ from maestro.wiring.resuming import Past
 
 _SPARE_THREADS = 6
 """For the journal, the tracker, landing, the gate, the guard and a removal, beside one for each agent."""
-
-_MASKED_WHEN_WRITTEN = frozenset({"journal.jsonl", "blueprint.json", "board.jsonl", "coordinator.log"})
-"""In the folder of a run; the last of them may be this very process's standard output."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +108,7 @@ def _mask_the_rest(layout: Layout, run_id: str, redactor: Redactor, *, is_resume
     try:
         mask_board(layout.board(run_id), redactor)
         if is_resumed:
-            mask_folder(layout.run(run_id), redactor, _MASKED_WHEN_WRITTEN)
+            mask_folder(layout.run(run_id), redactor, MASKED_WHEN_WRITTEN)
     except StateError as error:
         return [error.message]
     return []

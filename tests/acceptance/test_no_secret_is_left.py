@@ -361,6 +361,23 @@ def test_a_run_that_is_gone_on_with_hides_what_a_dead_coordinator_has_not(stage:
     assert leaks((said.out + said.err).encode()) == []
 
 
+def test_cleaning_up_after_a_dead_run_hides_what_its_agents_printed(stage: Stage) -> None:
+    argv = command_line(*stage.arguments([{"id": "slow"}]))
+    process = subprocess.Popen(
+        argv, cwd=stage.repo.path, env={**os.environ, **VARIABLES}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    _until((stage.root / "r" / "task-slow" / ".agent-state" / "report.json").exists)
+    process.kill()
+    process.communicate()
+
+    said = stage.maestro("cleanup-orphans", "--force", **VARIABLES)
+
+    assert said.code == 0, said.err
+    assert leaks_below(stage.state) == {}
+    assert b"plain ***" in (stage.state / "maestro/runs/r/attempts/slow/1/stdout").read_bytes()
+
+
 def _until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
     while not condition():

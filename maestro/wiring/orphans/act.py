@@ -12,10 +12,13 @@ from dataclasses import dataclass, field
 
 from maestro.clock import as_z
 from maestro.errors import Busy, MaestroError
+from maestro.store.board import mask_board
 from maestro.store.claims import Claim, hold_dead
+from maestro.store.masking import MASKED_WHEN_WRITTEN, mask_folder
 from maestro.wiring.orphans.files import Claims, clear_shared
 from maestro.wiring.orphans.find import EVERYTHING, candidates
 from maestro.wiring.orphans.kinds import Cleared, Orphan, done
+from maestro.wiring.orphans.processes import families
 from maestro.wiring.orphans.scene import RunFacts, Scene, Standing
 from maestro.wiring.retention import note_saved
 
@@ -85,6 +88,12 @@ def _clear_held(scene: Scene, run: RunFacts, problems: list[str]) -> list[Cleare
             cleared += kind.clear(scene, run)
         except (MaestroError, OSError) as error:
             problems.append(f"run {run.run_id}: {error}")
+    try:
+        if not families(scene, run):  # nobody writes any more, and nobody has looked for secrets in what was written
+            mask_folder(scene.layout.run(run.run_id), scene.redactor, MASKED_WHEN_WRITTEN)
+            mask_board(scene.layout.board(run.run_id), scene.redactor)
+    except (MaestroError, OSError) as error:
+        problems.append(f"run {run.run_id}: {error}")
     return cleared
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from maestro.errors import StateError
 from maestro.model.events import AttemptStarting, Event, Landed, RunEnded, RunStarted
 from maestro.model.ids import is_plain, safe_names
+from maestro.model.redaction import Redactor
 from maestro.model.states import RunStatus
 from maestro.proc.describe import writers_of
 from maestro.proc.family import ProcessId, census
@@ -60,6 +61,7 @@ class Scene:
     environ: Mapping[str, str]
     now: datetime
     graces: Graces = field(default_factory=Graces)
+    redactor: Redactor = field(default_factory=Redactor)
     ours: set[str] = field(default_factory=set)  # runs that a marker of ours was met of, also those without a folder
 
     @cached_property
