@@ -26,6 +26,10 @@ PACED_STARTS = 8
 PROVEN_SECONDS = 120.0
 """One that has met no limit for so long has got through, whether it says so or not: some clients retry in silence."""
 
+LONGEST_WAKE_SECONDS = 60.0
+"""A timer does not run while the machine sleeps, and rests end by the clock on the wall: so it is looked at now and
+then."""
+
 _NO_ANSWER = frozenset({FailureKind.SETUP, FailureKind.WORKSPACE, FailureKind.SPAWN, FailureKind.SESSION})
 """Failures of attempts that asked no provider."""
 
@@ -64,7 +68,7 @@ class Holds:
         self._chance = chance
         self._rests: dict[str, _Rest] = {}
         self._writing = asyncio.Lock()  # what is written down counts in the order in which it stands there
-        self._restored: list[datetime] = []  # moments for which the loop has not been asked to wake up
+        self._wakes_at: datetime | None = None  # when the loop was asked to look again
         self._trying: dict[str, set[str]] = {}  # account → tasks whose client tries a refused request again
 
     def restore(self, events: Iterable[Event]) -> None:
@@ -76,7 +80,6 @@ class Holds:
                     self._rests[event.account] = _Rest(event.until, opens, event.times)
                 case AccountReleased():
                     self._rests.pop(event.account, None)
-        self._restored = [rest.opens_at for rest in self._rests.values()]
 
     async def hold(
         self, account: str, task: str, reset_at: datetime | None, reason: str, *, waiting: int = 0
@@ -102,7 +105,7 @@ class Holds:
             AccountHeld(at=now, account=account, until=until, reason=reason, times=times, waiting=waiting)
         )
         self._rests[account] = _Rest(until, probe_at(now, until, self._chance()), times)
-        self._wake_at(self._rests[account].opens_at)
+        self._wake()
         return until
 
     def may_start(self, account: str) -> bool:
@@ -124,7 +127,7 @@ class Holds:
         else:
             rest.left -= 1
             rest.opens_at = self._clock.now() + pause_between(self._chance())
-            self._wake_at(rest.opens_at)
+            self._wake()
 
     def spawned(self, account: str, task: str) -> None:
         """Its agent is under way."""
@@ -156,13 +159,12 @@ class Holds:
 
     async def look(self) -> None:
         """Release what has got through without a word. Cheap: called before each round of starts."""
-        while self._restored:
-            self._wake_at(self._restored.pop())
         late = self._clock.now() - timedelta(seconds=PROVEN_SECONDS)
         for account, rest in list(self._rests.items()):
             silent = rest.probe is not None and rest.probe not in self._trying.get(account, ())
             if silent and rest.spawned_at is not None and rest.spawned_at <= late:
                 await self._release(account, rest)
+        self._wake()
 
     def next_start_in(self) -> float | None:
         """Seconds until the first account that rests lets one start; None where none rests."""
@@ -179,13 +181,20 @@ class Holds:
             await self._record(AccountReleased(at=now, account=account))
             rest.released, rest.probe, rest.spawned_at = True, None, None
             rest.opens_at = now + pause_between(self._chance())
-        self._wake_at(rest.opens_at)
+        self._wake()
 
     def _quiet(self, account: str, task: str) -> None:
         self._trying.get(account, set()).discard(task)
 
-    def _wake_at(self, moment: datetime) -> None:
-        self._wake_in(max((moment - self._clock.now()).total_seconds(), 0.0))
+    def _wake(self) -> None:
+        """Have the loop look again when the next account lets one start."""
+        if (wait := self.next_start_in()) is None:
+            return
+        now, wait = self._clock.now(), min(wait, LONGEST_WAKE_SECONDS)
+        at = now + timedelta(seconds=wait)
+        if self._wakes_at is None or not now < self._wakes_at <= at:
+            self._wakes_at = at
+            self._wake_in(wait)
 
 
 def _was_answered(outcome: Outcome) -> bool:

@@ -147,6 +147,31 @@ def test_after_the_rest_one_goes_first_and_the_others_follow_with_pauses_once_it
     lab.start("k")
 
 
+def test_the_loop_is_woken_for_the_end_of_a_rest_and_looks_at_the_clock_meanwhile(lab: Lab) -> None:
+    lab.hold("a", 150)
+    assert lab.wakes == [60]
+    lab.later(30)
+    run(lab.holds.look())
+    assert lab.wakes == [60], "it is planned"
+    for expected in (60, 30):
+        lab.later(30 if expected == 60 else 60)
+        run(lab.holds.look())
+        assert lab.wakes[-1] == expected
+    lab.later(30)
+    run(lab.holds.look())
+    assert lab.wakes == [60, 60, 30]
+    assert lab.holds.may_start(A)
+
+
+def test_the_loop_is_woken_earlier_for_another_account_and_after_a_long_sleep_of_the_machine(lab: Lab) -> None:
+    lab.hold("a", 50)
+    run(lab.holds.hold("openai", "b", lab.at + timedelta(seconds=20), "quota"))
+    assert lab.wakes == [50, 20]
+    lab.later(3600)
+    run(lab.holds.look())
+    assert lab.holds.may_start(A)
+
+
 def test_the_moments_of_starts_differ_by_chance(lab: Lab) -> None:
     lab.chance = 1.0
     lab.hold("a", 60)
