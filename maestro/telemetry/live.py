@@ -1,7 +1,7 @@
 """The live table on a terminal. `render` is pure: a view in, something rich can print out.
 
-It is drawn again when something happened and once a second for the clocks, never more than ten times a second, so
-that watching costs next to nothing (Q-2).
+It is drawn again when something happened and once a second for the clocks, never more than ten times a second, and
+not for more than a twentieth of the time, so that watching costs next to nothing (Q-2).
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 TICK_SECONDS = 1.0
 SHORTEST_SECONDS = 0.1
+
+REST = 20
+"""After a drawing, so many times as long as it took: with thousands of tasks it takes a tenth of a second."""
 
 GAP = 2
 """Blanks between columns."""
@@ -198,8 +201,9 @@ class LiveObserver:
 
     def _draw(self) -> None:
         while not self._closing.is_set():
+            begun = self._clock.monotonic()
             self._live.refresh()
-            self._closing.wait(SHORTEST_SECONDS)
+            self._closing.wait(max(SHORTEST_SECONDS, REST * (self._clock.monotonic() - begun)))
             self._woken.wait(TICK_SECONDS)
             self._woken.clear()
 

@@ -151,3 +151,30 @@ def test_closed_before_anything_happened() -> None:
     stream = io.StringIO()
     LiveObserver(stream, SystemClock()).close()
     assert stream.getvalue() == ""
+
+
+def test_drawings_that_take_long_are_few() -> None:
+    """Each of them takes two seconds by this clock; twenty times as long nothing is drawn, however much happens."""
+    rests: list[float] = []
+    drawn = threading.Event()
+
+    class SlowClock(SystemClock):
+        now_seconds = 0.0
+
+        def monotonic(self) -> float:
+            self.now_seconds += 2.0
+            return self.now_seconds
+
+    class Closing(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            rests.append(timeout or 0.0)
+            self.set()
+            drawn.set()
+            return True
+
+    observer = LiveObserver(io.StringIO(), SlowClock())
+    observer._closing = Closing()
+    observer.notify(STORY[0])
+    assert drawn.wait(30)
+    observer.close()
+    assert rests == [pytest.approx(40.0)]
