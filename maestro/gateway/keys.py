@@ -78,7 +78,8 @@ class GatewayKeys(KeySource):
         token = token_of(self._running.secret, attempt_id)
         given = {**dict.fromkeys(self._variables, token), self._provider.url_variable: self._url(self._running)}
         if any(self._environ.get(name) for name in _PROXIES):
-            given |= {name: ",".join(filter(None, (self._environ.get(name), "127.0.0.1"))) for name in _NO_PROXY}
+            around = next((self._environ[name] for name in _NO_PROXY if self._environ.get(name)), None)
+            given |= dict.fromkeys(_NO_PROXY, ",".join(filter(None, (around, "127.0.0.1"))))
         return given
 
     def base_url(self) -> str | None:
