@@ -106,7 +106,7 @@ def _clean_held(
     now: datetime,
 ) -> tuple[list[Found], tuple[Cleaned, ...]]:
     """Clean the workspaces of one run after the other, each run held meanwhile. They are looked at again then."""
-    from maestro.wiring.retention import note_saved
+    from maestro.wiring.retention import note_saving
     from maestro.workspaces.janitor import WorkspaceState, clean, list_workspaces
 
     seen = [one for one in found if one.state in (WorkspaceState.LIVE, WorkspaceState.UNKNOWN)]
@@ -117,9 +117,10 @@ def _clean_held(
             again = list_workspaces(git, root, live_runs=live, landed=landed, run_id=run_id)
             again = tuple(one for one in again if one.home not in {other.home for other in seen})
             seen += again
+            if force and any(one.state is WorkspaceState.UNLANDED for one in again):
+                note_saving(layout, run_id, now)
             done = clean(git, root, again, force=force)
         cleaned += done
-        note_saved(layout, run_id, [one.saved_ref for one in done if one.saved_ref], now)
     return seen, tuple(cleaned)
 
 

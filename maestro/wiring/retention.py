@@ -6,13 +6,14 @@ command saved it afterwards. What belongs to a run that did not end, or of which
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from maestro.clock import as_z
-from maestro.errors import Busy, MaestroError, StateError
+from maestro.errors import Busy, StateError
 from maestro.integration.checkpoint import forget_checkpoints
 from maestro.model.events import RunEnded
 from maestro.model.ids import is_plain, safe_names
@@ -28,7 +29,7 @@ from maestro.workspaces.removal import remove_tree
 from maestro.workspaces.saving import SAVED, forget_saved, saved_refs
 
 SAVED_LATER = "saved-later.json"
-"""In a run's folder: refs that were saved after its end, and when."""
+"""In a run's folder: when work of it was last saved after its end."""
 
 
 class Saved(Record):
@@ -88,16 +89,11 @@ def remove_run(git: Git, layout: Layout, run_id: str, now: datetime) -> bool:
     return True
 
 
-def note_saved(layout: Layout, run_id: str, refs: Iterable[str], now: datetime) -> None:
-    """Write down that refs were saved now, after the end of their run; its folder may be gone."""
-    new = dict.fromkeys(refs, as_z(now))
-    if not new or not layout.run(run_id).is_dir():
-        return
-    path = layout.run(run_id) / SAVED_LATER
-    try:
-        write_atomically(path, json.dumps({**_later(path), **new}).encode())
-    except MaestroError:
-        return  # a full disk: the days of the run's end count
+def note_saving(layout: Layout, run_id: str, now: datetime) -> None:
+    """Write down, before it is done, that work of a run is saved now; its days begin anew. Its folder may be gone."""
+    if layout.run(run_id).is_dir():
+        with contextlib.suppress(StateError):  # a full disk refuses to save, too
+            write_atomically(layout.run(run_id) / SAVED_LATER, json.dumps({"at": as_z(now)}).encode())
 
 
 _FORMAT = "%(refname)%00%(objectname)%00%(committerdate:unix)%00%(contents:subject)"
@@ -115,16 +111,15 @@ def _saved(git: Git, layout: Layout, ref: str, commit: str, date: str, subject: 
         date=when,
         size_bytes=int(size),
         subject=printable(subject),
-        kept_since=_kept_since(layout, run_id, ref, when),
+        kept_since=_kept_since(layout, run_id, when),
     )
 
 
-def _kept_since(layout: Layout, run_id: str, ref: str, commit_date: datetime) -> datetime | None:
+def _kept_since(layout: Layout, run_id: str, commit_date: datetime) -> datetime | None:
     end = ended_at(layout, run_id)
     if end is None:
         return None
-    later = _later(layout.run(run_id) / SAVED_LATER).get(ref)
-    return max(end, commit_date, *([datetime.fromisoformat(later)] if later else []))
+    return max(end, commit_date, _later(layout.run(run_id) / SAVED_LATER) or end)
 
 
 def ended_at(layout: Layout, run_id: str) -> datetime | None:
@@ -162,16 +157,9 @@ def _landed_all_before(layout: Layout, run_id: str, limit: datetime) -> bool:
     return end is not None and end < limit
 
 
-def _later(path: Path) -> dict[str, str]:
+def _later(path: Path) -> datetime | None:
     try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return {ref: when for ref, when in found.items() if _is_date(when)} if isinstance(found, dict) else {}
-
-
-def _is_date(when: object) -> bool:
-    try:
-        return isinstance(when, str) and datetime.fromisoformat(when).tzinfo is not None
-    except ValueError:
-        return False
+        when = datetime.fromisoformat(json.loads(path.read_bytes())["at"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return when if when.tzinfo is not None else None

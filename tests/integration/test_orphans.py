@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 import threading
@@ -34,14 +35,14 @@ from maestro.testing.processes import until
 from maestro.testing.repository import Repository, make_repository
 from maestro.vcs.git import open_repository
 from maestro.wiring.orphans.act import clear_orphans
-from maestro.wiring.orphans.find import find_orphans
+from maestro.wiring.orphans.find import EVERYTHING, find_orphans
 from maestro.wiring.orphans.kinds import Kind
 from maestro.wiring.orphans.scene import Scene, Standing
 from maestro.workspaces.base import Workspace, WorkspaceSpec
 from maestro.workspaces.registry import open_workspaces
 
 AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
-TOKEN = "aaaa1111"
+TOKEN = secrets.token_hex(4)  # other workers run the same tests at the same time
 
 
 def started(repo: Repository, run_id: str, *tasks: str, tracker: str = "none:x") -> RunStarted:
@@ -589,3 +590,64 @@ def test_a_repository_and_a_root_with_odd_names(tmp_path: Path) -> None:
         assert "task-a" in done.stdout
         assert "Traceback" not in done.stderr
     assert odd.show("refs/maestro/saved/dead/a", "x") == "x"
+
+
+BROKEN_OFF = """
+import os, sys
+from maestro.cli.main import main
+from maestro.wiring.orphans import act
+
+class Last:
+    def __init__(self, kind):
+        self.kind = kind
+    def find(self, scene, run):
+        return self.kind.find(scene, run)
+    def runs(self, scene):
+        return self.kind.runs(scene)
+    def clear(self, scene, run):
+        self.kind.clear(scene, run)
+        os._exit(9)
+
+kinds = list(act.EVERYTHING)
+kinds[int(sys.argv[1])] = Last(kinds[int(sys.argv[1])])
+act.EVERYTHING = tuple(kinds)
+main(["cleanup-orphans", "--force"])
+"""
+
+
+@pytest.mark.parametrize("number", range(len(EVERYTHING)), ids=lambda number: type(EVERYTHING[number]).__name__)
+def test_broken_off_after_each_kind_it_is_finished_by_the_next(
+    number: int,
+    repo: Repository,
+    root: Path,
+    layout: Layout,
+    write: Callable[..., Path],
+    scene: Callable[[], Scene],
+    sleeper: Callable[..., subprocess.Popen[bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MAESTRO_WORKSPACE_ROOT", str(root))
+    monkeypatch.setenv("MAESTRO_STOP_INTERRUPT_SECONDS", "0.3")
+    folder = write("dead", started(repo, "dead", "a", "b"))
+    for task, commands in (("a", COMMIT), ("b", "echo dirty > dirty")):
+        make(repo, root, "dead", task, commands)
+    (root / "dead" / ".removing-task-c-01").mkdir()
+    (folder / ".summary.json.1-1.abcd0123.tmp").touch()
+    (repo.path / ".git" / "refs" / "heads" / "maestro" / "dead" / "a.lock").touch()
+    (layout.locks / "live").mkdir(parents=True)
+    (layout.locks / "live" / "dead.json").write_text("{}")
+    agent = sleeper(MAESTRO_ATTEMPT=f"{TOKEN}/dead/a/1")
+    until(lambda: "process" in kinds(scene()))
+    first = subprocess.run([sys.executable, "-c", BROKEN_OFF, str(number)], cwd=repo.path, check=False)
+    assert first.returncode == 9
+    assert all(one.done for one in clear_orphans(scene()).cleared)
+    assert kinds(scene()) == []
+    assert agent.wait(5) == -2
+    assert repo.show("refs/maestro/saved/dead/a", "x") == "x"
+    assert repo.show("refs/maestro/saved/dead/b", "dirty") == "dirty"
+    assert repo.git("for-each-ref", "--format=%(refname)", "refs/heads", "refs/maestro").splitlines() == [
+        "refs/heads/main",
+        "refs/maestro/saved/dead/a",
+        "refs/maestro/saved/dead/b",
+    ]
+    assert sorted(path.name for path in folder.iterdir()) == ["blueprint.json", "journal.jsonl"]

@@ -20,7 +20,8 @@ from maestro.wiring.orphans.find import EVERYTHING, candidates
 from maestro.wiring.orphans.kinds import Cleared, Orphan, done
 from maestro.wiring.orphans.processes import families
 from maestro.wiring.orphans.scene import RunFacts, Scene, Standing
-from maestro.wiring.retention import note_saved
+from maestro.wiring.orphans.workspaces import Workspaces
+from maestro.wiring.retention import note_saving
 
 
 @dataclass
@@ -74,10 +75,11 @@ def _clear_run(scene: Scene, run_id: str, result: Result) -> None:
             result.spared.append(f"run {run_id} is under way: it was left alone")
             return
         result.runs.append(run)
+        if run.standing is Standing.ENDED and Workspaces().find(scene, run):
+            note_saving(scene.layout, run_id, scene.now)
         cleared = _clear_held(scene, run, result.problems)
     finally:
         held.release()
-    note_saved(scene.layout, run_id, [one.saved_ref for one in cleared if one.saved_ref], scene.now)
     result.cleared += cleared + done(claims)
 
 
