@@ -172,26 +172,28 @@ def leaks_below(folder: Path) -> dict[str, list[str]]:
 
 
 class Watching(threading.Thread):
-    """Reads the arguments of all processes below one, over and over."""
+    """Reads the arguments of one process, and of all below it or in its workspaces, over and over."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, root: Path) -> None:
         super().__init__(daemon=True)
         self._pid = pid
+        self._root = str(root).encode()
         self._over = threading.Event()
         self.seen: set[bytes] = set()
 
     def run(self) -> None:
         while not self._over.is_set():
-            ours = {self._pid}
             parents = {int(entry.name): _parent(entry) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
-            for pid in sorted(parents):
-                line = [pid]
-                while line[-1] in parents and line[-1] not in ours:
-                    line.append(parents[line[-1]])
-                if line[-1] in ours or _is_of_a_run(pid):
-                    ours |= set(line)
+            for pid in parents:
+                if self._is_ours(pid, parents):
                     self.seen.add(arguments_of_process(pid))
             time.sleep(0.005)
+
+    def _is_ours(self, pid: int, parents: dict[int, int]) -> bool:
+        above: int | None = pid
+        while above is not None and above != self._pid:
+            above = parents.get(above)
+        return above == self._pid or self._root in _environment(pid)
 
     def end(self) -> None:
         self._over.set()
@@ -205,11 +207,11 @@ def _parent(entry: Path) -> int:
         return 0
 
 
-def _is_of_a_run(pid: int) -> bool:
+def _environment(pid: int) -> bytes:
     try:
-        return b"MAESTRO_RUN_ID=r\0" in Path(f"/proc/{pid}/environ").read_bytes()
+        return Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
-        return False
+        return b""
 
 
 TASKS: list[dict[str, Any]] = [
@@ -232,7 +234,7 @@ def test_nothing_is_left_anywhere(stage: Stage) -> None:
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
     )
-    watching = Watching(process.pid)
+    watching = Watching(process.pid, stage.root)
     watching.start()
     try:
         out, err = process.communicate(timeout=100)
@@ -245,6 +247,7 @@ def test_nothing_is_left_anywhere(stage: Stage) -> None:
     assert leaks(out) == []
     assert leaks(err) == []
     assert len(watching.seen) > 10
+    assert all(any(name in line for line in watching.seen) for name in (b"agent.py", b"gate.py", b"others.py"))
     assert leaks(b"\n".join(watching.seen)) == []
     assert leaks_below(stage.state) == {}
     assert leaks_below(stage.root) == {}
