@@ -234,8 +234,8 @@ def test_while_one_claude_tries_again_by_itself_no_other_starts(
         return f"Do it.\n\n```maestro-script\n{json.dumps(work)}\n```\n"
 
     tasks = [
-        {"id": "refused", "description": steps("refused", {"status": 429, "retry_after": 9})},
-        {"id": "quick", "description": steps("quick")},
+        {"id": "refused", "description": steps("refused", {"status": 429, "retry_after": 20})},
+        {"id": "quick", "description": steps("quick", {"sleep": 5})},
         {"id": "later", "description": steps("later")},
     ]
     path = tmp_path / "tasks.json"
