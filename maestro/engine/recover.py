@@ -143,9 +143,9 @@ class Recovery:
         if not one.is_theirs:
             await self._warn(one.task, f"{one.what}: it was opened again")
             self._closing.write(one.task, Progress.OPEN, self._settling.note("it has not landed"))
-        elif self._state(one.task) is TaskState.PENDING:
+        elif (state := self._state(one.task)) is TaskState.PENDING:
             await self._settling.refused(one.task, one.what)
-        else:
+        elif state not in FINAL:  # else one that it waits for was theirs too, and it is blocked for that
             self._endings.theirs[one.task] = one.what
 
     def _pay_debts(self, newly: Collection[Debt]) -> None:

@@ -274,5 +274,6 @@ def test_what_an_earlier_coordinator_started_is_taken_up_whatever_has_failed_bef
         assert blocked == ([] if keep_going else ["last"])
         flow.landed("later")
         assert flow.ready() == (["last"] if keep_going else [])
+        assert flow.over("bad") == [], "it is known"
     with pytest.raises(ValueError, match="over without landing"):
         flow.take_up("bad")
