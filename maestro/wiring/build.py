@@ -127,7 +127,8 @@ def prepare(
         delegated=settings.agent == DELEGATE,
     )
     if settings.land_on_base and (refused := check_land_on_base(git, backlog.base_branch)) is not None:
-        raise BadInput(f"--land-on-base cannot work: {refused.reason}")
+        hint = "make that possible, or start without --land-on-base: the integration branch holds everything"
+        raise BadInput(f"--land-on-base cannot work: {refused.reason}", hint=hint)
     if root is None:
         for branch in integration_branches(run_id, backlog.plan):
             _check_branch(git, branch, run_id)
