@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Protocol
 
 from maestro.clock import Clock
-from maestro.model.events import Event
+from maestro.model.events import AttemptEnded, AttemptStarting, Event
+from maestro.proc.family import members, variable_of
 from maestro.resources.apikeys import ApiKey
 
 
@@ -116,7 +117,20 @@ class KeyForEach(KeySource):
         return None if min(ends) <= now else min(ends)
 
     def restore(self, events: Iterable[Event]) -> None:
-        """Nothing: whose key is whose is on no disk, and a key that still has its limit will say so."""
+        """Which key the attempts have that go on: on no disk, but in the environment of their processes."""
+        going_on: set[str] = set()
+        for event in events:
+            match event:
+                case AttemptStarting():
+                    going_on.add(event.attempt_id)
+                case AttemptEnded():
+                    going_on.discard(event.attempt_id)
+        numbers = {key.value: number for number, key in enumerate(self._keys)}
+        for attempt_id in going_on:
+            for process in members(attempt_id):
+                value = variable_of(process.pid, self._variables[0])
+                if value in numbers:
+                    self._given[attempt_id] = numbers[value]
 
     async def start(self) -> None:
         """Nothing to do."""
