@@ -315,6 +315,22 @@ def test_files_of_dead_writers_go_and_those_of_live_ones_stay(
     assert kinds(scene()) == []
 
 
+def test_what_a_coordinator_was_writing_beside_the_backlog(
+    repo: Repository, write: Callable[..., Path], scene: Callable[[], Scene]
+) -> None:
+    begin = started(repo, "dead", "a", tracker="taskfile:plan/tasks.json").evolve(pid=2**22, pid_started=7.25)
+    plan = repo.path / "plan"
+    plan.mkdir()
+    left = plan / f".tasks.json.{2**22}-725.abcd0123.tmp"
+    others = [plan / f".tasks.json.{2**22}-726.abcd0123.tmp", plan / f".other.json.{2**22}-725.abcd0123.tmp"]
+    for file in (left, *others):
+        file.touch()
+    write("dead", begin)
+    assert [one.place for one in find_orphans(scene()).orphans] == [str(left)]
+    clear_orphans(scene())
+    assert sorted(plan.iterdir()) == sorted(others)
+
+
 def test_locks_of_refs_of_a_git_that_was_killed_go(
     repo: Repository,
     write: Callable[..., Path],

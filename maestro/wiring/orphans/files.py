@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from maestro.errors import StateError
+from maestro.model.events import RunResumed, RunStarted
 from maestro.model.ids import is_plain
 from maestro.proc.describe import writers_of
 from maestro.proc.family import identify
@@ -36,10 +37,23 @@ class Temporaries:
     def find(self, scene: Scene, run: RunFacts) -> list[Orphan]:
         folder = scene.layout.run(run.run_id)
         delegate = scene.layout.delegate(run.run_id)
-        return list(_left_in(run.run_id, folder, delegate, delegate / "offers"))
+        return [*_left_in(run.run_id, folder, delegate, delegate / "offers"), *_beside_backlog(scene, run)]
 
     def clear(self, scene: Scene, run: RunFacts) -> list[Cleared]:
         return _unlink(self.find(scene, run))
+
+
+def _beside_backlog(scene: Scene, run: RunFacts) -> Iterator[Orphan]:
+    """The user's own folder: only what this very run's coordinator was writing in the place of the backlog's file."""
+    _, _, source = run.backlog.partition(":")
+    if not source:
+        return
+    file = scene.layout.repository / source.partition("#")[0]
+    coordinators = {(one.pid, one.pid_started) for one in run.events if isinstance(one, RunStarted | RunResumed)}
+    for one in _left_in(run.run_id, file.parent):
+        name = Path(one.place).name
+        if name.startswith(f".{file.name[:64]}.") and writer_of(name) in coordinators:
+            yield one
 
 
 class GitLocks:
