@@ -229,7 +229,7 @@ def _state(patient: Patient) -> Iterator[Finding]:
     yield Finding("runs", Health.OK, f"{len(alive)} under way" + (f": {', '.join(alive)}" if alive else ""))
     if dead:
         named = ", ".join(dead[:3]) + (f" and {len(dead) - 3} more" if len(dead) > 3 else "")
-        hint = "their workspaces are kept; look with `maestro clean --dry-run`"
+        hint = "go on with one by `maestro resume --run-id ID`; `maestro cleanup-orphans` shows what they left"
         yield Finding("runs", Health.WARNING, f"ended without a result: {named}", hint)
 
 
