@@ -150,8 +150,13 @@ def _refuse_cleaned(other: dict[str, Any], process: str, run_id: str, backlog: s
 
 
 def live_runs(locks: Path) -> frozenset[str]:
-    """Runs whose coordinator is alive."""
+    """Runs whose coordinator is alive, and those that somebody cleans up after."""
     return frozenset(str(held["run_id"]) for held in live_claims(locks))
+
+
+def working_runs(locks: Path) -> frozenset[str]:
+    """Runs whose coordinator is alive."""
+    return frozenset(str(held["run_id"]) for held in live_claims(locks) if not held.get("cleaning"))
 
 
 def live_claims(locks: Path) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from maestro.errors import BadInput, StateError
 from maestro.model.ids import is_plain
-from maestro.store.claims import live_runs
+from maestro.store.claims import working_runs
 from maestro.store.filelocks import is_held
 from maestro.store.layout import Layout
 
@@ -47,7 +47,7 @@ def run_meant(layout: Layout, run_id: str | None) -> str:
     """The run that is named, or the only one that is under way here; BadInput where that is not one."""
     if run_id is not None:
         return known_run(layout, run_id)
-    live = sorted(live_runs(layout.locks))
+    live = sorted(working_runs(layout.locks))
     if len(live) == 1:
         return live[0]
     if live:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from maestro.errors import BadInput
 from maestro.model.record import Record
-from maestro.store.claims import live_runs
+from maestro.store.claims import working_runs
 from maestro.store.layout import Layout
 from maestro.trackers.base import Tracker
 from maestro.trackers.beads.place import FOLDER as BEADS_FOLDER
@@ -79,7 +79,7 @@ def _beads(wanted: Wanted) -> Tracker:
     given = None if wanted.source in detected else wanted.source
 
     def is_alive(run_id: str) -> bool:  # a run that never was in this checkout may live in another one
-        return not layout.journal(run_id).is_file() or run_id in live_runs(layout.locks)
+        return not layout.journal(run_id).is_file() or run_id in working_runs(layout.locks)
 
     return Beads(wanted.repository, given, environ, runs_alive=is_alive)
 

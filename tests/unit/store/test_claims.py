@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from maestro.errors import Busy
-from maestro.store.claims import Claim, claim, hold_dead, live_claims
+from maestro.store.claims import Claim, claim, hold_dead, live_claims, live_runs, working_runs
 
 HOLD = """
 import sys, time
@@ -88,6 +88,7 @@ def test_a_dead_run_that_is_cleaned_up_is_not_taken_up_and_says_so(tmp_path: Pat
             hold(tmp_path, run_id, [task], [])
         assert refused.value.hint == "try again when that has ended"
     hold(tmp_path, "new", ["z"], []).release()
+    assert (live_runs(tmp_path), working_runs(tmp_path)) == ({"dead"}, set())
     hold(tmp_path, "new", ["b"], [], backlog="another").release()
     with pytest.raises(Busy, match=rf"run dead is being cleaned up \(process {os.getpid()}"):
         clean(tmp_path, "dead", [])
