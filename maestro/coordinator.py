@@ -105,11 +105,12 @@ class ParallelCoordinator:
             standard_input = redactor_for(settings, self._environ).mask_known(standard_input)
         under_way = live_runs(layout.locks)
         backlog = plan_backlog(git, settings, standard_input=standard_input, environ=environ)
+        # before anything is given back that they still work on
+        refuse_beside_live_agents(layout, backlog.tracker.identity, tuple(backlog.plan.tasks))
         if take_over(git, layout, backlog.tracker):
             backlog = plan_backlog(git, settings, standard_input=standard_input, environ=environ)
         if (done := self._refuse_or_done(run_id, backlog)) is not None:
             return done
-        refuse_beside_live_agents(layout, backlog.tracker.identity, tuple(backlog.plan.tasks))
         prepared = prepare(git, settings, backlog, run_id, self._environ)
         prepare_state(layout)
         blueprint = Blueprint(
