@@ -73,6 +73,7 @@ class Recovery:
         await self._compare_with_tracker()
         self._pay_debts(newly)
         await self._block_what_cannot_start()
+        await self._claim_again()
         for begun in self._past.open_attempts:
             self._adopt(begun)
         for ended in self._past.unanswered:
@@ -147,6 +148,14 @@ class Recovery:
             await self._settling.refused(one.task, one.what)
         elif state not in FINAL:  # else one that it waits for was theirs too, and it is blocked for that
             self._endings.theirs[one.task] = one.what
+
+    async def _claim_again(self) -> None:
+        """What is worked on for this run, in a tracker that others work on too: somebody may have given it back
+        meanwhile for a run that seemed dead. Whether it is another's by now is asked before it lands."""
+        if not self._closing.is_shared:
+            return
+        active = [task for task, state in self._states().items() if state in (TaskState.RUNNING, TaskState.SUBMITTED)]
+        await asyncio.gather(*(self._closing.claim(task, self._settling.note()) for task in active))
 
     def _pay_debts(self, newly: Collection[Debt]) -> None:
         """Tell the tracker what it was not told; claims of tasks that will not start are given back."""

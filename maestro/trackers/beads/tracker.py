@@ -53,7 +53,7 @@ class Beads:
         self._db = Database(bd)
         self._turn = Turn(self.folder, timeout_seconds=2 * lock_seconds)
         self._runs_alive = runs_alive
-        self._actors: dict[str, str] = {}  # who claimed a task: one tracker may serve several runs
+        self._actors: dict[str, str] = {}  # who asked for a task: one tracker may serve several runs
 
     def load(self) -> list[Task]:
         """The tasks of the whole database, by one bulk read, in the order in which they were created."""
@@ -76,7 +76,8 @@ class Beads:
         """Claim tasks; those refused, each with a clause."""
         with self._writing():
             refused = claiming.claim(self._db, claims, is_dead=self._is_dead)
-        self._actors |= {task: actor_of(note.run_id) for task, note in claims.items() if task not in refused}
+        # also where it is refused: what a resumed run finds to be another's is still worked on for it
+        self._actors |= {task: actor_of(note.run_id) for task, note in claims.items()}
         return refused
 
     def write_many(self, writes: Sequence[Writing]) -> Mapping[str, str]:
