@@ -44,6 +44,7 @@ class Recorder:
         """
         events = [masked(event, self._redactor.mask) for event in given]
         run = self._run
+        runs = []
         for event in events:
             if run is None:
                 if not isinstance(event, RunStarted):
@@ -51,10 +52,11 @@ class Recorder:
                 run = begin(event)
             else:
                 run = apply(run, event)
+            runs.append(run)
         self._run = run
 
         def tell() -> None:
-            for event in events:
-                self._observers.notify(event)
+            for event, after in zip(events, runs, strict=True):
+                self._observers.notify(event, after)
 
         await self._journal.record(*events, durable=tell)

@@ -7,6 +7,7 @@ not for more than a twentieth of the time, so that watching costs next to nothin
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, TextIO
 
@@ -23,7 +24,7 @@ from maestro.model.view import RunView, TaskView, view_of
 from maestro.telemetry.oneline import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 TICK_SECONDS = 1.0
 SHORTEST_SECONDS = 0.1
@@ -176,20 +177,31 @@ class LiveObserver:
 
     def notify(self, event: Event) -> None:
         """Fold one event; it is drawn soon."""
+        with self._closed_where_it_fails():
+            if isinstance(event, RunStarted):
+                self._show(event, begin(event))
+            elif self._run is not None:
+                self._show(event, apply(self._run, event))
+
+    def follow(self, event: Event, run: Run) -> None:
+        """The same, with the run after the event."""
+        with self._closed_where_it_fails():
+            self._show(event, run)
+
+    def _show(self, event: Event, run: Run) -> None:
+        self._run = run
+        if isinstance(event, RunStarted):
+            self._live.start()
+            self._drawer.start()
+        self._woken.set()
+
+    @contextmanager
+    def _closed_where_it_fails(self) -> Iterator[None]:
         try:
-            self._fold(event)
+            yield
         except Exception:
             self.close()  # whoever fails is never called again, and the cursor would stay hidden
             raise
-
-    def _fold(self, event: Event) -> None:
-        if isinstance(event, RunStarted):
-            self._run = begin(event)
-            self._live.start()
-            self._drawer.start()
-        elif self._run is not None:
-            self._run = apply(self._run, event)
-        self._woken.set()
 
     def close(self) -> None:
         """Draw the end, and give the terminal back as it was."""

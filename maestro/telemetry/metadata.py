@@ -49,24 +49,35 @@ class MetadataObserver:
         if (run := self.fold(event)) is not None and run.groups:
             self._hand_over(run, self._touched(run, event))
 
+    def follow(self, event: Event, run: Run) -> None:
+        """The same, with the run after the event."""
+        self._run = run
+        if (run := self._take(event, run)).groups:
+            self._hand_over(run, self._touched(run, event))
+
     def fold(self, event: Event) -> Run | None:
         """Take one event and write nothing; the run after it."""
         if isinstance(event, RunStarted):
             self._run = begin(event)
+        elif self._run is not None:
+            self._run = apply(self._run, event)
+        return None if self._run is None else self._take(event, self._run)
+
+    def _take(self, event: Event, run: Run) -> Run:
+        """What an event means for groups and their times; the run as they are to show it."""
+        if isinstance(event, RunStarted):
             for group, members in event.groups.items():
                 for member in members:
                     self._groups_of.setdefault(member, []).append(group)
-        elif self._run is not None:
-            self._run = apply(self._run, event)
-        if self._run is None or not self._run.groups:
-            return self._run
+        if not run.groups:
+            return run
         if isinstance(event, GroupMoved):
             self._note_times(event.group, event.status, event.at)
         elif isinstance(event, RunEnded | RollingBack):
-            self._run = _leave_behind(self._run)
-            for each in self._run.groups.values():
+            self._run = run = _leave_behind(run)
+            for each in run.groups.values():
                 self._note_times(each.id, each.status, event.at)
-        return self._run
+        return run
 
     def close(self) -> None:
         """Wait for the last write."""

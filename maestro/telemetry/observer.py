@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from maestro.errors import MaestroError
 from maestro.model.events import Event
+from maestro.model.run import Run
 
 log = logging.getLogger(__name__)
 
@@ -33,15 +34,31 @@ class Restoring(Protocol):
         ...
 
 
+@runtime_checkable
+class Following(Protocol):
+    """An observer that shows the run as it stands: it is told that too, and keeps no second one of its own."""
+
+    def follow(self, event: Event, run: Run) -> None:
+        """Called instead of `notify`; `run` is that after the event."""
+        ...
+
+
 class FanOut:
     """Tells every observer; a failing one is logged once and left out from then on."""
 
     def __init__(self, observers: Iterable[Observer]) -> None:
         self._observers = list(observers)
 
-    def notify(self, event: Event) -> None:
-        """Tell all of them."""
-        self._each(lambda observer: observer.notify(event))
+    def notify(self, event: Event, run: Run | None = None) -> None:
+        """Tell all of them; `run` is how it stands after the event, where that is known."""
+
+        def tell(observer: Observer) -> None:
+            if run is not None and isinstance(observer, Following):
+                observer.follow(event, run)
+            else:
+                observer.notify(event)
+
+        self._each(tell)
 
     def restore(self, events: Sequence[Event]) -> None:
         """Let all of them know what happened before the run was resumed."""
