@@ -253,9 +253,7 @@ class AttemptRun:
             await self._say_spawned(running)
         self.spawned = True
         stopping = begun.stopping
-        outcome = await self._company.accompany(
-            running, self.workspace, since=begun.since, stopping=stopping.reason if stopping else ""
-        )
+        outcome = await self._company.accompany(running, self.workspace, since=begun.since, stopping=stopping)
         if stopping is not None and isinstance(outcome, Cancelled) and self._stop.reason == stopping.reason:
             return _stopped_before(stopping, outcome)
         return outcome.evolve(unwatched=True) if isinstance(outcome, Lost) else outcome
@@ -288,8 +286,11 @@ class AttemptRun:
 
 
 def _stopped_before(stopping: AttemptStopping, outcome: Cancelled) -> Outcome:
-    """What an attempt comes to that an earlier coordinator was about to stop: a clock counts, and a wish of that
-    coordinator's has ended with it."""
+    """What an attempt comes to that an earlier coordinator was about to stop: a clock counts, and what the attempt did
+    itself; a wish of that coordinator's has ended with it."""
+    if stopping.failure is not None:
+        retryable = stopping.failure is not FailureKind.BUDGET
+        return Failed(failure=stopping.failure, reason=stopping.reason, usage=outcome.usage, retryable=retryable)
     if stopping.clock is not None and stopping.limit_seconds is not None:
         return TimedOut(clock=stopping.clock, limit_seconds=stopping.limit_seconds, usage=outcome.usage)
     return Lost(reason=f"{_NOBODY_WATCHED} while it stopped the attempt", usage=outcome.usage, unwatched=True)

@@ -52,15 +52,23 @@ class Company:
         self._stderr = outfit.directory / "stderr"
         self._notes: set[asyncio.Task[None]] = set()
         self._overspent: str | None = None  # which budget of the attempt it has used up
+        self._stopping: AttemptStopping | None = None  # by an earlier coordinator
         self.wellbeing = Wellbeing(outfit, ask_to_stop=stop.ask, note=self._note, record=self._record_soon)
 
     async def accompany(
-        self, running: Running, workspace: Workspace, *, since: datetime | None = None, stopping: str = ""
+        self,
+        running: Running,
+        workspace: Workspace,
+        *,
+        since: datetime | None = None,
+        stopping: AttemptStopping | None = None,
     ) -> Outcome:
         """To the end of the agent and what it comes to; no process of it is left then.
 
-        `since`: when it was started by an earlier coordinator. `stopping`: why that one was about to stop it.
+        `since`: when it was started by an earlier coordinator. `stopping`: that one was about to stop it. What
+        ended on its ladder was stopped by it, unless the agent itself says that all is well.
         """
+        self._stopping = stopping
         agent = self._outfit.brief.chosen.agent
         reader: Reader = metered(agent.reader(), self._context.options.budgets, self._overspend)
         if self._on_heard is not None:
@@ -75,10 +83,12 @@ class Company:
         )
         if since is not None:
             watch.take_up((self._context.clock.now() - since).total_seconds())
-        if stopping:
-            self._stop.ask(stopping)
+        if stopping is not None:
+            self._stop.ask(stopping.reason)
         with self.wellbeing.watched(running):
             ended = await watch.until_end(self._stop.event)
+        if stopping is not None and isinstance(ended, Exited) and ended.exit.code != 0:
+            ended = StopAsked()
         await self._end_processes(running, ended)
         if self.wellbeing.seemed_dead:
             ended = await _late_exit(running) or ended
@@ -132,14 +142,19 @@ class Company:
                 await self._stop_ladder(running, self._stop.reason)
 
     async def _stop_ladder(self, running: Running, reason: str, ran_out: RanOut | None = None) -> None:
-        event = AttemptStopping(
-            at=self._context.clock.now(),
-            task=self._outfit.task,
-            attempt_id=self._outfit.attempt_id,
-            reason=reason,
-            clock=ran_out.clock if ran_out else None,
-            limit_seconds=ran_out.limit_seconds if ran_out else None,
-        )
+        now, before = self._context.clock.now(), self._stopping
+        if before is not None and before.reason == reason:
+            event = before.evolve(at=now)
+        else:
+            event = AttemptStopping(
+                at=now,
+                task=self._outfit.task,
+                attempt_id=self._outfit.attempt_id,
+                reason=reason,
+                clock=ran_out.clock if ran_out else None,
+                limit_seconds=ran_out.limit_seconds if ran_out else None,
+                failure=FailureKind.BUDGET if self._overspent else self.wellbeing.failure,
+            )
         with suppress(MaestroError):  # a journal that cannot be written must not keep processes alive
             await self._context.recorder.record(event)
         await running.stop(reason)

@@ -46,6 +46,11 @@ class Wellbeing:
         """It is stopped since nothing seemed left of it."""
         return self._dead is not None
 
+    @property
+    def failure(self) -> FailureKind | None:
+        """What it comes to, where it is stopped for what it did."""
+        return None if self._overeaten is None else FailureKind.MEMORY
+
     @contextmanager
     def watched(self, running: Running) -> Iterator[None]:
         """Look at the processes of its agent meanwhile."""

@@ -14,7 +14,7 @@ from pydantic import Field, TypeAdapter
 from maestro.model.budget import Kind
 from maestro.model.conflict import Conflict
 from maestro.model.gate import GateResult
-from maestro.model.outcome import Clock3, Outcome, Usage
+from maestro.model.outcome import Clock3, FailureKind, Outcome, Usage
 from maestro.model.record import Record
 from maestro.model.states import GroupPhase, GroupStatus, RunStatus
 
@@ -153,6 +153,7 @@ class AttemptStopping(Event):
     reason: str
     clock: Clock3 | None = None  # the one that ran out, where it was one
     limit_seconds: float | None = None
+    failure: FailureKind | None = None  # what it comes to, where it did what it must not
 
 
 class AttemptEnded(Event):
