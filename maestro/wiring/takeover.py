@@ -142,11 +142,15 @@ def _backlog_of(journal: Path) -> str | None:
 
 def _landed_untold(git: Git, events: tuple[Event, ...]) -> list[Landed]:
     """What is on its branch now and was not said to the tracker."""
-    told = {
-        event.task
-        for event in events
-        if isinstance(event, TrackerWritten) and event.progress == Progress.DONE and event.error is None
-    }
+    told: set[str] = set()
+    for event in events:
+        match event:
+            case TrackerWritten(progress=Progress.DONE, error=None):
+                told.add(event.task)
+            case RollingBack(tasks=tasks):
+                told.difference_update(tasks)
+            case _:
+                pass
     return [landing for landing in _landed(git, events) if landing.task not in told]
 
 
