@@ -74,7 +74,7 @@ class Leftover(Record):
     used: dict[str, Used]
     open_attempts: tuple[OpenAttempt, ...]
     unanswered: tuple[Unanswered, ...]
-    half_landing: Landing | None  # of which some tasks are not yet said to have landed
+    half_landing: Landing | None  # of which it is not yet said what became of all tasks
     half_rollback: RollingBack | None
     landed: tuple[str, ...]
     over: tuple[str, ...]  # failed or blocked
@@ -98,6 +98,7 @@ class _Fold:
         self.starting: dict[str, OpenAttempt] = {}
         self.ended: dict[str, tuple[Unanswered, int]] = {}  # …, number of the attempt
         self.landing: Landing | None = None
+        self.undecided: set[str] = set()  # of its tasks
         self.rollback: RollingBack | None = None
         self.landed: dict[str, None] = {}
         self.over: dict[str, None] = {}
@@ -115,7 +116,7 @@ class _Fold:
             case GateEnded(result=GateRed(output_tail=tail)):
                 self.red |= dict.fromkeys(event.tasks, tail)
             case Landing():
-                self.landing = event
+                self.landing, self.undecided = event, set(event.tasks)
             case Landed() | TaskRequeued() | TaskFailed() | TaskBlocked() | TaskCancelled():
                 self._task(event)
             case TrackerWritten():
@@ -155,6 +156,7 @@ class _Fold:
 
     def _task(self, event: Landed | TaskRequeued | TaskFailed | TaskBlocked | TaskCancelled) -> None:
         task = event.task
+        self.undecided.discard(task)
         self._answer(event)
         match event:
             case Landed():
@@ -213,14 +215,11 @@ class _Fold:
         self._reopen(event.tasks)
 
     def result(self) -> Leftover:
-        half = self.landing
-        if half is not None and all(task in self.landed for task in half.tasks):
-            half = None
         return Leftover(
             used=self.used,
             open_attempts=tuple(self.starting.values()),
             unanswered=tuple(end for end, _ in self.ended.values()),
-            half_landing=half,
+            half_landing=self.landing if self.undecided else None,
             half_rollback=self.rollback,
             landed=tuple(self.landed),
             over=tuple(self.over),

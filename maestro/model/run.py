@@ -331,7 +331,8 @@ def _course_event(
         case Landing():
             return run.model_copy(update={"landing": event})
         case Checkpoint():
-            return run.model_copy(update={"checkpoints": {**run.checkpoints, event.name: event}})
+            others = {name: one for name, one in run.checkpoints.items() if name != event.name}
+            return run.model_copy(update={"checkpoints": {**others, event.name: event}})
         case RollingBack():
             return _put_back(run, event)
 

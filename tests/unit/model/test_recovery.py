@@ -124,6 +124,18 @@ def test_a_landing_is_half_done_until_all_of_it_is_said() -> None:
     assert leftover([*base, landing("a", "b"), landed("a"), landed("b")]).half_landing is None
 
 
+def test_a_landing_that_could_not_be_made_is_not_half_done() -> None:
+    """The branch was checked out, or reset: what was to land has come back, and `rollback` need not wait for it."""
+    base: list[Any] = [started()]
+    for task in ("a", "b"):
+        base += [starting(task, 1, 2), ended(task, 1, 5, DONE, 3)]
+    refused = e.TaskBlocked(at=at(9), task="b", reason="the branch is checked out", told=True)
+    again = e.TaskRequeued(at=at(9), task="a", reason="red")
+    assert leftover([*base, landing("a", "b"), refused]).half_landing == landing("a", "b")
+    assert leftover([*base, landing("a", "b"), refused, again]).half_landing is None
+    assert leftover([*base, landing("a", "b"), refused, landed("a")]).half_landing is None
+
+
 def test_the_tracker_is_owed_what_it_was_not_told() -> None:
     base: list[Any] = [started()]
     for task in ("a", "b", "c"):

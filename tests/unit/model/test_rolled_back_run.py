@@ -49,6 +49,15 @@ def test_a_name_used_again_means_the_newer_place() -> None:
     assert run.checkpoints["group-X"].commit == TIP
 
 
+def test_a_checkpoint_made_again_stands_where_it_was_made_again() -> None:
+    """Else one behind it would be kept when the run goes back to an earlier one, and lead forward again."""
+    before = [started(), checkpoint("start", 0), checkpoint("group-X", 1), checkpoint("group-Y", 2)]
+    run = fold([*before, checkpoint("group-X", 70, TIP)])
+    assert list(run.checkpoints) == ["start", "group-Y", "group-X"]
+    run = fold([*before, checkpoint("group-X", 70, TIP), back_to("group-Y")])
+    assert list(run.checkpoints) == ["start", "group-Y"]
+
+
 NO_LANDING = [
     pytest.param(e.TaskCancelled(at=at(3), task="a", reason="^C"), id="stopped"),
     pytest.param(e.TaskBlocked(at=at(3), task="a", reason="bob has it"), id="taken by somebody else"),
