@@ -69,15 +69,18 @@ class Closing:
             if isinstance(item, Warned):
                 await self._recorder.record(item)
                 continue
-            task, progress, note = item
-            await self._recorder.record(TrackerWriting(at=self._clock.now(), task=task, progress=progress))
-            error = None
-            async with self._lock:
-                try:
-                    await asyncio.to_thread(self._tracker.write, task, progress, note)
-                except (MaestroError, OSError) as failure:
-                    error = str(failure)
-            await self._recorder.record(TrackerWritten(at=self._clock.now(), task=task, progress=progress, error=error))
+            await self.write_now(*item)
+
+    async def write_now(self, task: str, progress: Progress, note: Note) -> None:
+        """Write, and come back when the tracker has taken it, or has refused it and that is said."""
+        await self._recorder.record(TrackerWriting(at=self._clock.now(), task=task, progress=progress))
+        error = None
+        async with self._lock:
+            try:
+                await asyncio.to_thread(self._tracker.write, task, progress, note)
+            except (MaestroError, OSError) as failure:
+                error = str(failure)
+        await self._recorder.record(TrackerWritten(at=self._clock.now(), task=task, progress=progress, error=error))
 
     def finish(self) -> None:
         """Let `run` end after what is queued."""

@@ -38,6 +38,13 @@ def differences(context: RunContext, is_shared: bool) -> list[Difference]:
     return found
 
 
+def closed_by_hand(task: str) -> Difference:
+    """It cannot be opened again: the word is not maestro's own but that of whoever keeps the file, and it stands."""
+    return Difference(
+        task=task, what=f"the backlog itself has {task} as done, so somebody has closed it", is_theirs=True
+    )
+
+
 def _other_run(task: Task, record: landed.LandedRecord | None, run_id: str) -> str | None:
     """The run that has landed it meanwhile, as a clause; None where none has."""
     if task.landed is not None and task.landed.run_id not in ("", run_id):

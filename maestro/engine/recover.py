@@ -22,7 +22,7 @@ from maestro.engine.goingon import going_on
 from maestro.engine.landing import LandingDesk
 from maestro.engine.phases import GroupPhases
 from maestro.engine.putaway import put_away
-from maestro.engine.reconcile import Difference, differences
+from maestro.engine.reconcile import Difference, closed_by_hand, differences
 from maestro.engine.settle import Settling
 from maestro.engine.starts import Starts
 from maestro.errors import MaestroError
@@ -136,14 +136,26 @@ class Recovery:
 
     async def _compare_with_tracker(self) -> None:
         """What others did to the tasks meanwhile."""
-        found = await asyncio.to_thread(differences, self._context, self._closing.is_shared)
+        found = await self._differences()
+        mistaken = [one.task for one in found if not one.is_theirs]
+        open_again = self._settling.note("it has not landed")
+        stands: set[str] = set()
+        if self._closing.is_shared:
+            for task in mistaken:
+                self._closing.write(task, Progress.OPEN, open_again)
+        elif mistaken:
+            for task in mistaken:
+                await self._closing.write_now(task, Progress.OPEN, open_again)
+            stands = {one.task for one in await self._differences()}.intersection(mistaken)
         for one in found:
-            await self._settle_difference(one)
+            await self._settle_difference(closed_by_hand(one.task) if one.task in stands else one)
+
+    async def _differences(self) -> list[Difference]:
+        return await asyncio.to_thread(differences, self._context, self._closing.is_shared)
 
     async def _settle_difference(self, one: Difference) -> None:
         if not one.is_theirs:
             await self._warn(one.task, f"{one.what}: it was opened again")
-            self._closing.write(one.task, Progress.OPEN, self._settling.note("it has not landed"))
         elif (state := self._state(one.task)) is TaskState.PENDING:
             await self._settling.refused(one.task, one.what)
         elif state not in FINAL:  # else one that it waits for was theirs too, and it is blocked for that

@@ -195,8 +195,9 @@ class _Fold:
 
     def _told(self, event: TrackerWritten) -> None:
         debt = self.debts.get(event.task)
-        if debt is not None and debt.progress == event.progress:
-            del self.debts[event.task]  # also where it was refused: that was said
+        refused = event.error is not None and event.progress == Progress.DONE  # what has landed is told again
+        if debt is not None and debt.progress == event.progress and not refused:
+            del self.debts[event.task]  # also where it was not to be opened again: that was said
 
     def _reopen(self, tasks: Iterable[str]) -> None:
         """They begin anew, knowing what failed before."""

@@ -261,8 +261,8 @@ def _tracker_event(run: Run, event: TrackerClaiming | TrackerClaimed | TrackerWr
             changes = {task: {"claimed": False} for task in event.refused}
         case TrackerWritten() if event.error is not None:
             changes = {event.task: {"tracker_error": event.error}}
-        case TrackerWritten() if run.tasks[event.task].claimed:
-            changes = {event.task: {"claimed": False}}
+        case TrackerWritten() if run.tasks[event.task].claimed or run.tasks[event.task].tracker_error is not None:
+            changes = {event.task: {"claimed": False, "tracker_error": None}}
         case TrackerAdded() if event.ids:
             changes = {event.task: {"discovered": event.ids}}
         case _:
