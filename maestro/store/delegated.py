@@ -62,8 +62,8 @@ def died(run_id: str) -> CoordinatorDied:
     """What to say and do then."""
     return CoordinatorDied(
         f"the coordinator of run {run_id} died before the end: nobody lands what its subagents do",
-        hint="stop them; what was landed stays, and a new `maestro delegate start` or `maestro run` takes up the rest "
-        f"(`maestro status --run-id {run_id}` shows how far it came)",
+        hint=f"`maestro resume --run-id {run_id}`, left running, goes on with it and takes their reports; or stop "
+        "them: what was landed stays, and a new `maestro delegate start` takes up the rest",
     )
 
 

@@ -448,3 +448,37 @@ def test_what_does_not_exist_in_the_session_falls_back_and_is_recorded(session: 
     assert {event["task"]: event["subagent"] for event in starting} == {name: pair[0] for name, pair in chosen.items()}
     work_all(said["launch"])
     assert session.wait(said["run_id"]).code == 0
+
+
+@pytest.mark.parametrize("reported_meanwhile", [False, True])
+def test_a_run_whose_coordinator_was_killed_is_resumed_with_the_offers_it_had_made(
+    session: Session, tmp_path: Path, reported_meanwhile: bool
+) -> None:
+    """Its waiters live on: a subagent may report before or after somebody goes on with the run, and it is heard."""
+    said = session.start([{"id": "a"}, {"id": "b", "dependencies": ["a"]}]).json
+    run, (first,) = said["run_id"], said["launch"]
+    os.kill(session.coordinator(run), signal.SIGKILL)
+    until(lambda: not is_coordinator(session.coordinator(run)))
+    if reported_meanwhile:
+        early = subagent(first)
+        _, err = early.communicate(timeout=60)
+        assert early.returncode == 3, err
+        assert f"maestro resume --run-id {run}" in err
+    with subprocess.Popen(
+        command_line("resume", "--run-id", run, "--json"),
+        cwd=session.repo.path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as resumed:  # fmt: skip
+        until(lambda: session.coordinator(run) == resumed.pid)
+        if not reported_meanwhile:
+            until(lambda: b"run_resumed" in (session.runs / run / "journal.jsonl").read_bytes())
+            work_all([first])
+        second = session.next("--run-id", run).json["launch"]
+        assert names(second) == ["b"]
+        work_all(second)
+        out, err = resumed.communicate(timeout=60)
+    assert resumed.returncode == 0, err
+    tasks = json.loads(out)["tasks"]
+    assert {name: (task["status"], task["attempts"]) for name, task in tasks.items()} == {
+        "a": ("landed", 1),
+        "b": ("landed", 1),
+    }
