@@ -209,11 +209,11 @@ class AttemptRun:
             with wellbeing.watched_setup(running):
                 ended = await watch.until_end(self._stop.event)
             if isinstance(ended, StopAsked):
-                await running.stop(self._stop.reason)
+                await self._company.stop(running, self._stop.reason, wellbeing.failure)
                 return wellbeing.end(Usage(), self._tail_of(log)) or Cancelled(reason=self._stop.reason)
             if isinstance(ended, RanOut):
-                await running.stop("setup ran over its limit")
                 reason = f"setup command {command!r} did not end within {limit:g} s"
+                await self._company.stop(running, reason, FailureKind.SETUP)
                 return Failed(failure=FailureKind.SETUP, reason=reason, output_tail=self._tail_of(log))
             if ended.exit.code != 0:
                 reason = f"setup command {command!r} ended with exit code {ended.exit.code}"
@@ -247,6 +247,8 @@ class AttemptRun:
             self._is_nobodys = True  # no agent has ever been in there
         if running is None or self.workspace is None:
             await context.executor.end_all(self.attempt_id)  # a setup command, or an agent without its files
+            if begun.stopping is not None and begun.process is None:
+                return _stopped_before(begun.stopping, Cancelled(reason=begun.stopping.reason))
             missing = "before its agent was started" if running is None else "and its workspace is gone"
             return Lost(reason=f"{_NOBODY_WATCHED} {missing}", unwatched=True)
         if begun.process is None:

@@ -142,6 +142,13 @@ class Company:
                 await self._stop_ladder(running, self._stop.reason)
 
     async def _stop_ladder(self, running: Running, reason: str, ran_out: RanOut | None = None) -> None:
+        failure = FailureKind.BUDGET if self._overspent else self.wellbeing.failure
+        await self.stop(running, reason, failure, ran_out)
+
+    async def stop(
+        self, running: Running, reason: str, failure: FailureKind | None, ran_out: RanOut | None = None
+    ) -> None:
+        """Say why, and go down the stop ladder. `failure`: what the attempt comes to, where it is its own doing."""
         now, before = self._context.clock.now(), self._stopping
         if before is not None and before.reason == reason:
             event = before.evolve(at=now)
@@ -153,7 +160,7 @@ class Company:
                 reason=reason,
                 clock=ran_out.clock if ran_out else None,
                 limit_seconds=ran_out.limit_seconds if ran_out else None,
-                failure=FailureKind.BUDGET if self._overspent else self.wellbeing.failure,
+                failure=failure,
             )
         with suppress(MaestroError):  # a journal that cannot be written must not keep processes alive
             await self._context.recorder.record(event)

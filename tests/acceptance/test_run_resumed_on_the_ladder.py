@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -39,7 +40,10 @@ def scene(repo: Repository, start: Callable[..., Any], tmp_path: Path) -> Scene:
 def killed_while_stopping(scene: Scene, agent: str, limit: dict[str, str]) -> None:
     agent = f'touch "{scene.folder}/here-$MAESTRO_TASK_ID"; {agent}'
     env = {**SLOW, **limit}
-    started = scene.begin([{"id": "a"}], "--attempts", "1", waits_for=("a",), agent=agent, env=env)
+    _kill_while_stopping(scene, scene.begin([{"id": "a"}], "--attempts", "1", waits_for=("a",), agent=agent, env=env))
+
+
+def _kill_while_stopping(scene: Scene, started: Started) -> None:
     scene.until(lambda: scene.events("attempt_stopping"))
     scene.kill(started)
 
@@ -100,3 +104,21 @@ def test_it_counts_also_where_the_next_coordinator_dies_there_as_well(
     said = scene.resume()
     assert (said.code, said.statuses()) == (1, {"a": "failed"}), said.err
     assert outcome(scene) == comes_to
+
+
+@pytest.mark.parametrize(
+    ("setup", "limit", "comes_to"),
+    [(EATS, MEMORY, ("failed", "memory")), (SITS, {"MAESTRO_SETUP_TIMEOUT": "1.5"}, ("failed", "setup"))],
+    ids=["memory", "time"],
+)
+def test_it_counts_for_setup_commands_as_well(
+    scene: Scene, setup: str, limit: dict[str, str], comes_to: tuple[Any, Any]
+) -> None:
+    env = {**SLOW, **limit, "MAESTRO_SETUP": json.dumps([setup])}
+    started = scene.begin([{"id": "a"}], "--attempts", "1", waits_for=(), env=env)
+    _kill_while_stopping(scene, started)
+    said = scene.resume()
+    assert (said.code, said.statuses()) == (1, {"a": "failed"}), said.err
+    assert outcome(scene) == comes_to
+    assert scene.starts() == []
+    assert not scene.markers()
