@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from maestro.proc.family import ProcessId, command_line
-from maestro.proc.vitals import Survey, Vital, has_child, is_connected, proportional_bytes
+from maestro.proc.vitals import Survey, Vital, is_childless, is_connected, proportional_bytes
 from maestro.resources.vital_signs import Finding, Memory, Signs
 
 log = logging.getLogger(__name__)
@@ -142,7 +142,7 @@ def _look_at(pulse: Pulse, family: Sequence[Vital], now: float) -> _Seen:
     overeaten = pulse.memory.look(resident, exact)
     finding = None
     if pulse.signs is not None:
-        childless = all(vital.id == pulse.wrapper for vital in family) and not has_child(pulse.wrapper.pid)
+        childless = all(vital.id == pulse.wrapper for vital in family) and is_childless(pulse.wrapper)
         finding = pulse.signs.look(now, family, sum(map(_size, pulse.outputs)), childless)
         if finding is not None and finding.suspected is not None:
             finding = finding.evolve(suspected=finding.suspected + _more(family, pulse.wrapper))

@@ -91,8 +91,42 @@ def read_vital(pid: int) -> Vital | None:
     )
 
 
-def has_child(pid: int) -> bool:
-    """Whether a live process has this one as its parent, whatever its environment holds."""
+def is_childless(process: ProcessId) -> bool:
+    """Whether this live shell, which waits for a child and does nothing else, has none that lives, whatever environment
+    that has. False wherever it cannot be known for certain: /proc may hide processes of other users (`hidepid`), as
+    those behind `sudo` are."""
+    fields = stat_fields(process.pid)
+    if len(fields) < 20 or fields[0] in b"ZX" or int(fields[19]) / TICKS_PER_SECOND != process.started:
+        return False
+    children = _children(process.pid)
+    if children is not None:
+        return not any(map(_lives, children))
+    # a shell that can run and has no child waits for nothing, and ends
+    return fields[0] in b"TtD" and not _is_seen_as_parent(process.pid)
+
+
+def _children(pid: int) -> list[int] | None:
+    """As the kernel has them, those that /proc hides included; None where this kernel does not tell."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", "rb") as file:
+            return [int(word) for word in file.read().split()]
+    except OSError:
+        return None
+
+
+def _lives(pid: int) -> bool:
+    if fields := stat_fields(pid):
+        return fields[0] not in b"ZX"
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _is_seen_as_parent(pid: int) -> bool:
     for name in os.listdir("/proc"):  # noqa: PTH208
         if name[0].isdigit():
             fields = stat_fields(int(name))

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from maestro.proc.family import resident_bytes
+from maestro.proc.family import ProcessId, identify, resident_bytes, stat_fields
 from maestro.proc.request import MARKER
-from maestro.proc.vitals import Survey, Vital, has_child, is_connected, proportional_bytes, read_vital
+from maestro.proc.vitals import Survey, Vital, is_childless, is_connected, proportional_bytes, read_vital
 from maestro.testing.processes import until
 
 MIB = 1 << 20
@@ -76,12 +76,13 @@ def test_pages_that_a_family_shares_count_once(marker: str) -> None:
         found = family(survey, marker)
         assert sum(one.resident for one in found) > 256 * MIB
         assert proportional_bytes(found) < 100 * MIB
-        assert has_child(process.pid)
+        (parent,) = (one.id for one in found if one.id.pid == process.pid)
+        assert not is_childless(parent)
         for one in found:
             if one.id.pid != process.pid:
                 os.kill(one.id.pid, signal.SIGKILL)
         until(lambda: len(family(survey, marker)) == 1)
-        assert not has_child(process.pid), "zombies do nothing any more"
+        assert is_childless(parent), "zombies do nothing any more"
 
 
 def test_who_is_stopped_is_seen_to_be(marker: str) -> None:
@@ -176,4 +177,40 @@ def test_who_must_not_be_asked_counts_in_full(monkeypatch: pytest.MonkeyPatch) -
 def test_nobody_is_there() -> None:
     assert read_vital(2**22 + 1) is None
     assert not Path(f"/proc/{2**22 + 1}").exists()
-    assert not has_child(2**22 + 1)
+    assert not is_childless(ProcessId(2**22 + 1, 1.0)), "who is gone is told of by its pidfd"
+
+
+@pytest.fixture(params=["children are told", "children are not told"])
+def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With and without CONFIG_PROC_CHILDREN."""
+    if request.param == "children are not told":
+        monkeypatch.setattr("maestro.proc.vitals._children", lambda _: None)
+
+
+@pytest.mark.usefixtures("kernel")
+def test_a_child_that_proc_hides_is_one_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mounted with hidepid=2, /proc does not show what runs behind `sudo`."""
+    with child("sh", "-c", "sleep 100 & echo ready; echo $!; wait; :") as process:
+        assert process.stdout is not None
+        shell, sleeper = identify(process.pid), int(process.stdout.readline())
+        assert shell is not None
+        until(lambda: (one := read_vital(process.pid)) is not None and one.state == "S")
+        assert not is_childless(shell)
+        with monkeypatch.context() as hidden:
+            hidden.setattr("maestro.proc.vitals.stat_fields", lambda pid: stat_fields(pid) if pid == shell.pid else [])
+            assert not is_childless(shell)
+        os.kill(sleeper, signal.SIGKILL)
+
+
+@pytest.mark.usefixtures("kernel")
+def test_a_stopped_shell_whose_child_has_ended_is_childless() -> None:
+    with child("sh", "-c", "sleep 100 & echo ready; echo $!; wait; echo over") as process:
+        assert process.stdout is not None
+        shell, sleeper = identify(process.pid), int(process.stdout.readline())
+        assert shell is not None
+        os.kill(process.pid, signal.SIGSTOP)
+        until(lambda: (one := read_vital(process.pid)) is not None and one.state == "T")
+        assert not is_childless(shell)
+        os.kill(sleeper, signal.SIGKILL)
+        until(lambda: is_childless(shell))
+        assert not is_childless(ProcessId(shell.pid, shell.started - 1)), "another process that had the pid"
