@@ -192,9 +192,10 @@ class ParallelCoordinator:
             )
 
     def _nothing_left(self, layout: Layout, past: Past, again: Sequence[str]) -> RunResult | None:
-        """The result of a run that has come to its end, and of which nothing is tried again."""
+        """The result of a run that has come to its end, and of which nothing is tried again. One that is blocked may
+        have all its tasks behind it and yet wait for a person: for a clean checkout to land on, say."""
         run, result = past.run, finished(layout, past.run_id)
-        if run is None or result is None or run.status is RunStatus.RUNNING or again:
+        if run is None or result is None or run.status not in (RunStatus.COMPLETED, RunStatus.FAILED) or again:
             return None
         if any(task.state is TaskState.PENDING for task in run.tasks.values()):
             return None
