@@ -15,7 +15,10 @@ class Record(BaseModel):
 
     def evolve(self, **changes: Any) -> Self:
         """The same record with some fields changed, checked again."""
-        return type(self).model_validate({**dict(self), **changes})
+        known = _known_as(type(self))
+        return type(self).model_validate(
+            {known.get(name, name): value for name, value in {**dict(self), **changes}.items()}
+        )
 
     def __copy__(self) -> Self:
         """As pydantic's own, but with one set of the given fields for all copies of a class: nobody asks which were given,
@@ -26,6 +29,12 @@ class Record(BaseModel):
         object.__setattr__(copied, "__pydantic_extra__", None)
         object.__setattr__(copied, "__pydantic_private__", None)
         return copied
+
+
+@cache
+def _known_as(record: type[Record]) -> dict[str, str]:
+    """What validation asks for in place of a field's own name."""
+    return {name: field.alias for name, field in record.model_fields.items() if field.alias is not None}
 
 
 @cache

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import tracemalloc
 
+import pytest
+from pydantic import Field, ValidationError
+
 from maestro.model.record import Record
 
 
@@ -23,6 +26,21 @@ def test_a_copy_has_its_changes_and_leaves_the_other_as_it_was() -> None:
     assert second == Wide(a=1, b=3)
     assert second.model_dump(exclude_defaults=True) == {"a": 1, "b": 3}
     assert hash(first) == hash(Wide(a=1, b=2))
+
+
+class Known(Record):
+    copy_files: tuple[str, ...] = Field(default=(), alias="copy")
+    plain: int = 0
+
+
+def test_a_field_that_is_known_by_another_name_stays_and_changes_with_the_others() -> None:
+    known = Known(copy=("a",))
+    assert known.evolve(plain=1) == Known(copy=("a",), plain=1)
+    assert known.evolve(copy_files=("b", "c")).copy_files == ("b", "c")
+    with pytest.raises(ValidationError):
+        known.evolve(copy_files=3)
+    with pytest.raises(ValidationError):
+        known.evolve(unknown=3)
 
 
 def test_copies_share_what_is_the_same_for_all() -> None:
