@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,9 @@ from maestro.wiring.refreshing import refresh_argv
 from maestro.wiring.resuming import (
     Past,
     backlog_of,
+    beside_dead_runs,
     choose_run,
     read_past,
-    refuse_beside_live_agents,
     reopened,
     settings_to_go_on_with,
 )
@@ -106,12 +107,13 @@ class ParallelCoordinator:
         under_way = live_runs(layout.locks)
         backlog = plan_backlog(git, settings, standard_input=standard_input, environ=environ)
         # before anything is given back that they still work on
-        refuse_beside_live_agents(layout, backlog.tracker.identity, tuple(backlog.plan.tasks))
+        dead = beside_dead_runs(layout, backlog.tracker.identity, tuple(backlog.plan.tasks))
         if take_over(git, layout, backlog.tracker):
             backlog = plan_backlog(git, settings, standard_input=standard_input, environ=environ)
         if (done := self._refuse_or_done(run_id, backlog)) is not None:
             return done
         prepared = prepare(git, settings, backlog, run_id, self._environ)
+        prepared = replace(prepared, remarks=(*dead, *prepared.remarks))
         prepare_state(layout)
         blueprint = Blueprint(
             run_id=run_id,

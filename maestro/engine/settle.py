@@ -138,7 +138,7 @@ class Settling:
     async def refused(self, task: str, reason: str) -> None:
         """The tracker does not give it out. It is not told to open it again: somebody else may have it."""
         await self.cannot_start(task, reason)
-        await self._block_dependants(task)
+        await self._block_dependants(task, "is not to be had")
 
     async def taken(self, task: str, why: str, saved_ref: str | None) -> None:
         """Somebody closed or took it while it was worked on. The tracker is not told: the task is theirs."""

@@ -132,7 +132,7 @@ class Dispatcher:
     def over(self, task: str) -> list[BlockedTask]:
         """A resumed run has the task as failed or blocked: what that blocks, each task once. What is blocked already,
         because of another, blocks nothing by itself, nor does what was said to be over."""
-        return [] if self._state[task] in (_State.BLOCKED, _State.FAILED) else self.failed(task)
+        return [] if self._state[task] in (_State.BLOCKED, _State.FAILED) else self.failed(task, "did not land")
 
     def initially_blocked(self) -> tuple[BlockedTask, ...]:
         """What the plan knew to be blocked before the start."""

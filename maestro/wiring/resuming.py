@@ -22,6 +22,7 @@ from maestro.store.standing import finished, is_alive
 from maestro.vcs.git import Git
 from maestro.wiring.backlog import Backlog, open_backlog
 from maestro.wiring.clearing import GATEWAY
+from maestro.wiring.takeover import TAKEN_OVER
 
 
 @dataclass(frozen=True)
@@ -154,9 +155,11 @@ def backlog_of(git: Git, settings: Settings, blueprint: Blueprint, environ: Mapp
     return Backlog(tracker, why, blueprint.plan, blueprint.base, blueprint.base_branch, {})
 
 
-def refuse_beside_live_agents(layout: Layout, identity: str, tasks: Sequence[str]) -> None:
-    """Busy where agents of a run that died still work on one of the tasks: two on one task help nobody."""
+def beside_dead_runs(layout: Layout, identity: str, tasks: Sequence[str]) -> tuple[str, ...]:
+    """What is to be said of runs over the same tasks that died. Busy where agents of one still work: two on one task
+    help nobody."""
     markers: list[str] | None = None
+    remarks = []
     for name in _dead_runs(layout):
         try:
             blueprint = read_blueprint(layout.blueprint(name))
@@ -172,3 +175,7 @@ def refuse_beside_live_agents(layout: Layout, identity: str, tasks: Sequence[str
                 f"run {name} over this backlog has died, and {who}",
                 hint=f"go on with it: maestro resume --run-id {name}; or end it: maestro cleanup-orphans --force",
             )
+        if not (layout.run(name) / TAKEN_OVER).exists():
+            goes_on = f"`maestro resume --run-id {name}` would go on with it"
+            remarks.append(f"run {name} over this backlog has died; {goes_on}, and this run begins its open tasks anew")
+    return tuple(remarks)
