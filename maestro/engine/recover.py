@@ -27,7 +27,7 @@ from maestro.engine.settle import Settling
 from maestro.engine.starts import Starts
 from maestro.errors import MaestroError
 from maestro.model.events import Landed, Landing, Warned
-from maestro.model.outcome import Succeeded
+from maestro.model.outcome import Cancelled, Succeeded
 from maestro.model.plan import ScheduleKind
 from maestro.model.recovery import Debt, Leftover, OpenAttempt, Unanswered
 from maestro.model.states import FINAL, TaskState
@@ -211,6 +211,10 @@ class Recovery:
                 saved, workspace = await put_away(context, workspace, ended.task), None
             name = context.names[ended.task]
             saved = saved or await asyncio.to_thread(context.workspaces.saved, context.run_id, name)
+        if isinstance(outcome, Cancelled):  # the end of the run that wanted it is none any more
+            self._settling.counted(ended.task, outcome, saved)
+            await self._settling.again(ended.task, outcome.reason, saved)
+            return
         account = self._dispatch.chosen(ended.task).agent.account
         await self._endings.attempt_over(Ended(ended.task, outcome, workspace, ended.base, saved, account), {})
 

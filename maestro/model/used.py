@@ -3,7 +3,7 @@ when it is resumed. Pure."""
 
 from __future__ import annotations
 
-from maestro.model.outcome import Failed, FailureKind, LimitHit, Lost, Outcome, Succeeded, describe
+from maestro.model.outcome import Cancelled, Failed, FailureKind, LimitHit, Lost, Outcome, Succeeded, describe
 from maestro.model.record import Record
 
 LOSSES_ALLOWED = 3
@@ -36,13 +36,16 @@ class Used(Record):
 
 def count(used: Used, outcome: Outcome, number: int, saved_ref: str | None) -> Used:
     """One more ended attempt, the task's `number`th. One that met a limit does not count, nor one that found no
-    conversation to go on with, nor one that was lost with its coordinator, up to LOSSES_ALLOWED."""
+    conversation to go on with, nor one that the run itself cut off, nor one that was lost with its coordinator, up to
+    LOSSES_ALLOWED."""
     if isinstance(outcome, LimitHit):
         if saved_ref is None:
             return used  # it goes on where it stopped
         return _remember(used, number, f"it was cut off by a limit of the provider: {outcome.reason}", "", saved_ref)
     if isinstance(outcome, Failed) and outcome.failure is FailureKind.SESSION:
         return _remember(used, number, _BEGUN, "", saved_ref)
+    if isinstance(outcome, Cancelled):
+        return _remember(used, number, describe(outcome), "", saved_ref)
     if isinstance(outcome, Lost) and outcome.unwatched and used.losses < LOSSES_ALLOWED:
         return _remember(used, number, describe(outcome), "", saved_ref).evolve(losses=used.losses + 1)
     used = used.evolve(attempts=used.attempts + 1)

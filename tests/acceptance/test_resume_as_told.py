@@ -64,6 +64,34 @@ def test_what_an_interrupt_cut_off_is_tried_again(scene: Scene) -> None:
     assert scene.maestro("wait", "--run-id", "it", "--json").code == 0
 
 
+def test_what_an_interrupt_cut_off_is_tried_again_also_where_the_end_was_not_written(scene: Scene) -> None:
+    """Killed right after the attempt had ended: what that came to does not bind whoever goes on."""
+    interrupted(scene, CHAIN, "--attempts", "1")
+    lines = scene.journal.read_bytes().splitlines(keepends=True)
+    (last,) = [number for number, line in enumerate(lines) if b'"attempt_ended"' in line]
+    scene.journal.write_bytes(b"".join(lines[: last + 1]))
+    (scene.folder_of_run / "summary.json").unlink()
+    scene.let_go()
+    said = scene.resume()
+    assert (said.code, said.statuses()) == (0, {"a": "landed", "b": "landed"}), said.err
+    assert scene.starts() == ["a", "a", "b"]
+
+
+def test_a_run_is_resumed_from_anywhere_in_its_repository(scene: Scene) -> None:
+    """Paths that it was given are those of where it was given them."""
+    below = scene.repo.path / "src" / "deep"
+    below.mkdir(parents=True)
+    (below / "tasks.json").write_text(json.dumps(CHAIN))
+    argv = ["run", "--run-id", "it", "--no-tests", "--tasks-file", "tasks.json", "--workspace-root", "../../../ws"]
+    started = Started([*argv, "--agent-command", scene.agent()], below, None)
+    started.until(scene.folder / "here-a")
+    scene.until(scene.pids)
+    scene.kill(started)
+    scene.let_go()
+    said = scene.resume(cwd=scene.repo.path / "src")
+    assert (said.code, set(said.statuses().values())) == (0, {"landed"}), said.err
+
+
 def test_a_completed_run_is_only_shown_again(scene: Scene) -> None:
     scene.let_go()
     scene.begin(CHAIN, waits_for=()).end()

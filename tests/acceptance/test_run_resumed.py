@@ -159,7 +159,7 @@ def test_levels_and_stages_go_on_where_they_were(scene: Scene, schedule: str) ->
     assert scene.on_branch(branch) == {f"out-{task}.txt" for task in "abcd"}
 
 
-@pytest.mark.parametrize("kind", ["none", "clone"])
+@pytest.mark.parametrize("kind", ["none", "clone", "copy"])
 def test_workspaces_of_other_kinds_are_adopted(scene: Scene, kind: str) -> None:
     scene.dead([{"id": "a"}, {"id": "b", "dependencies": ["a"]}], "--workspace", kind, waits_for=("a",))
     scene.let_go()

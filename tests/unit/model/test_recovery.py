@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from maestro.model import events as e
+from maestro.model.folding import fold
 from maestro.model.outcome import Cancelled, Clock3, Failed, FailureKind, LimitHit, Lost, Succeeded
 from maestro.model.recovery import leftover
 from maestro.model.report import Discovery
-from maestro.model.run import fold
 from maestro.model.states import RunStatus, TaskState
 from maestro.model.task import Progress
 from maestro.testing.story import DONE, RED, STORY, at, ended, started, starting
@@ -79,7 +79,7 @@ def test_an_end_is_unanswered_until_what_follows_is_said_and_counts_only_then() 
         (LimitHit(reason="usage limit"), 0, 0),
         (Lost(reason="killed"), 1, 1),
         (Lost(reason="reboot", unwatched=True), 0, 1),
-        (Cancelled(), 1, 1),
+        (Cancelled(), 0, 1),  # by the run, whose end is none any more
     ],
 )
 def test_what_counts_against_a_task(outcome: Any, attempts: int, failures: int) -> None:
