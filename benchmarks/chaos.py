@@ -11,7 +11,8 @@ claude, the real one, against a model on loopback that answers with 429 first, a
 
 Afterwards everything is looked at from outside, and held against what the agents wrote in a diary. The goals: 99 % of
 the tasks landed and the rest failed with a reason, trouble noticed within two minutes, no commit lost, nothing landed
-twice, no orphan left, the checkout as it was byte by byte, no bystander harmed. Exit 1 where one is missed.
+twice, the tracker told of what landed and of nothing else, uncommitted files of crashed agents saved, no orphan left,
+the checkout as it was byte by byte, no bystander harmed. Exit 1 where one is missed.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ def main_run(scene: Scene, args: argparse.Namespace, dice: random.Random) -> Mon
     file = scene.root / "plan.json"
     file.write_text(json.dumps(plan))
     agent = Path(__file__).with_name("chaos_agent.py")
+    scene.env["MAESTRO_MIN_FREE_DISK_MB"] = str(FLOOR_MIB)
     env = scene.env | {
-        "MAESTRO_MIN_FREE_DISK_MB": str(FLOOR_MIB),
         "MAESTRO_ATTEMPT_MEMORY_MB": str(MEMORY_MIB),
         "MAESTRO_MAX_LOAD": "1000",  # whatever else the machine does is no part of this
         "MAESTRO_STOP_INTERRUPT_SECONDS": "1",
@@ -128,6 +129,8 @@ def judge(scene: Scene, monkeys: list[Monkey], audits: list[Audit]) -> tuple[dic
             ("never noticed", one.unnoticed),
             ("landed twice", one.twice),
             ("said to have landed and not there", one.not_there),
+            ("the tracker says otherwise", one.tracker),
+            ("not saved", one.scratch_lost),
             ("left behind", one.orphans),
         ):
             missed += [f"{one.run_id}: {what}: {name}" for name in names]

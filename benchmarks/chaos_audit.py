@@ -28,13 +28,15 @@ class Audit:
     landed: int = 0
     failed: dict[str, str] = field(default_factory=dict)  # task → why
     without_reason: list[str] = field(default_factory=list)
-    starts: int = 0  # of agents, as their diary has them
+    starts: int = 0  # of agents, as their diary has them, else the journal
     attempts: int = 0
     detections: dict[str, list[float]] = field(default_factory=dict)  # kind of trouble → seconds until it was noticed
     unnoticed: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
     orphans: list[str] = field(default_factory=list)
     not_there: list[str] = field(default_factory=list)  # said to have landed
+    tracker: list[str] = field(default_factory=list)  # tasks of which it says otherwise
+    scratch_lost: list[str] = field(default_factory=list)  # what crashed agents had not committed, and is not saved
 
     @property
     def slowest(self) -> float:
@@ -53,8 +55,8 @@ def read_events(journal: Path) -> list[dict[str, Any]]:
 def audit(scene: Scene, run_id: str, tasks: int) -> Audit:
     """Look at everything that one run was to do and to leave alone."""
     found = Audit(run_id, tasks)
-    runs = scene.repository / ".flow/maestro/runs"
-    result = json.loads((runs / run_id / "summary.json").read_text())
+    state = scene.repository / ".flow/maestro"
+    result = json.loads((state / "runs" / run_id / "summary.json").read_text())
     for name, task in result["tasks"].items():
         if task["status"] == "landed":
             found.landed += 1
@@ -62,12 +64,15 @@ def audit(scene: Scene, run_id: str, tasks: int) -> Audit:
             found.failed[name] = f"{task['status']}: {task['reason']}"
             if not task["reason"]:
                 found.without_reason.append(name)
-    events = read_events(runs / run_id / "journal.jsonl")
+    events = read_events(state / "runs" / run_id / "journal.jsonl")
     diary = [line for line in map(json.loads, scene.diary.read_text().splitlines()) if of_run(line, run_id)]
-    found.starts = sum(line["what"] == "began" for line in diary)
+    spawned = sum(event["type"] == "attempt_spawned" for event in events)
+    found.starts = sum(line["what"] == "began" for line in diary) or spawned  # claude keeps no diary
     found.attempts = sum(event["type"] == "attempt_starting" for event in events)
     _landings(scene, result, events, found)
     _detections(events, diary, found)
+    _scratch(scene, diary, found)
+    _tracker(state, set(result["tasks"]), found)
     found.orphans = orphans(scene, run_id, found.failed)
     return found
 
@@ -102,6 +107,24 @@ def _detections(events: list[dict[str, Any]], diary: list[dict[str, Any]], found
                 found.detections.setdefault(line["what"], []).append(known[line["attempt"]] - line["at"])
             else:
                 found.unnoticed.append(f"{line['what']} of {line['attempt']}")
+
+
+def _scratch(scene: Scene, diary: list[dict[str, Any]], found: Audit) -> None:
+    """An agent that crashed had written a file and not committed it: a ref of its task keeps it."""
+    for task in {line["task"] for line in diary if line["what"] == "crash"}:
+        name, where = f"scratch-{task}.txt", f"refs/maestro/saved/{found.run_id}/{task}"
+        refs = scene.git("for-each-ref", "--format=%(refname)", where, f"{where}-*").split()
+        if not any(scene.git("ls-tree", "--name-only", ref, name) for ref in refs):
+            found.scratch_lost.append(name)
+
+
+def _tracker(state: Path, tasks: set[str], found: Audit) -> None:
+    """Done is what has landed, and nothing else."""
+    for file in (state / "progress").glob("taskfile-*.json"):
+        told = json.loads(file.read_text())["tasks"]
+        if not tasks.isdisjoint(told):
+            done = {task for task, entry in told.items() if entry["progress"] == "done"}
+            found.tracker = sorted(done ^ (tasks - found.failed.keys()))
 
 
 def orphans(scene: Scene, run_id: str, failed: Collection[str]) -> list[str]:
