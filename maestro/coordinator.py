@@ -28,6 +28,7 @@ from maestro.planning.markers import detect_groups
 from maestro.proc.capture import capture
 from maestro.proc.family import start_time
 from maestro.proc.request import MARKER
+from maestro.proc.roles import COORDINATOR
 from maestro.store.blueprint import Blueprint, read_blueprint, write_blueprint
 from maestro.store.claims import claim, live_runs
 from maestro.store.layout import Layout
@@ -38,7 +39,6 @@ from maestro.vcs.git import Git, open_repository, require_version
 from maestro.wiring.backlog import Backlog, plan_backlog
 from maestro.wiring.build import check_run_id, new_run_id, new_token, prepare, prepare_state
 from maestro.wiring.choices import agent_env_names
-from maestro.wiring.clearing import COORDINATOR
 from maestro.wiring.driving import RunResult, drive
 from maestro.wiring.redaction import redactor_for
 from maestro.wiring.refreshing import refresh_argv

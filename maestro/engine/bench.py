@@ -16,6 +16,7 @@ from maestro.integration.gates import Gate, run_gate
 from maestro.model.gate import GateResult, GateUnjudged, NotJudged
 from maestro.model.masking import masked
 from maestro.proc.request import MARKER, ProcessRequest
+from maestro.proc.roles import GATE
 from maestro.workspaces.base import GATE_BENCH, Workspace, WorkspaceSpec
 
 
@@ -64,7 +65,7 @@ class GateBench:
             number = next(self._numbers)
             log_dir = self._context.layout.gate(self._context.run_id, number)
             log_dir.mkdir(parents=True, exist_ok=True)
-            marker = self._context.marker("gate", str(number))
+            marker = self._context.marker(GATE, str(number))
             env = self._environment(workspace, marker)
             result = await run_gate(self._gate, workspace.repo, env, log_dir, self._executor, marker)
             await hide_secrets_in(self._context, log_dir)
@@ -115,7 +116,7 @@ class GateBench:
         log_dir = context.layout.gate(context.run_id, 0)
         log_dir.mkdir(parents=True, exist_ok=True)
         for number, command in enumerate(context.options.setup_commands):
-            marker = context.marker("gate", f"setup-{number}")
+            marker = context.marker(GATE, f"setup-{number}")
             request = ProcessRequest(
                 argv=Invocation(argv=("sh", "-c", command)).argv,
                 cwd=workspace.repo,

@@ -19,6 +19,7 @@ from maestro.model.masking import masked
 from maestro.model.outcome import Usage
 from maestro.model.states import FINAL, GroupPhase, GroupStatus, TaskState
 from maestro.proc.request import MARKER, ProcessRequest
+from maestro.proc.roles import REFRESH
 
 
 def _read(folder: Path, code: int | None) -> Refreshed:
@@ -114,7 +115,7 @@ class GroupPhases:
             return None
         if refreshed.usage != Usage():
             asked = f"the context of group {group}"
-            marker = self._context.marker("refresh", self._folder(group).name)
+            marker = self._marker(group)
             used = ModelUsed(at=self._context.clock.now(), asked_for=asked, marker=marker, usage=refreshed.usage)
             await self._context.recorder.record(used)
         if self._context.keys is not None:
@@ -159,7 +160,7 @@ class GroupPhases:
         return _read(folder, ended.code)
 
     def _marker(self, group: str) -> str:
-        return self._context.marker("refresh", self._folder(group).name)
+        return self._context.marker(REFRESH, self._folder(group).name)
 
     def _folder(self, group: str) -> Path:
         return self._context.layout.run(self._context.run_id) / "refresh" / self._context.layout.group(group).name

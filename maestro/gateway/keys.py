@@ -18,6 +18,7 @@ from maestro.gateway.launch import Running, ask, end_all, find, launch, reap
 from maestro.gateway.tokens import fingerprint, new_secret, token_of
 from maestro.model.events import Event, GatewayStarted, Warned
 from maestro.proc.family import ProcessId, start_time
+from maestro.proc.roles import GATEWAY
 from maestro.resources.keysource import KeySource
 from maestro.resources.providers import Provider
 from maestro.store.atomic import write_atomically
@@ -54,7 +55,7 @@ class GatewayKeys(KeySource):
             upstream=upstream,
             key_header=provider.key_header,
             held=tuple(keys),
-            marker=f"{family}gateway/{provider.name}",
+            marker=f"{family}{GATEWAY}/{provider.name}",
             family=family,
             coordinator=(own, start_time(own) or 0.0),
             window_seconds=window_seconds,

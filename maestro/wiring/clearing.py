@@ -15,15 +15,10 @@ from maestro.errors import MaestroError
 from maestro.model.recovery import Leftover
 from maestro.model.states import TaskState
 from maestro.proc.family import census, members
+from maestro.proc.roles import COORDINATOR, GATEWAY
 from maestro.workspaces.base import GATE_BENCH
 from maestro.workspaces.janitor import clean, forget_removed, list_workspaces, sweep_rubbish
 from maestro.workspaces.remains import clear_remains
-
-COORDINATOR = "coordinator"
-"""In the marker of what a coordinator itself calls: git and the tracker's program."""
-
-GATEWAY = "gateway"
-"""In the marker of the gateway, which agents that live on still need."""
 
 PATIENCE_SECONDS = 60.0
 _LOOK_SECONDS = 0.05

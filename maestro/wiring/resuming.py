@@ -15,13 +15,13 @@ from maestro.model.recovery import Leftover, leftover
 from maestro.model.run import Run, fold
 from maestro.model.states import RunStatus, TaskState
 from maestro.proc.family import census
+from maestro.proc.roles import GATEWAY
 from maestro.store.blueprint import NOT_KEPT, Blueprint, read_blueprint
 from maestro.store.journal import read_journal
 from maestro.store.layout import Layout
 from maestro.store.standing import finished, is_alive
 from maestro.vcs.git import Git
 from maestro.wiring.backlog import Backlog, open_backlog
-from maestro.wiring.clearing import GATEWAY
 from maestro.wiring.takeover import TAKEN_OVER
 
 

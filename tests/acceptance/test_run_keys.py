@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from maestro.proc.family import census, identify
+from maestro.proc.roles import COORDINATOR, GATEWAY
 from maestro.testing.commandline import Said, maestro
 from maestro.testing.key_limit import KeyLimit
 from maestro.testing.model_server import ModelServer
@@ -93,7 +94,7 @@ def families_of(repo: Repository) -> dict[str, list[Any]]:
     return {
         marker: family
         for marker, family in census().items()
-        if f"/{run_id}/" in marker and "/coordinator/" not in marker
+        if f"/{run_id}/" in marker and f"/{COORDINATOR}/" not in marker
     }
 
 
@@ -127,7 +128,7 @@ def test_agents_behind_a_gateway_never_see_a_key(
         one = start([{"id": name} for name in "abc"], "--max-parallel", "3", agent=asks("6", "go"), env=env)
         one.until(*(tmp_path / f"asked-{name}" for name in "abc"))
         families = families_of(repo)
-        assert {marker.rpartition("/")[0].rpartition("/")[2] for marker in families} == {"a", "b", "c", "gateway"}
+        assert {marker.rpartition("/")[0].rpartition("/")[2] for marker in families} == {"a", "b", "c", GATEWAY}
         assert list(processes_with_keys(families)) == []
         assert files_with_keys(repo.path.parent, Path(os.environ["HOME"])) == []
         (tmp_path / "go").touch()

@@ -17,6 +17,7 @@ from maestro.model.events import Event, GroupMoved, Landed, RunStarted
 from maestro.model.task import Progress, Task
 from maestro.proc.family import identify
 from maestro.proc.request import MARKER, ProcessRequest
+from maestro.proc.roles import GATE
 from maestro.testing.repository import Repository
 from tests.integration.engine_runs import WRITES, EngineRun, states
 
@@ -168,7 +169,7 @@ class Hiccup:
         self._due = True
 
     async def start(self, request: ProcessRequest) -> Running:
-        if self._due and "/gate/setup" in request.env[MARKER]:
+        if self._due and f"/{GATE}/setup" in request.env[MARKER]:
             self._due = False
             raise WorkspaceError("no process can be started at the moment")
         return await self._executor.start(request)

@@ -20,6 +20,7 @@ from maestro.gateway.launch import ask, end_all, find, launch
 from maestro.gateway.tokens import new_secret
 from maestro.model.events import GatewayStarted, Warned
 from maestro.proc.family import members, start_time
+from maestro.proc.roles import GATEWAY
 from maestro.proc.request import MARKER
 from maestro.testing.gateway_lab import ASKED, KEYS, Lab, client
 from maestro.testing.model_server import ModelServer
@@ -48,7 +49,7 @@ def test_keys_are_in_its_memory_alone(server: ModelServer, tmp_path: Path) -> No
         async with lab.running() as source:
             assert await asks(source) == 200
             (event,) = started(lab)
-            (one,) = members(f"{lab.family}gateway/anthropic")
+            (one,) = members(f"{lab.family}{GATEWAY}/anthropic")
             assert (one.pid, one.started) == (event.pid, event.pid_started)
             seen = b"".join(Path(f"/proc/{one.pid}/{name}").read_bytes() for name in ("cmdline", "environ"))
             env = source.environment("t/run/task/1")
@@ -60,7 +61,7 @@ def test_keys_are_in_its_memory_alone(server: ModelServer, tmp_path: Path) -> No
             assert set(source.secrets()) == set(KEYS)
 
     asyncio.run(main())
-    assert not members(f"{lab.family}gateway/anthropic")
+    assert not members(f"{lab.family}{GATEWAY}/anthropic")
     files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert files == {"gateway/anthropic.log", "gateway/anthropic.json"}
     assert not any(key in (tmp_path / file).read_text() for key in KEYS for file in files)
@@ -83,7 +84,7 @@ def test_a_resumed_run_takes_it_over(server: ModelServer, tmp_path: Path) -> Non
         await resumed.close()
 
     asyncio.run(main())
-    assert not members(f"{lab.family}gateway/anthropic")
+    assert not members(f"{lab.family}{GATEWAY}/anthropic")
 
 
 def test_other_keys_make_another_gateway_which_agents_do_not_notice(server: ModelServer, tmp_path: Path) -> None:
@@ -115,7 +116,7 @@ def test_one_that_has_ended_meanwhile_is_started_again_on_its_port(server: Model
         killed = lab.source()
         await killed.start()
         killed.forsake()
-        await asyncio.to_thread(end_all, f"{lab.family}gateway/anthropic")
+        await asyncio.to_thread(end_all, f"{lab.family}{GATEWAY}/anthropic")
         resumed = lab.source()
         resumed.restore(lab.events)
         await resumed.start()
@@ -163,7 +164,7 @@ def test_one_that_is_just_coming_back_does_not_outlive_the_run(server: ModelServ
 
     asyncio.run(main())
     assert len(started(lab)) == 2
-    assert not members(f"{lab.family}gateway/anthropic")
+    assert not members(f"{lab.family}{GATEWAY}/anthropic")
 
 
 def told(lab: Lab, coordinator: int, *, idle: float = 0.3) -> Told:
@@ -172,7 +173,7 @@ def told(lab: Lab, coordinator: int, *, idle: float = 0.3) -> Told:
         upstream=lab.upstream,
         key_header="x-api-key",
         held=lab.keys,
-        marker=f"{lab.family}gateway/anthropic",
+        marker=f"{lab.family}{GATEWAY}/anthropic",
         family=lab.family,
         coordinator=(coordinator, start_time(coordinator) or 0.0),
         idle_seconds=idle,
@@ -215,7 +216,7 @@ def _ended(pidfd: int, seconds: float) -> None:
 
 def test_a_process_with_its_number_is_not_it(server: ModelServer, tmp_path: Path) -> None:
     lab = Lab(tmp_path, server.url)
-    marker = f"{lab.family}gateway/anthropic"
+    marker = f"{lab.family}{GATEWAY}/anthropic"
     running = launch(told(lab, os.getpid()), new_secret(), dict(os.environ), tmp_path / "log")
     pid, begun = running.process
     try:
@@ -238,5 +239,5 @@ def test_a_port_that_is_taken_is_said(server: ModelServer, tmp_path: Path) -> No
     with pytest.raises(WorkspaceError) as caught:
         launch(told(lab, os.getpid()).evolve(port=taken), new_secret(), dict(os.environ), tmp_path / "log")
     assert "did not start" in caught.value.message
-    assert not members(f"{lab.family}gateway/anthropic")
+    assert not members(f"{lab.family}{GATEWAY}/anthropic")
     assert not any(key in (tmp_path / "log").read_text() for key in KEYS)

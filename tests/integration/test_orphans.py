@@ -29,6 +29,7 @@ from maestro.model.events import (
 from maestro.model.states import RunStatus
 from maestro.proc.family import start_time
 from maestro.proc.ladder import Graces
+from maestro.proc.roles import COORDINATOR, GATE, REFRESH
 from maestro.store.claims import claim, hold_dead
 from maestro.store.layout import Layout
 from maestro.testing.processes import until
@@ -366,7 +367,7 @@ def test_a_git_of_the_coordinator_is_waited_for(
 ) -> None:
     write("dead", started(repo, "dead", "a"))
     done, go = tmp_path / "done", tmp_path / "go"
-    env = {**os.environ, "MAESTRO_ATTEMPT": f"{TOKEN}/dead/coordinator/1"}
+    env = {**os.environ, "MAESTRO_ATTEMPT": f"{TOKEN}/dead/{COORDINATOR}/1"}
     script = f"until [ -e '{go}' ]; do sleep 0.02; done; touch '{done}'"
     child = subprocess.Popen(["sh", "-c", script], env=env)
     until(lambda: any("by the coordinator itself of" in one for one in reasons(scene(), Kind.PROCESS)))
@@ -453,8 +454,8 @@ def test_whose_a_process_is(
     write("dead", *events, token=TOKEN if token_from == "blueprint" else None)
     named = {"MAESTRO_REPOSITORY": str(repo.path)} if token_from.startswith("the") else {}
     agent = sleeper(MAESTRO_ATTEMPT=f"{TOKEN}/dead/a/1", **named)
-    gate = sleeper(MAESTRO_ATTEMPT=f"{TOKEN}/dead/gate/3")
-    refresh = sleeper(MAESTRO_ATTEMPT=f"{TOKEN}/dead/refresh/X")
+    gate = sleeper(MAESTRO_ATTEMPT=f"{TOKEN}/dead/{GATE}/3")
+    refresh = sleeper(MAESTRO_ATTEMPT=f"{TOKEN}/dead/{REFRESH}/X")
     spared = [
         sleeper(),
         sleeper(MAESTRO_ATTEMPT="dead"),

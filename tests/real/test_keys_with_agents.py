@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from maestro.proc.family import census
+from maestro.proc.roles import COORDINATOR, GATEWAY
 from maestro.testing.commandline import Said, maestro
 from maestro.testing.key_limit import KeyLimit
 from maestro.testing.model_server import ModelServer
@@ -99,7 +100,7 @@ def watched(repo: Repository) -> Iterator[tuple[set[str], set[str]]]:
         while not over.wait(0.05):
             for marker, family in census().items():
                 rest = marker.split("/", 2)[2:]
-                if not rest or rest[0].startswith("coordinator/"):
+                if not rest or rest[0].startswith(f"{COORDINATOR}/"):
                     continue  # what maestro itself calls has the user's environment
                 for one in family:
                     data = b""
@@ -108,7 +109,7 @@ def watched(repo: Repository) -> Iterator[tuple[set[str], set[str]]]:
                             data += Path(f"/proc/{one.pid}/{name}").read_bytes()
                         except OSError:
                             continue
-                    if str(repo.path).encode() in data or rest[0].startswith("gateway/"):
+                    if str(repo.path).encode() in data or rest[0].startswith(f"{GATEWAY}/"):
                         seen.add(rest[0].partition("/")[0])
                         if any(key.encode() in data for key in KEYS.values()):
                             leaks.add(f"{one.pid} of {marker}")
@@ -145,7 +146,7 @@ def test_work_through_the_gateway_lands_and_no_key_is_seen(
         assert said.statuses() == dict.fromkeys("abc", "landed")
         assert {one.api_key for one in server.requests} == set(KEYS.values())
         assert {one.status for one in server.requests} == {200}
-    assert {"a", "b", "c", "gateway"} <= seen
+    assert {"a", "b", "c", GATEWAY} <= seen
     assert leaks == set()
     assert files_with_keys(repo.path.parent, hermetic) == []
     (counted,) = (repo.path / ".flow/maestro/runs").glob(f"*/gateway/{PLACES[agent][0]}.json")

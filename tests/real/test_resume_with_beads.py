@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from maestro.proc.family import census, members
+from maestro.proc.roles import COORDINATOR
 from maestro.testing.commandline import Said, command_line, maestro
 from tests.acceptance.conftest import WRITES_ONE_FILE
 from tests.acceptance.resuming import QUICK, Scene
@@ -112,7 +113,7 @@ def test_what_people_did_meanwhile_stands(beads: Beads, tmp_path: Path) -> None:
     beads("update", taken, "--assignee", "alice")
     beads("close", later, "--reason", "not wanted any more")
     (tmp_path / "go").touch()
-    scene.until(lambda: not [marker for marker in scene.markers() if "/coordinator" not in marker])
+    scene.until(lambda: not [marker for marker in scene.markers() if f"/{COORDINATOR}/" not in marker])
     said = resume(beads)
     assert said.statuses() == {mine: "landed", taken: "blocked", closed: "blocked", later: "blocked"}, said.err
     assert said.code == 3

@@ -16,7 +16,8 @@ from maestro.model.events import AttemptEnded, AttemptSpawned, AttemptStarting
 from maestro.proc.describe import ancestors, can_be_read, owner, program, started_at
 from maestro.proc.family import ProcessId, identify, variable_of
 from maestro.proc.ladder import descend
-from maestro.wiring.clearing import COORDINATOR, wait_for
+from maestro.proc.roles import COORDINATOR
+from maestro.wiring.clearing import wait_for
 from maestro.wiring.orphans.kinds import Cleared, Kind, Orphan, done
 from maestro.wiring.orphans.scene import RunFacts, Scene, run_of
 from maestro.wiring.orphans.words import cause_of, of_run, role, time_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from maestro.wiring.clearing import COORDINATOR, GATEWAY
+from maestro.proc.roles import COORDINATOR, GATE, GATEWAY, REFRESH
 from maestro.wiring.orphans.kinds import Cause
 from maestro.wiring.orphans.scene import RunFacts, Standing
 
@@ -42,13 +42,13 @@ def role(rest: str, names: Mapping[str, str]) -> tuple[str, str | None]:
     name, _, number = rest.partition("/")
     if name in names:
         return f"attempt {number} of task {names[name]}", names[name]
-    if name == "gate":
+    if name == GATE:
         return ("the set-up of the tests" if number.startswith("setup") else f"run {number} of the tests"), None
     if name == COORDINATOR:
         return "the coordinator itself", None
     if name == GATEWAY:
         return "the gateway", None
-    if name == "refresh":
+    if name == REFRESH:
         return f"the refresh of group {number}", None
     if number.isdigit():
         return f"attempt {number} of task {name}", name
