@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 _EPOCH = re.compile(r"\|\s*(\d{10})\b")
 _ISO = re.compile(r"\b(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))")
-_DELAY = re.compile(r"\b(?:retry|try again)[ -](?:after|in):?\s+(\d+)\s*(s|m|h)?", re.IGNORECASE)
+_DELAY = re.compile(r"\b(?:retry|try again)[ -](?:after|in):?\s+(\d+)\s*(ms\b|millis|s|m|h|d)?", re.IGNORECASE)
 _CLOCK = re.compile(
     r"\bresets?\s+(?:at\s+)?(?:on\s+)?(?:([A-Z][a-z]{2})[a-z]*\s+(\d{1,2})(?:,|\s)\s*(?:at\s+)?)?"
     r"(\d{1,2})(?::(\d\d))?\s*([ap]m)?\s*(?:\(([^()]*)\))?",
@@ -22,7 +22,7 @@ _LIMIT = re.compile(r"usage limit|hit your .{0,40}limit|\blimit reached|rate lim
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _JUST_OVER = timedelta(minutes=10)
 """A time of day is named without its seconds, often without its minutes: one so long ago is now, not tomorrow."""
-_UNITS = {"s": 1, "m": 60, "h": 3600}
+_UNITS = {"ms": 0.001, "millis": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def speaks_of_limit(text: str) -> bool:
@@ -58,6 +58,8 @@ def _next(match: re.Match[str], now: datetime) -> datetime | None:
         moment = moment.replace(month=_MONTHS.index(month.lower()) + 1, day=int(day))
         if moment < local - timedelta(days=180):
             moment = moment.replace(year=moment.year + 1)
+        elif moment > local + timedelta(days=180):
+            moment = moment.replace(year=moment.year - 1)
     elif moment < local - _JUST_OVER:
         moment += timedelta(days=1)
     return moment.astimezone(UTC)

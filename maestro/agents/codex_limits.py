@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from maestro.agents.claude_limits import speaks_of_limit
 
-_LIMIT = re.compile(r"\bstatus:? (?:429|529)\b|\bat capacity\b|quota exceeded", re.IGNORECASE)
+_LIMIT = re.compile(r"\bstatus:? (?:429|529)\b|\bat capacity\b|(?<!disk )quota exceeded", re.IGNORECASE)
 _AT = re.compile(
     r"try again at\s+(?:(?P<month>[A-Z][a-z]{2})[a-z]*\s+(?P<day>\d{1,2})(?:st|nd|rd|th)?,\s*(?P<year>\d{4}),?\s+)?"
     r"(?P<hour>\d{1,2}):(?P<minute>\d\d)\s*(?P<half>[AP]M)",

@@ -11,7 +11,9 @@ import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-_LIMIT = re.compile(r"\bquota\b|\boverloaded\b|RESOURCE_EXHAUSTED|rate limit|high demand|credit balance", re.IGNORECASE)
+_LIMIT = re.compile(
+    r"(?<!disk )\bquota\b|\boverloaded\b|RESOURCE_EXHAUSTED|rate limit|high demand|credit balance", re.IGNORECASE
+)
 _STATUS = frozenset({429, 529})
 _DAILY = re.compile(r"daily quota", re.IGNORECASE)
 _DELAY = re.compile(

@@ -11,8 +11,8 @@ from maestro.agents.claude_limits import reset_time, speaks_of_limit
 _LIMIT_STATUS = frozenset({402, 429, 529})
 _HOPELESS_STATUS = frozenset({401, 403, 404})
 _QUOTA = re.compile(
-    r"exceeded your (?:current )?quota|insufficient[ _](?:quota|credits?|balance|funds)|quota (?:has been )?exceeded"
-    r"|resource[ _]exhausted|overloaded|too many requests|out of credits"
+    r"exceeded your (?:current )?quota|insufficient[ _](?:quota|credits?|balance|funds)"
+    r"|(?<!disk )quota (?:has been )?exceeded|resource[ _]exhausted|overloaded|too many requests|out of credits"
     r"|spending (?:limit|cap)|billing (?:hard )?limit",
     re.IGNORECASE,
 )

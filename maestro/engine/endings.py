@@ -22,7 +22,7 @@ from maestro.errors import MaestroError
 from maestro.integration.verdicts import LandedAs, LandingVerdict, SentBack, Submission, Unlandable
 from maestro.model.gate import GateUnjudged, NotJudged
 from maestro.model.outcome import Succeeded
-from maestro.model.retry import AskPerson, GiveUp, Hold, Retry, Stop, Submit, decide, decide_sent_back
+from maestro.model.retry import AskPerson, GiveUp, Hold, Retry, Stop, Submit, decide, decide_sent_back, named_end
 
 
 class Endings:
@@ -136,8 +136,8 @@ class Endings:
 
     async def _hold(self, ended: Ended, reset_at: datetime | None, reason: str) -> None:
         if (keys := self._context.keys) is not None:
-            rest = timedelta(seconds=self._context.options.hold_seconds)
-            self._key_given_back(ended.task, reset_at or self._context.clock.now() + rest)
+            now, rest = self._context.clock.now(), timedelta(seconds=self._context.options.hold_seconds)
+            self._key_given_back(ended.task, named_end(reset_at, now) or now + rest)
             if (reset_at := keys.rests_until()) is None:
                 await self._holds.ended(ended.account, ended.task, ended.outcome)
                 await self._settling.again(ended.task, f"another key takes over: {reason}", ended.saved_ref)

@@ -18,7 +18,7 @@ from maestro.agents.base import Heard
 from maestro.clock import Clock
 from maestro.model.events import AccountHeld, AccountReleased, Event
 from maestro.model.outcome import AgentBlocked, Failed, FailureKind, Outcome, Succeeded
-from maestro.model.retry import HOLD_BASE_SECONDS, hold_until, pause_between, probe_at
+from maestro.model.retry import HOLD_BASE_SECONDS, hold_until, named_end, pause_between, probe_at
 
 PACED_STARTS = 8
 """Starts with a pause between them after the one that went first."""
@@ -94,7 +94,7 @@ class Holds:
 
     async def _hold(self, account: str, task: str, reset_at: datetime | None, reason: str, waiting: int) -> datetime:
         now, rest = self._clock.now(), self._rests.get(account)
-        named = reset_at if reset_at is not None and reset_at > now else None
+        named = named_end(reset_at, now)
         if rest is not None and now < rest.until and (named is None or named <= rest.until):
             return rest.until
         times = 1

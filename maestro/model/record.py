@@ -21,8 +21,8 @@ class Record(BaseModel):
         )
 
     def __copy__(self) -> Self:
-        """As pydantic's own, but with one set of the given fields for all copies of a class: nobody asks which were given,
-        and a run keeps some copies for each of its tasks, of whose memory these sets would be more than half."""
+        """As pydantic's own, but with one set of the given fields for all copies of a class: nobody asks which were
+        given, and a run keeps some copies for each of its tasks, of whose memory these sets would be more than half."""
         copied = type(self).__new__(type(self))
         object.__setattr__(copied, "__dict__", dict(self.__dict__))
         object.__setattr__(copied, "__pydantic_fields_set__", _all_fields(type(self)))

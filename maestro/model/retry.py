@@ -29,6 +29,9 @@ HOLD_MAX_SECONDS = 3600.0
 HOLD_JITTER = 0.25
 """Of a rest whose end nobody named, so much longer at most: others that met the same limit come back as well."""
 
+LONGEST_NAMED = timedelta(days=35)
+"""Providers count by the minute, the day, the week and the month: an end farther off was misread, or is a mistake."""
+
 PROBE_JITTER_SECONDS = 5.0
 """At most; a short rest is followed at once."""
 
@@ -110,16 +113,28 @@ def decide(outcome: Outcome, counts: Counts) -> Decision:
             assert_never(never)
 
 
+def named_end(reset_at: datetime | None, now: datetime) -> datetime | None:
+    """The end of a limit that a provider names, where it can be one: a moment that is over is no help, for the limit
+    was met after it."""
+    return reset_at if reset_at is not None and now < reset_at <= now + LONGEST_NAMED else None
+
+
 def hold_until(
     reset_at: datetime | None, times: int, now: datetime, chance: float, base_seconds: float = HOLD_BASE_SECONDS
 ) -> datetime:
     """When an account that met a limit has rested enough: at the moment its provider names, else after a pause that
-    doubles up to an hour with `times`, the number of rests in a row (1 for the first). A moment that is over is no
-    help: the limit was met after it. `chance` is a random number from 0 to 1."""
-    if reset_at is not None and reset_at > now:
-        return reset_at
+    doubles up to an hour with `times`, the number of rests in a row (1 for the first). Where the limit was met again
+    after a rest, the moment named next is waited for, but not less than the pause before: else "try again in 1 s",
+    said for ever, would start attempts for ever. `chance` is a random number from 0 to 1."""
+    named = named_end(reset_at, now)
+    if named is None:
+        return now + _pause(times, chance, base_seconds)
+    return named if times <= 1 else max(named, now + _pause(times - 1, chance, base_seconds))
+
+
+def _pause(times: int, chance: float, base_seconds: float) -> timedelta:
     pause = min(base_seconds * 2 ** min(max(times - 1, 0), 12), max(HOLD_MAX_SECONDS, base_seconds))
-    return now + timedelta(seconds=pause * (1 + HOLD_JITTER * chance))
+    return timedelta(seconds=pause * (1 + HOLD_JITTER * chance))
 
 
 def probe_at(since: datetime, until: datetime, chance: float) -> datetime:

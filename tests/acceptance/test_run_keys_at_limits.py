@@ -29,6 +29,7 @@ if seconds is not None:
     since.touch() if not since.exists() else None
     until = int(since.stat().st_mtime) + seconds
     if time.time() < until:
+        until -= json.loads((folder / "wrong").read_text())
         said = {"is_error": True, "api_error_status": 429, "result": f"Claude AI usage limit reached|{until}"}
         sys.exit(print(json.dumps({**result, **said})) or 1)
 subprocess.run(@WORK@, shell=True, check=True)
@@ -37,7 +38,11 @@ print(json.dumps({**result, "is_error": False, "result": "done"}))
 """What claude prints at a limit, which begins for a key with its first use here, and what at a good end."""
 
 
-def run(repo: Repository, folder: Path, limited: dict[str, int], count: int) -> tuple[Said, list[dict[str, Any]]]:
+def run(
+    repo: Repository, folder: Path, limited: dict[str, int], count: int, *, wrong: int = 0, hold_seconds: int = 60
+) -> tuple[Said, list[dict[str, Any]]]:
+    """`wrong`: seconds by which the end of a limit is named too early."""
+    (folder / "wrong").write_text(str(wrong))
     program = folder / "claude"
     script = folder / "claude.py"
     script.write_text(CLAUDE.replace("@WORK@", repr(WRITES_ONE_FILE)))
@@ -49,6 +54,7 @@ def run(repo: Repository, folder: Path, limited: dict[str, int], count: int) -> 
     env = {
         "MAESTRO_AGENTS": json.dumps({"claude": {"executable": str(program)}}),
         "MAESTRO_KEYS": json.dumps({"anthropic": {"from_env": list(KEYS)}}),
+        "MAESTRO_HOLD_SECONDS": str(hold_seconds),
         **KEYS,
     }
     said = maestro(
@@ -83,3 +89,11 @@ def test_with_the_last_key_the_account_rests_until_the_first_comes_back(repo: Re
     landed = min(datetime.fromisoformat(event["at"]) for event in events if event.get("type") == "landed")
     assert landed > datetime.fromisoformat(held["until"])
     assert landed < datetime.fromisoformat(held["until"]) + timedelta(minutes=1)
+
+
+def test_keys_rest_also_where_the_end_that_is_named_is_over_already(repo: Repository, tmp_path: Path) -> None:
+    """Else attempts, which do not count, would follow each other for as long as the limit lasts."""
+    said, events = run(repo, tmp_path, {"KEY_A": 8, "KEY_B": 8}, 1, wrong=3600, hold_seconds=4)
+    assert said.code == 0, said.err
+    assert [event for event in events if event.get("type") == "account_held"]
+    assert len(used(tmp_path)) <= 7

@@ -32,6 +32,9 @@ NOW = datetime(2026, 11, 21, 13, 30, tzinfo=UTC)
         ("retry-after: 90", NOW + timedelta(seconds=90)),
         ("try again in 5 minutes", NOW + timedelta(minutes=5)),
         ("try again in 2h", NOW + timedelta(hours=2)),
+        ("resets Nov 3, 9am (UTC)", datetime(2026, 11, 3, 9, tzinfo=UTC)),
+        ("try again in 2 days", NOW + timedelta(days=2)),
+        ("retry after 1500 ms", NOW + timedelta(seconds=1.5)),
         ("API Error: Request rejected (429) · slow down", None),
         ("resets 3", None),
         ("resets 3pm (Nowhere/Land)", None),
@@ -47,6 +50,11 @@ NOW = datetime(2026, 11, 21, 13, 30, tzinfo=UTC)
 )
 def test_reset_times(text: str, expected: datetime | None) -> None:
     assert reset_time(text, NOW) == expected
+
+
+def test_a_day_of_last_year_is_over() -> None:
+    now = datetime(2027, 1, 2, 9, tzinfo=UTC)
+    assert reset_time("resets Dec 31, 10am (UTC)", now) == datetime(2026, 12, 31, 10, tzinfo=UTC)
 
 
 def test_without_a_zone_the_machine_s_own_counts() -> None:

@@ -53,6 +53,7 @@ def test_times_of_day_are_the_machine_s_own(monkeypatch: pytest.MonkeyPatch) -> 
         ("unexpected status 529 <unknown status code>: overloaded, url: http://x", True),
         ("Selected model is at capacity. Please try a different model.", True),
         ("Quota exceeded. Check your plan and billing details.", True),
+        ("Disk quota exceeded (os error 122)", False),
         ("unexpected status 503 Service Unavailable: overloaded", False),
         ("exceeded retry limit, last status: 500 Internal Server Error", False),
         ("We’re currently experiencing high demand, which may cause temporary errors.", False),

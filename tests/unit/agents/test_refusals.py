@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from maestro.agents.base import Claim
+from maestro.agents.gemini_limits import is_limit
 from maestro.agents.refusals import judge_refusal
 
 NOW = datetime(2026, 11, 21, 13, 30, tzinfo=UTC)
@@ -40,3 +41,8 @@ def test_what_the_provider_says_of_its_return_comes_before_the_words() -> None:
     assert verdict.reset_at == NOW + timedelta(seconds=60)
     assert judge_refusal("try again in 5 minutes", NOW, 429).reset_at == NOW + timedelta(minutes=5)
     assert judge_refusal("try again in 5 minutes", NOW, 500).reset_at is None, "only limits are waited for"
+
+
+def test_a_disk_has_a_quota_too_and_it_is_no_account_s() -> None:
+    assert judge_refusal("EDQUOT: disk quota exceeded, write", NOW).claim is Claim.FAILED
+    assert not is_limit("[API Error: EDQUOT: disk quota exceeded, write]", None)

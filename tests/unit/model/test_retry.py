@@ -78,6 +78,19 @@ def test_a_rest_lasts_as_the_provider_says_whatever_the_chance_and_the_times() -
     assert {hold_until(later, times, NOW, chance) for times in (1, 9) for chance in (0.0, 1.0)} == {later}
 
 
+def test_an_end_that_did_not_hold_before_is_believed_less_and_less() -> None:
+    soon = NOW + timedelta(seconds=1)
+    assert hold_until(soon, 1, NOW, 0.0) == soon
+    rests = [(hold_until(soon, times, NOW, 0.0) - NOW).total_seconds() for times in (2, 3, 8, 500)]
+    assert rests == [60, 120, 3600, 3600], "else attempts would follow each other without an end"
+
+
+@pytest.mark.parametrize("days", [36, 365, 3650])
+def test_an_end_that_no_limit_has_is_not_believed(days: int) -> None:
+    assert hold_until(NOW + timedelta(days=days), 1, NOW, 0.0) == NOW + timedelta(seconds=60)
+    assert hold_until(NOW + timedelta(days=32), 1, NOW, 0.0) == NOW + timedelta(days=32)
+
+
 @pytest.mark.parametrize(("times", "seconds"), [(0, 60), (1, 60), (2, 120), (4, 480), (7, 3600), (500, 3600)])
 @pytest.mark.parametrize("reset_at", [None, NOW, NOW - timedelta(hours=1)])
 def test_without_an_end_that_is_to_come_the_rest_grows_to_an_hour(
