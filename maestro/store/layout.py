@@ -55,8 +55,11 @@ class Layout:
     def board(self, run_id: str) -> Path:
         return self.run(run_id) / "board.jsonl"
 
+    def attempts(self, run_id: str) -> Path:
+        return self.run(run_id) / "attempts"
+
     def attempt(self, run_id: str, task_name: str, attempt: int) -> Path:
-        return self.run(run_id) / "attempts" / task_name / str(attempt)
+        return self.attempts(run_id) / task_name / str(attempt)
 
     def gate(self, run_id: str, number: int) -> Path:
         return self.run(run_id) / "gates" / str(number)

@@ -17,7 +17,7 @@ from maestro.model.states import RunStatus, TaskState
 from maestro.proc.family import census
 from maestro.proc.roles import GATEWAY
 from maestro.store.blueprint import NOT_KEPT, Blueprint, read_blueprint
-from maestro.store.journal import read_journal
+from maestro.store.journal import Recovered, read_journal
 from maestro.store.layout import Layout
 from maestro.store.standing import finished, is_alive
 from maestro.vcs.git import Git
@@ -96,9 +96,12 @@ def read_past(layout: Layout, run_id: str) -> Past:
     """The files of a run. StateError where they cannot be read, or tell of a rollback that was broken off."""
     blueprint = read_blueprint(layout.blueprint(run_id))
     journal = layout.journal(run_id)
-    if not journal.exists():
-        return Past(run_id, blueprint, (), 0)
-    recovered = read_journal(journal)
+    recovered = read_journal(journal) if journal.exists() else Recovered(events=(), good_bytes=0, torn_bytes=0)
+    if not recovered.events and layout.attempts(run_id).exists():
+        raise StateError(
+            f"the journal {journal} is gone or empty, and run {run_id} had begun",
+            hint="put it back, or start a new run; what has landed is on the run's integration branch",
+        )
     past = Past(run_id, blueprint, recovered.events, recovered.torn_bytes)
     if (rollback := past.left.half_rollback) is not None:
         raise StateError(

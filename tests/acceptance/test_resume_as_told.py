@@ -297,6 +297,12 @@ def test_files_of_the_run_that_cannot_be_read_are_refused_in_words(scene: Scene)
     assert "is damaged at byte" in refused(scene, "--run-id", "it")
     scene.journal.write_bytes(b"\n".join([lines[0].replace(b"1", b"7"), *lines[1:]]))
     assert "is of version 7, this maestro reads version 1" in refused(scene, "--run-id", "it")
+    for empty in (True, False):
+        scene.journal.write_bytes(b"")
+        if not empty:
+            scene.journal.unlink()
+        assert "is gone or empty, and run it had begun" in refused(scene, "--run-id", "it")
+        assert scene.journal.exists() is empty
     scene.journal.write_bytes(journal)
     assert scene.markers(), "nobody was harmed by all that"
     scene.let_go()
