@@ -81,6 +81,7 @@ def _object(done: Rollback, *, dry_run: bool) -> dict[str, object]:
         "saved_refs": list(event.saved_refs),
         "groups": list(done.groups),
         "tasks": [{"task": task, "commit": commit} for task, commit in done.commits.items()],
+        "others": [{"commit": commit, "subject": subject} for commit, subject in done.others.items()],
         "refused": dict(done.refused),
     }
 
@@ -91,7 +92,8 @@ def _say(app: App, done: Rollback, *, dry_run: bool) -> None:
         app.output.text(f"Run {done.run_id} is at {event.checkpoint} already: nothing has landed since.")
         return
     would = "would be" if dry_run else "is"
-    app.output.text(f"{event.branch} {would} put back from {event.expected[:10]} to {event.commit[:10]}.")
+    if event.expected != event.commit:
+        app.output.text(f"{event.branch} {would} put back from {event.expected[:10]} to {event.commit[:10]}.")
     for branch in event.removed:
         app.output.text(f"{branch} {would} removed.")
     if done.commits:
@@ -100,8 +102,13 @@ def _say(app: App, done: Rollback, *, dry_run: bool) -> None:
         app.output.text(
             *columns([("", task, (commit or "without a change")[:16]) for task, commit in done.commits.items()])
         )
+    if done.others:
+        goes = "would go with it, and would be" if dry_run else "goes with it, and is"
+        app.output.text(f"What somebody else had added {goes} saved too:")
+        app.output.text(*columns([("", commit[:10], subject) for commit, subject in done.others.items()]))
+    opens = "would not open" if dry_run else "does not open"
     for task, why in done.refused.items():
-        app.output.complain(f"the tracker does not open {task} again: {why}")
+        app.output.complain(f"the tracker {opens} {task} again: {why}")
     if not dry_run:
         for ref in event.saved_refs:
             app.output.text(f"What was there is saved as {ref}.")

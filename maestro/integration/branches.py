@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 from maestro.errors import BadInput, GitError
@@ -90,15 +91,19 @@ def _text_of(file: Path) -> bytes:
         return b""
 
 
+def checked_out_words(branch: str, place: Path) -> tuple[str, str]:
+    """Why a branch cannot be moved, and what frees it."""
+    message = f"the branch {branch} is checked out in {place}, and maestro moves no branch under a checkout"
+    return message, f"switch that checkout to another branch: git -C {shlex.quote(str(place))} switch --detach"
+
+
 def advance(git: Git, branch: str, new: str, expected: str) -> bool:
     """Move a branch from `expected` to `new`; False when it stands elsewhere by now (or another process holds
     its lock). GitError when it is checked out: its files would then look changed back."""
     place = checked_out_at(git, branch)
     if place is not None:
-        raise GitError(
-            f"the branch {branch} is checked out in {place}, and maestro moves no branch under a checkout",
-            hint=f"switch that checkout to another branch: git -C {place} switch --detach",
-        )
+        message, hint = checked_out_words(branch, place)
+        raise GitError(message, hint=hint)
     return git.set_ref(f"refs/heads/{branch}", new, expected)
 
 

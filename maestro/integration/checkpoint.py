@@ -3,6 +3,8 @@ collected. What they are for is `wiring/rollback.py`; that they were made is in 
 
 from __future__ import annotations
 
+import shlex
+
 from maestro.model.events import Checkpoint
 from maestro.model.ids import safe_name
 from maestro.vcs.git import Git
@@ -26,6 +28,11 @@ def name_of_level(level: int) -> str:
 def checkpoint_ref(run_id: str, name: str) -> str:
     """The ref that keeps a checkpoint's commit."""
     return f"{CHECKPOINTS}/{run_id}/{safe_name(name)}"
+
+
+def rollback_command(run_id: str, name: str) -> str:
+    """What puts a run back to a checkpoint, as a shell takes it."""
+    return f"maestro rollback --run-id {run_id} --to {shlex.quote(name)}"
 
 
 def forget_checkpoints(git: Git, run_id: str) -> None:

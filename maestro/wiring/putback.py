@@ -7,10 +7,10 @@ import json
 from collections.abc import Mapping, Sequence
 
 from maestro.errors import MaestroError, StateError
-from maestro.model.events import Event, RollingBack
+from maestro.model.events import Event, Landed, RollingBack, TrackerWritten
+from maestro.model.folding import fold
 from maestro.model.result import result_object
-from maestro.model.run import fold
-from maestro.model.task import Progress
+from maestro.model.task import Progress, Task
 from maestro.store import landed
 from maestro.store.atomic import write_atomically
 from maestro.store.blueprint import Blueprint
@@ -33,7 +33,7 @@ def put_back_records(
 
     TrackerError or BadInput where the tracker cannot be used at all: the rollback can be completed later.
     """
-    refused = _open_again(git, layout, blueprint, event, environ)
+    refused = _open_again(git, layout, blueprint, events, event, environ)
     _forget_landings(layout, blueprint, event)
     write_groups(layout, events)
     result = result_object(fold(events), blueprint.done_before)
@@ -41,25 +41,72 @@ def put_back_records(
     return refused
 
 
-def _open_again(
-    git: Git, layout: Layout, blueprint: Blueprint, event: RollingBack, environ: Mapping[str, str]
+def foreseen_refusals(
+    git: Git,
+    layout: Layout,
+    blueprint: Blueprint,
+    events: Sequence[Event],
+    event: RollingBack,
+    environ: Mapping[str, str],
 ) -> dict[str, str]:
+    """The tasks that the tracker would not open again, a clause each; nothing is written. Errors as above."""
     if not event.tasks:
         return {}
     tracker = _tracker(git, blueprint, environ)
     known = {task.id: task for task in tracker.load()}
-    records = landed.read(layout.landed, tracker.identity)
+    refused, to_open = _looked_at(known, layout, blueprint, events, event)
+    return refused | {task: "a person has closed it" for task in to_open if known[task].done_by_hand}
+
+
+def _open_again(
+    git: Git,
+    layout: Layout,
+    blueprint: Blueprint,
+    events: Sequence[Event],
+    event: RollingBack,
+    environ: Mapping[str, str],
+) -> dict[str, str]:
+    if not event.tasks:
+        return {}
+    tracker = _tracker(git, blueprint, environ)
+    refused, to_open = _looked_at({task.id: task for task in tracker.load()}, layout, blueprint, events, event)
+    note = _note(blueprint.run_id, event)
+    return refused | _written(tracker, [Writing(task=task, progress=Progress.OPEN, note=note) for task in to_open])
+
+
+def _looked_at(
+    known: Mapping[str, Task], layout: Layout, blueprint: Blueprint, events: Sequence[Event], event: RollingBack
+) -> tuple[dict[str, str], list[str]]:
+    """Of what waits again: what is somebody else's by now, a clause each, and what the tracker is to open."""
+    records = landed.read(layout.landed, blueprint.tracker_identity)
+    told = _told_done(events)
     refused: dict[str, str] = {}
-    writes = []
+    to_open = []
     for task in event.tasks:
         record = records.get(task)
         if task not in known:
             refused[task] = "the backlog does not have it any more"
         elif record is not None and record.run_id != blueprint.run_id:
             refused[task] = f"run {record.run_id} has landed it meanwhile on {record.branch}"
-        elif known[task].progress is Progress.DONE:
-            writes.append(Writing(task=task, progress=Progress.OPEN, note=_note(blueprint.run_id, event)))
-    return refused | _written(tracker, writes)
+        elif known[task].progress is Progress.IN_PROGRESS and task in told:
+            refused[task] = "somebody has taken it meanwhile"
+        elif known[task].progress in (Progress.DONE, Progress.IN_PROGRESS):
+            to_open.append(task)
+    return refused, to_open
+
+
+def _told_done(events: Sequence[Event]) -> set[str]:
+    """What the tracker has taken for done: if it is in progress there by now, it is not the run that works on it."""
+    told: set[str] = set()
+    for event in events:
+        match event:
+            case Landed():
+                told.discard(event.task)
+            case TrackerWritten(progress=Progress.DONE, error=None):
+                told.add(event.task)
+            case _:
+                pass
+    return told
 
 
 def _tracker(git: Git, blueprint: Blueprint, environ: Mapping[str, str]) -> Tracker:

@@ -10,6 +10,7 @@ from typing import Any
 from maestro.config.load import EITHER
 from maestro.config.settings import Settings
 from maestro.errors import BadInput, Busy, StateError
+from maestro.integration.checkpoint import rollback_command
 from maestro.model.events import Event, RunResumed
 from maestro.model.recovery import Leftover, leftover
 from maestro.model.run import Run, fold
@@ -106,7 +107,7 @@ def read_past(layout: Layout, run_id: str) -> Past:
     if (rollback := past.left.half_rollback) is not None:
         raise StateError(
             f"a rollback of run {run_id} was broken off",
-            hint=f"complete it first: maestro rollback --run-id {run_id} --to {rollback.checkpoint}",
+            hint=f"complete it first: {rollback_command(run_id, rollback.checkpoint)}",
         )
     return past
 

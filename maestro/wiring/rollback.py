@@ -14,15 +14,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from maestro.clock import Clock, as_z
 from maestro.engine.landing import integration_branches
 from maestro.errors import BadInput, Busy
-from maestro.integration.branches import advance, checked_out_at
+from maestro.integration.branches import advance, checked_out_at, checked_out_words
+from maestro.integration.checkpoint import rollback_command
+from maestro.integration.message import RUN_TRAILER
 from maestro.model.events import Checkpoint, Event, Landed, RolledBack, RollingBack
+from maestro.model.folding import fold
+from maestro.model.ids import safe_name
 from maestro.model.recovery import leftover
-from maestro.model.run import Run, fold
+from maestro.model.run import Run
 from maestro.model.states import TaskState
 from maestro.store.blueprint import Blueprint, read_blueprint
 from maestro.store.claims import claim
@@ -30,7 +34,7 @@ from maestro.store.journal import Journal, read_journal
 from maestro.store.layout import Layout
 from maestro.store.standing import is_alive, known_run
 from maestro.vcs.git import Git
-from maestro.wiring.putback import put_back_records
+from maestro.wiring.putback import foreseen_refusals, put_back_records
 from maestro.workspaces.saving import save_commit
 
 
@@ -43,7 +47,8 @@ class Rollback:
     commits: Mapping[str, str | None]  # of the tasks that wait again
     groups: tuple[str, ...]
     completes: bool  # one that was broken off
-    refused: Mapping[str, str]  # tasks that the tracker did not open again, a clause each
+    refused: Mapping[str, str]  # tasks that the tracker did not (or would not) open again, a clause each
+    others: Mapping[str, str]  # commits of others that leave the branch too, and are saved with it → their subjects
 
     @property
     def is_needed(self) -> bool:
@@ -70,7 +75,7 @@ def roll_back(
         )
     blueprint = read_blueprint(layout.blueprint(run_id))
     if dry_run:
-        return _planned(git, layout, blueprint, to, clock)
+        return _foreseen(git, layout, blueprint, to, environ, clock)
     held = claim(
         layout.locks,
         run_id=run_id,
@@ -80,7 +85,7 @@ def roll_back(
         groups=blueprint.plan.groups,
     )
     try:
-        planned = _planned(git, layout, blueprint, to, clock)
+        planned = _foreseen(git, layout, blueprint, to, environ, clock)
         return _carried_out(git, layout, blueprint, planned, environ, clock) if planned.is_needed else planned
     finally:
         held.release()
@@ -99,18 +104,35 @@ def checkpoints_of(layout: Layout, run_id: str) -> list[tuple[Checkpoint, int]]:
 # -- what is to be done ---------------------------------------------------------------------------------------
 
 
-def _planned(git: Git, layout: Layout, blueprint: Blueprint, to: str, clock: Clock) -> Rollback:
-    run_id = blueprint.run_id
+def _foreseen(
+    git: Git, layout: Layout, blueprint: Blueprint, to: str, environ: Mapping[str, str], clock: Clock
+) -> Rollback:
+    """What would be done, with what the tracker would refuse: one that cannot be used is met before a branch moves."""
+    events = _events(layout, blueprint.run_id)
+    planned = _planned(git, blueprint, events, to, clock)
+    return replace(
+        planned,
+        refused=foreseen_refusals(git, layout, blueprint, events, planned.event, environ),
+        others=_of_others(git, blueprint.run_id, planned.event),
+    )
+
+
+def _events(layout: Layout, run_id: str) -> tuple[Event, ...]:
     path = layout.journal(run_id)
     events = read_journal(path).events if path.exists() else ()
     if not events:
         raise BadInput(f"run {run_id} never began, so there is nothing to go back to")
+    return events
+
+
+def _planned(git: Git, blueprint: Blueprint, events: Sequence[Event], to: str, clock: Clock) -> Rollback:
+    run_id = blueprint.run_id
     run, left = fold(events), leftover(events)
     if (half := left.half_rollback) is not None:
         if to != half.checkpoint:
             raise Busy(
                 f"a rollback of run {run_id} to {half.checkpoint} was broken off",
-                hint=f"complete it first: maestro rollback --run-id {run_id} --to {half.checkpoint}",
+                hint=f"complete it first: {rollback_command(run_id, half.checkpoint)}",
             )
         return _rollback(run_id, run, half, events, completes=True)
     checkpoint = _checkpoint(run, to)
@@ -138,7 +160,21 @@ def _planned(git: Git, layout: Layout, blueprint: Blueprint, to: str, clock: Clo
 def _rollback(run_id: str, run: Run, event: RollingBack, events: Sequence[Event], *, completes: bool) -> Rollback:
     commits = {one.task: one.commit for one in events if isinstance(one, Landed)}
     groups = tuple(group.id for group in run.groups.values() if not set(group.tasks).isdisjoint(event.tasks))
-    return Rollback(run_id, event, {task: commits[task] for task in event.tasks}, groups, completes, {})
+    return Rollback(run_id, event, {task: commits[task] for task in event.tasks}, groups, completes, {}, {})
+
+
+def _of_others(git: Git, run_id: str, event: RollingBack) -> dict[str, str]:
+    """What somebody else had put on the branches, so that landing went on from it (newest first)."""
+    tips = [tip for tip in (event.expected, *event.removed.values()) if tip != event.commit]
+    if not tips:
+        return {}
+    form = f"--format=%H%x00%s%x00%(trailers:key={RUN_TRAILER},valueonly,separator=%x2C)"
+    words = git.text("log", "-z", "--no-show-signature", "--first-parent", form, *tips, f"^{event.commit}").split("\0")
+    return {
+        commit: subject
+        for commit, subject, run in zip(words[::3], words[1::3], words[2::3], strict=False)
+        if run.strip() != run_id
+    }
 
 
 def _checkpoint(run: Run, to: str) -> Checkpoint:
@@ -151,7 +187,11 @@ def _checkpoint(run: Run, to: str) -> Checkpoint:
 def _landed_since(events: Sequence[Event], run: Run, checkpoint: Checkpoint) -> tuple[str, ...]:
     """What has landed after the checkpoint and still counts as landed, in the order of the branch."""
     place = max(number for number, event in enumerate(events) if event == checkpoint)
-    found = {event.task: None for event in events[place:] if isinstance(event, Landed)}
+    found: dict[str, None] = {}
+    for event in events[place:]:
+        if isinstance(event, Landed):
+            found.pop(event.task, None)  # an earlier rollback has taken that one back
+            found[event.task] = None
     return tuple(task for task in found if run.tasks[task].state is TaskState.LANDED)
 
 
@@ -178,48 +218,40 @@ def _check_branches(git: Git, blueprint: Blueprint, checkpoint: Checkpoint, tips
     later = {}
     for branch in branches[branches.index(checkpoint.branch) :]:
         actual = git.commit_of(f"refs/heads/{branch}")
-        if actual is None and branch != checkpoint.branch:
-            continue
-        _refuse_moved(branch, actual, tips.get(branch))
+        if branch not in tips or (actual is None and branch != checkpoint.branch):
+            continue  # the run never came to it, or it is gone
+        _refuse_moved(branch, actual, tips[branch])
         _refuse_checked_out(git, branch)
         if branch != checkpoint.branch and actual is not None:
             later[branch] = actual
     return later
 
 
-def _refuse_moved(branch: str, actual: str | None, expected: str | None) -> None:
+def _refuse_moved(branch: str, actual: str | None, expected: str) -> None:
     if actual == expected:
         return
     where = "was deleted" if actual is None else f"is at {actual[:12]}"
     raise Busy(
-        f"{branch} {where}, and the run left it at {str(expected)[:12]}: somebody else has moved it",
+        f"{branch} {where}, and the run left it at {expected[:12]}: somebody else has moved it",
         hint=f"keep what they did on a branch of its own, then put it back: git branch -f {branch} {expected}",
     )
 
 
 def _refuse_checked_out(git: Git, branch: str) -> None:
     if (place := checked_out_at(git, branch)) is not None:
-        raise Busy(
-            f"the branch {branch} is checked out in {place}, and maestro moves no branch under a checkout",
-            hint=f"switch that checkout to another branch: git -C {place} switch --detach",
-        )
+        message, hint = checked_out_words(branch, place)
+        raise Busy(message, hint=hint)
 
 
 def _refuse_on_base(git: Git, blueprint: Blueprint, run: Run, checkpoint: Checkpoint, tasks: Sequence[str]) -> None:
     """What has reached the base is history of others by now: it can only be reverted there."""
-    commits = [commit for task in tasks if (commit := run.tasks[task].commit) is not None]
     base = blueprint.base_branch
-    if not commits or git.commit_of(f"refs/heads/{base}") is None:
+    ref = f"refs/heads/{base}"
+    commits = [commit for task in tasks if (commit := run.tasks[task].commit) is not None]
+    if not commits or git.commit_of(ref) is None or not git.is_ancestor(commits[0], ref):
         return
-    if not git.is_ancestor(commits[0], f"refs/heads/{base}"):
-        return
-    since = f"{checkpoint.commit[:12]}..{commits[-1][:12]}"
-    merges = len(git.text("rev-list", "--parents", "-1", commits[0]).split()) > 2
-    how = (
-        f"git revert --no-edit -m 1 $(git rev-list --first-parent {since})"
-        if merges
-        else f"git revert --no-edit {since}"
-    )
+    last = next(commit for commit in reversed(commits) if git.is_ancestor(commit, ref))
+    how = f"git revert --no-edit -m 1 $(git rev-list --first-parent {checkpoint.commit[:12]}..{last[:12]})"
     raise Busy(f"what landed after {checkpoint.name} is on {base} already", hint=f"revert it there: {how}")
 
 
@@ -238,13 +270,14 @@ def _carried_out(
     refused = put_back_records(git, layout, blueprint, events, event, environ)
     done = RolledBack(at=clock.now(), checkpoint=event.checkpoint, refused=refused)
     asyncio.run(_write(layout, blueprint.run_id, done))
-    return Rollback(planned.run_id, event, planned.commits, planned.groups, planned.completes, refused)
+    return replace(planned, event=event, refused=refused)
 
 
 def _saved(git: Git, run_id: str, event: RollingBack) -> tuple[str, ...]:
     """The refs that keep every tip which is taken away."""
     tips = dict.fromkeys(tip for tip in (event.expected, *event.removed.values()) if tip != event.commit)
-    return tuple(dict.fromkeys(save_commit(git, run_id, f"rollback-{event.checkpoint}", tip) for tip in tips))
+    name = f"rollback-{safe_name(event.checkpoint)}"
+    return tuple(dict.fromkeys(save_commit(git, run_id, name, tip) for tip in tips))
 
 
 def _move(git: Git, event: RollingBack) -> None:
