@@ -48,33 +48,34 @@ def command(app: App, limit: int, run_id: str | None, task: str | None, rebuild:
 
 @contextlib.contextmanager
 def _history(app: App, layout: Layout, *, rebuild: bool) -> Iterator[History]:
-    """The history as the journals say it; in memory alone where it cannot be kept."""
-    from maestro.store.historydb import history, history_in_memory
+    """The history as the journals say it, brought up to date where it is kept. A copy: whoever reads what is shown of
+    it may take their time, and a run that ends meanwhile does not wait for them."""
+    from maestro.store.historydb import history_in_memory
     from maestro.telemetry.history import bring_up_to_date
 
     was_ever_used = layout.runs.is_dir() or layout.history.exists()  # else a question leaves nothing behind
-    with contextlib.ExitStack() as stack:
+    with history_in_memory() as found:
         try:
-            unreadable = _write_down(layout, anew=rebuild) if was_ever_used else ()
-            found = stack.enter_context(history(layout) if was_ever_used else history_in_memory())
+            unreadable = _kept(layout, found, anew=rebuild) if was_ever_used else ()
         except StateError as error:
             if rebuild:
                 raise
             app.output.warn(f"{sentence(error.message)} The journals are read instead.")
-            found = stack.enter_context(history_in_memory())
             unreadable = bring_up_to_date(layout, found)
         for run_id in unreadable:
             app.output.warn(f"the journal of run {run_id} cannot be read: the history does not have all of it")
         yield found
 
 
-def _write_down(layout: Layout, *, anew: bool) -> tuple[str, ...]:
-    """Bring the file up to date, before anything is asked; runs whose journals cannot be read."""
+def _kept(layout: Layout, found: History, *, anew: bool) -> tuple[str, ...]:
+    """Bring the file up to date and copy it; runs whose journals cannot be read."""
     from maestro.store.historydb import history
     from maestro.telemetry.history import bring_up_to_date
 
-    with history(layout, anew=anew) as found:
-        return bring_up_to_date(layout, found)
+    with history(layout, anew=anew) as kept:
+        unreadable = bring_up_to_date(layout, kept)
+        kept.copy_to(found)
+    return unreadable
 
 
 def _show_runs(app: App, found: History, limit: int) -> None:

@@ -95,6 +95,10 @@ class History:
         """The rows of a query."""
         return [dict(row) for row in self._db.execute(query, values)]
 
+    def copy_to(self, other: History) -> None:
+        """Let the other hold the same, and nothing else."""
+        self._db.backup(other._db)
+
     def known(self) -> dict[str, tuple[int, str]]:
         """Run → how long its journal was when its rows were made, and its status."""
         return {
@@ -122,7 +126,7 @@ def history(layout: Layout, *, anew: bool = False) -> Iterator[History]:
 
 @contextlib.contextmanager
 def history_in_memory() -> Iterator[History]:
-    """An empty one that is gone afterwards, for where nothing can be written."""
+    """An empty one that is gone afterwards: where nothing can be written, or to look at without holding the file."""
     with contextlib.closing(sqlite3.connect(":memory:")) as connection:
         _make_tables(connection)
         yield History(connection)

@@ -58,8 +58,8 @@ class RunRows:
 
     def take(self, event: Event) -> None:
         """Fold one event."""
-        is_resumed = isinstance(event, e.RunResumed)
-        if self._last is not None and self._ended is None and not is_resumed:  # else nobody worked on it meanwhile
+        is_taken_up = isinstance(event, e.RunResumed | e.RollingBack)
+        if self._last is not None and self._ended is None and not is_taken_up:  # else nobody worked on it meanwhile
             self._wall_seconds += (event.at - self._last).total_seconds()
         self._last = event.at
         match event:
@@ -169,7 +169,7 @@ class RunRows:
         self._ended = None
         for task in tasks:
             if task in self._tasks:
-                self._tasks[task] |= {"state": TaskState.PENDING, "ended_at": None}
+                self._tasks[task] |= {"state": TaskState.PENDING, "reason": "", "saved_ref": None, "ended_at": None}
 
     # -- rows -------------------------------------------------------------------------------------------------
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from maestro.testing.commandline import Said, maestro
+from maestro.store.filelocks import locked
+from maestro.store.layout import Layout
+from maestro.testing.commandline import Said, command_line, maestro
 from maestro.testing.repository import Repository
 from tests.acceptance.conftest import WRITES_ONE_FILE, Run, Started
 
@@ -35,6 +38,23 @@ def test_runs_and_what_became_of_them(repo: Repository, run: Run) -> None:
     assert text[0].split() == ["RUN", "STATUS", "STARTED", "TOOK", "LANDED", "FAILED", "RETRIES", "COST"]
     assert [line.split()[0] for line in text[1:3]] == ["two", "one"]
     assert repo.git("status", "--porcelain", "--untracked-files=all", "--ignored=no") == ""
+
+
+def test_a_reader_that_takes_its_time_keeps_no_run_from_writing(repo: Repository, run: Run) -> None:
+    """`maestro history | less`: what is shown may be longer than a pipe holds."""
+    layout = Layout(repo.path)
+    assert run(TASKS[:1], "--run-id", "one").code == 0
+    journal = layout.journal("one")
+    lines = journal.read_text().splitlines(keepends=True)
+    long = json.dumps({**json.loads(lines[1]), "titles": {"a": "x" * 300_000}})
+    journal.write_text("".join([lines[0], f"{long}\n", *lines[2:]]))
+    asking = command_line("history", "--run-id", "one", "--json")
+    with subprocess.Popen(asking, cwd=repo.path, stdout=subprocess.PIPE) as reader:
+        assert reader.stdout is not None
+        assert reader.stdout.read(1) == b"{"  # it has begun to answer, and cannot go on
+        with locked(layout.locks / "history.lock", 5.0):
+            pass
+        assert b'"landed"' in reader.stdout.read()
 
 
 def test_one_run_and_one_task(repo: Repository, run: Run) -> None:

@@ -26,7 +26,7 @@ from maestro.store.landed import LandedRecord, append
 from maestro.store.layout import Layout
 from maestro.telemetry.history import HistoryObserver, bring_up_to_date
 from maestro.telemetry.history_rows import RunRows
-from maestro.testing.story import DONE, STORY, at, ended, started, starting
+from maestro.testing.story import DONE, RED, STORY, at, ended, started, starting
 from maestro.wiring.build import prepare_state
 
 
@@ -273,6 +273,31 @@ def test_that_a_run_went_sequential_and_when_it_was_worked_on_is_kept(tmp_path: 
     observe(layout, events)
     [row] = read(layout, "SELECT went_sequential, resumed, wall_seconds, attempts FROM runs")
     assert row == ("3 of 5 landings failed", 1, 34.0, 4)
+
+
+def test_nobody_worked_on_a_run_that_died_until_it_was_put_back(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    back = e.RollingBack(
+        at=at(3600), checkpoint="start", branch="integration/r1", expected="a" * 40, commit="0" * 40, tasks=()
+    )
+    events: list[Event] = [*STORY[:-1], back, e.RolledBack(at=at(3605), checkpoint="start")]
+    observe(layout, events)
+    last = (events[-3].at - events[0].at).total_seconds()
+    assert read(layout, "SELECT wall_seconds, status FROM runs") == [(last, "interrupted")]
+
+
+def test_a_task_that_is_tried_again_has_nothing_left_of_its_end(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    events: list[Event] = [
+        started(),
+        starting("a", 1, 1),
+        ended("a", 1, 2, RED, 1),
+        e.TaskFailed(at=at(3), task="a", reason="exit code 3", saved_ref="refs/a"),
+        e.RunResumed(at=at(4), maestro_version="0.1.0", pid=1, pid_started=1.0, reopened=("a",)),
+    ]
+    observe(layout, events)
+    query = "SELECT state, reason, saved_ref, ended_at FROM tasks WHERE task = 'a'"
+    assert read(layout, query) == [("pending", "", None, None)]
 
 
 def test_a_conversation_that_is_gone_on_with_is_paid_once(tmp_path: Path) -> None:
