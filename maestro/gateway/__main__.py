@@ -9,6 +9,8 @@ import signal
 import sys
 from contextlib import suppress
 
+from pydantic import ValidationError
+
 from maestro.gateway.contract import SECRET, Told
 from maestro.gateway.lifetime import Coordinator, until_deserted
 from maestro.gateway.server import Gateway
@@ -42,7 +44,11 @@ def _say(port: int) -> None:
 def main() -> None:
     """Read what to do, and do it."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
-    told = Told.model_validate_json(sys.stdin.buffer.read())
+    try:
+        told = Told.model_validate_json(sys.stdin.buffer.read())
+    except ValidationError:  # its words would hold some of what was told
+        log.error("what the coordinator says broke off")
+        raise SystemExit(1) from None
     asyncio.run(serve(told, os.environ[SECRET]))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 _OF_ONE_CONNECTION = frozenset(
     {
@@ -18,6 +18,9 @@ _OF_ONE_CONNECTION = frozenset(
         "upgrade",
     }
 )
+METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+"""What an API is asked with. Not among them is TRACE, which is answered with its own headers, the key among them."""
+
 _OF_LOGINS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"})
 _MADE_ANEW = frozenset({"host", "content-length", "accept-encoding", "expect"})
 
@@ -58,7 +61,13 @@ def target(upstream: str, raw_path: str) -> str | None:
     base = urlsplit(upstream)
     path, mark, query = raw_path.partition("?")
     inside = path == base.path.rstrip("/") or path.startswith(f"{base.path.rstrip('/')}/")
-    if not path.startswith("/") or not inside or any(part in ("..", ".") for part in path.split("/")):
+    if not path.startswith("/") or not inside or _leads_elsewhere(path):
         return None
     kept = "&".join(part for part in query.split("&") if part.partition("=")[0] != "key")
     return f"{base.scheme}://{base.netloc}{path}{mark if kept else ''}{kept}"
+
+
+def _leads_elsewhere(path: str) -> bool:
+    """Whether a step of it would go upwards at a provider that reads it generously: escaped, twice, or with a `;`."""
+    plain = unquote(unquote(path)).replace("\\", "/")
+    return any(step.partition(";")[0] in ("..", ".") for step in plain.split("/"))

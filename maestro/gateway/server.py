@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -21,7 +22,7 @@ from yarl import URL
 from maestro.gateway.contract import CONTROL_PATH, Report, Told
 from maestro.gateway.lifetime import Coordinator
 from maestro.gateway.limits import is_about_the_key, rest_after_answer, rest_after_refusal
-from maestro.gateway.passing import target, to_client, to_provider, token_in
+from maestro.gateway.passing import METHODS, target, to_client, to_provider, token_in
 from maestro.gateway.tokens import CONTROL, attempt_of, fingerprint
 from maestro.gateway.turnstile import Lease, TooLong, Turnstile
 from maestro.gateway.usage import Meter, Tally
@@ -59,6 +60,7 @@ class Gateway:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
+            trace_configs=[self._departures()],
             trust_env=host not in _LOOPBACK,
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         )
@@ -66,6 +68,7 @@ class Gateway:
         app.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(
             app,
+            auto_decompress=False,  # what is packed stays so
             handler_cancellation=True,  # an agent that goes away ends its request
             access_log=None,  # addresses may hold what is nobody's business
             keepalive_timeout=3600,  # an agent's tools take their time, and its next request must meet no closed door
@@ -96,6 +99,8 @@ class Gateway:
             return _refusal(401, "authentication_error", "this gateway serves the agents of one run of maestro only")
         if request.path == CONTROL_PATH:
             return await self._control(request, caller)
+        if request.method not in METHODS:
+            return _refusal(405, "invalid_request_error", "no API is asked so")
         address = target(self._told.upstream, request.raw_path)
         if address is None:
             return _refusal(404, "not_found_error", "there is nothing here")
@@ -145,6 +150,7 @@ class Gateway:
                 headers=headers,
                 data=body or None,
                 allow_redirects=False,
+                trace_request_ctx=lease,
             )
         except aiohttp.ClientConnectorError as error:
             self._turnstile.never_sent(lease)
@@ -159,6 +165,17 @@ class Gateway:
             raise
         self._turnstile.answered(lease)
         return answer
+
+    def _departures(self) -> aiohttp.TraceConfig:
+        """Tells when a request leaves: its connection may have been long in coming, and its body long in going."""
+
+        async def left(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
+            self._turnstile.sent(context.trace_request_ctx)
+
+        told = aiohttp.TraceConfig()
+        told.on_request_headers_sent.append(left)
+        told.on_request_chunk_sent.append(left)
+        return told
 
     async def _refused(self, lease: Lease, answer: aiohttp.ClientResponse) -> web.Response:
         """A limit, or a key that is not good: the key rests, and the answer is kept for the case that none is left."""

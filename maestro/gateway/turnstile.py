@@ -73,6 +73,10 @@ class Turnstile:
             self._turn()
             raise
 
+    def sent(self, lease: Lease) -> None:
+        """Some of the request has left just now."""
+        self._pool.sent(*lease, self._now())
+
     def answered(self, lease: Lease) -> None:
         """The provider's answer has begun, or none will come."""
         self._pool.answered(*lease, self._now())

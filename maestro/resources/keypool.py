@@ -1,9 +1,10 @@
 """Requests spread over API keys that each have a rate: pure scheduling, the clock is the caller's (A-6).
 
 A provider counts a request some time between its sending and the first byte of the answer. So a request holds one of
-its key's places from its sending until a whole window after its answer has begun: however the network delays one
+its key's places from before its sending until a whole window after its answer has begun: however the network delays one
 request and speeds another, no window of the provider's ever holds more than the rate. An answer that is long in coming
-keeps its place for `slack` longer than a window at most: no request is on its way for longer than that.
+keeps its place for `slack` longer than a window at most, counted from when the last of the request has left: none is
+on its way for longer than that.
 
 Rejected: a token bucket, which lets twice the rate through in one window (a full bucket, and what flows in after);
 windows aligned to the minute, which do the same at their edge; counting from the sending, which the network squeezes.
@@ -81,6 +82,12 @@ class KeyPool:
         if key.rate is not None:
             key.flying[self._tickets] = now + self._slack + self._window
         return best[2], self._tickets
+
+    def sent(self, number: int, ticket: int, now: float) -> None:
+        """Some of the request has left just now: it is on its way from here on, not from when its place was taken."""
+        flying = self._keys[number].flying
+        if flying.pop(ticket, None) is not None:
+            flying[ticket] = now + self._slack + self._window
 
     def answered(self, number: int, ticket: int, now: float) -> None:
         """The provider's answer to the request has begun, or nothing will come of it any more."""

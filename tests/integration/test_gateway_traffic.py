@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -342,3 +343,59 @@ def test_what_attempts_asked_for_is_counted_and_written_down(tmp_path: Path) -> 
     assert written["by_key"] == {"KEY_0": 1, "KEY_1": 1, "KEY_2": 1}
     assert written["attempts"]["t/run/a/1"] == {"requests": 2, "input_tokens": 200, "output_tokens": 40}
     assert written["attempts"]["t/run/b/1"]["requests"] == 1
+
+
+def test_a_packed_request_arrives_as_it_was_sent(tmp_path: Path) -> None:
+    packed = gzip.compress(json.dumps(ASKED).encode())
+
+    def answer(request: bytes) -> bytes:
+        head, _, body = request.partition(b"\r\n\r\n")
+        assert b"content-encoding: gzip" in head.lower()
+        assert body == packed
+        return whole("200 OK", packed, "Content-Encoding: gzip")  # also where none was asked for
+
+    async def main() -> None:
+        async with (
+            provider(saying(answer)) as url,
+            Lab(tmp_path, url).running() as source,
+            client(source) as session,
+            session.post("/v1/messages", data=packed, headers={"Content-Encoding": "gzip"}) as answered,
+        ):
+            assert answered.status == 200
+            assert await answered.json(content_type=None) == ASKED
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("method", ["TRACE", "PROPFIND"])
+def test_what_no_api_is_asked_with_never_leaves(tmp_path: Path, method: str) -> None:
+    """A TRACE is answered with its own headers: with the key."""
+
+    async def main(url: str) -> None:
+        async with (
+            Lab(tmp_path, url).running() as source,
+            client(source) as session,
+            session.request(method, "/v1/messages") as answered,
+        ):
+            assert answered.status == 405
+
+    with ModelServer() as server:
+        asyncio.run(main(server.url))
+        assert server.requests == []
+
+
+def test_answers_without_a_body(tmp_path: Path) -> None:
+    def answer(request: bytes) -> bytes:
+        if request.startswith(b"HEAD"):
+            return b"HTTP/1.1 200 OK\r\nContent-Length: 77\r\n\r\n"
+        return b"HTTP/1.1 204 No Content\r\nX-Mine: 1\r\n\r\n"
+
+    async def main() -> None:
+        async with provider(saying(answer)) as url, Lab(tmp_path, url).running() as source, client(source) as session:
+            for _ in range(2):  # the connection is good for more
+                async with session.head("/v1/models") as answered:
+                    assert (answered.status, answered.headers["Content-Length"]) == (200, "77")
+                async with session.delete("/v1/files/1") as answered:
+                    assert (answered.status, answered.headers["X-Mine"]) == (204, "1")
+
+    asyncio.run(main())

@@ -91,3 +91,17 @@ def test_the_wait_behind_others_is_foretold() -> None:
     assert 60.0 <= pool.free_at(4, 0.0) < 60.1
     assert 120.0 <= pool.free_at(8, 0.0) < 120.2
     assert pool.totals() == [0, 0]
+
+
+def test_a_request_is_on_its_way_from_when_it_leaves_not_from_when_it_was_to_leave() -> None:
+    """A connection may be long in coming, and a large request long in going."""
+    pool = KeyPool([1])
+    taken = pool.take(0.0)
+    assert taken is not None
+    pool.sent(*taken, 29.0)
+    pool.sent(*taken, 31.0)  # the rest of it
+    assert pool.take(95.9) is None
+    assert 96.0 <= pool.next_free_at(40.0) < 96.1
+    pool.answered(*taken, 32.0)
+    pool.sent(*taken, 33.0)  # whoever answers early is sent the rest all the same
+    assert pool.take(92.1) is not None
