@@ -66,9 +66,13 @@ SCENARIOS: dict[str, dict[str, Any]] = {
         "flags": ["--test-command", "test ! -e bad", "--allow-overlap"],
     },
     "levels": {
-        "tasks": [{"id": "low", "title": "first"}, {"id": "high", "title": "then", "dependencies": ["low"]}],
-        "agent": WORK,
-        "flags": ["--no-tests", "--schedule", "levels"],
+        "tasks": [
+            {"id": "low", "title": "first"},
+            {"id": "bad", "title": "fails beside it"},
+            {"id": "high", "title": "then", "dependencies": ["low"]},
+        ],
+        "agent": f"case $MAESTRO_TASK_ID in bad) exit 3;; esac; {WORK}",
+        "flags": ["--no-tests", "--schedule", "levels", "--keep-going", "--attempts", 1],
     },
     "clones": {
         "tasks": [{"id": "a", "title": "first"}, {"id": "b", "title": "then", "dependencies": ["a"]}],
