@@ -36,6 +36,7 @@ _SHAPES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("ASIA",), _begun_by("ASIA") + r"[A-Z0-9]{16}(?![A-Za-z0-9])"),
     (("xox",), r"xox[abeoprs]-[A-Za-z0-9-]{10,}"),
     (("AIza",), r"AIza[A-Za-z0-9_-]{32,}"),
+    (("maestro-",), _begun_by("maestro-") + r"(?<![_-]maestro-)[A-Za-z0-9_-]{4,}+\.[0-9a-f]{48}"),
     (("eyJ",), _begun_by("eyJ") + r"(?<![_-]eyJ)[A-Za-z0-9_-]{8,}+\.eyJ[A-Za-z0-9_-]{4,}+\.[A-Za-z0-9_-]*"),
     (
         ("uthorization", "UTHORIZATION"),

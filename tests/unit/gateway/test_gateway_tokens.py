@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from maestro.gateway.tokens import attempt_of, fingerprint, new_secret, token_of
+from maestro.model.redaction import MASK, Redactor
 
 
 @pytest.mark.parametrize("attempt", ["a1b2/run-1/task/1", "t/r/größe-é/12", "x"])
@@ -31,3 +32,8 @@ def test_the_same_keys_have_the_same_fingerprint_and_it_holds_none() -> None:
     assert one == fingerprint("s", ("key-a", "key-b"))
     assert one != fingerprint("s", ("key-b", "key-a"))
     assert "key" not in one
+
+
+def test_a_token_is_masked_wherever_it_is_printed() -> None:
+    token = token_of(new_secret(), "0123abcd/20261121-120000-ab/a-task/1")
+    assert Redactor().mask(f"ANTHROPIC_API_KEY={token} is set") == f"ANTHROPIC_API_KEY={MASK} is set"

@@ -64,6 +64,7 @@ SHAPES = [
     "xoxp-123456789012-abcdef",
     "AIza" + "Sy_-1" * 7,
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P",
+    "maestro-dG9rZW4vcnVuL3Rhc2svMQ." + "0a1b2c" * 8,
     PEM,
     PEM.rpartition("\n")[0],  # its end was cut off
     PEM.replace("\n", "\\n"),
