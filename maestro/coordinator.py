@@ -168,6 +168,7 @@ class ParallelCoordinator:
             again = reopened(past.run, retry_failed=retry_failed) if past.run is not None else ()
             if (done := self._nothing_left(layout, past, again)) is not None:
                 return done
+            beside_dead_runs(layout, blueprint.tracker_identity, _not_landed(past))
             git, environ = self._marked(blueprint.token, run_id, past.lives)
             backlog = backlog_of(git, settings, blueprint, environ)
             prepared = prepare(git, settings, backlog, run_id, self._environ, blueprint.root)
@@ -313,6 +314,13 @@ _LOOK_SECONDS = 0.02
 
 _ALIVE_SECONDS = 0.5
 """How often the kernel is asked whether the run still lives."""
+
+
+def _not_landed(past: Past) -> tuple[str, ...]:
+    """What resuming the run may come to work on."""
+    if past.run is None:
+        return tuple(past.blueprint.plan.tasks)
+    return tuple(task.id for task in past.run.tasks.values() if task.state is not TaskState.LANDED)
 
 
 _OF_ITS_TRACKER = {"progress", "context", "landed", "done_by_hand"}

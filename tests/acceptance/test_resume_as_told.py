@@ -218,6 +218,25 @@ def test_another_run_over_the_backlog_waits_for_the_dead_ones_agents(scene: Scen
     assert scene.starts() == ["a"]
 
 
+def test_of_two_dead_runs_that_whose_agents_live_is_gone_on_with_first(scene: Scene) -> None:
+    """Two agents on one task help nobody, whoever starts the second."""
+    scene.dead(CHAIN, waits_for=("a",))
+    scene.reboot()
+    (scene.folder / "here-a").unlink()
+    argv = ["run", "--run-id", "second", "--tasks-file", str(scene.tasks_file), "--no-tests"]
+    second = Started([*argv, "--agent-command", scene.agent()], scene.repo.path, None)
+    second.until(scene.folder / "here-a")
+    scene.kill(second)
+    said = refused(scene, "--run-id", "it")
+    assert said.startswith("3: Run second over this backlog has died, and an agent of it still works.")
+    assert "maestro resume --run-id second" in said
+    assert scene.starts() == ["a", "a"]
+    scene.let_go()
+    assert scene.resume("--run-id", "second").statuses() == {"a": "landed", "b": "landed"}
+    late = scene.resume("--run-id", "it")
+    assert (late.code, set(late.statuses().values())) == (3, {"blocked"}), late.err
+
+
 def test_of_two_who_resume_at_once_one_wins(scene: Scene) -> None:
     scene.dead(CHAIN, waits_for=("a",))
     both = [Started(["resume", "--run-id", "it", "--json"], scene.repo.path, None) for _ in range(2)]
