@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from maestro.model.events import Event, RunStarted
+from maestro.model.folding import apply, begin, fold
 from maestro.model.masking import masked
 from maestro.model.redaction import Redactor
-from maestro.model.run import Run, apply, begin, fold
+from maestro.model.run import Run
 from maestro.store.journal import Journal
 from maestro.telemetry.observer import FanOut
 

@@ -127,7 +127,7 @@ def _brief(result: dict[str, Any]) -> dict[str, Any]:
 def fold_journal(layout: Layout, run_id: str) -> Run | None:
     """The run as its journal tells it; None where it has not begun to write."""
     from maestro.model.events import RunStarted
-    from maestro.model.run import fold
+    from maestro.model.folding import fold
     from maestro.store.journal import read_journal
 
     path = layout.journal(run_id)

@@ -18,7 +18,8 @@ from rich.text import Text
 
 from maestro.clock import Clock
 from maestro.model.events import Event, RunStarted
-from maestro.model.run import Run, apply, begin
+from maestro.model.folding import apply, begin
+from maestro.model.run import Run
 from maestro.model.states import FINAL, TaskState
 from maestro.model.view import RunView, TaskView, view_of
 from maestro.telemetry.oneline import one_line

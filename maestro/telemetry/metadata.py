@@ -12,8 +12,9 @@ from datetime import datetime
 from pathlib import Path
 
 from maestro.model.events import Event, GroupMoved, RollingBack, RunEnded, RunStarted
+from maestro.model.folding import apply, begin
 from maestro.model.group import GroupMetadata, TaskMetadata, TaskStatus, group_name
-from maestro.model.run import GroupRun, Run, TaskRun, apply, begin
+from maestro.model.run import GroupRun, Run, TaskRun
 from maestro.model.states import GroupStatus, RunStatus, TaskState
 from maestro.store.atomic import write_atomically
 from maestro.store.layout import Layout

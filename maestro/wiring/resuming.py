@@ -12,8 +12,9 @@ from maestro.config.settings import Settings
 from maestro.errors import BadInput, Busy, StateError
 from maestro.integration.checkpoint import rollback_command
 from maestro.model.events import Event, RunResumed
+from maestro.model.folding import fold
 from maestro.model.recovery import Leftover, leftover
-from maestro.model.run import Run, fold
+from maestro.model.run import Run
 from maestro.model.states import RunStatus, TaskState
 from maestro.proc.family import census
 from maestro.proc.roles import GATEWAY

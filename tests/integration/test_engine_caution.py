@@ -10,7 +10,8 @@ import pytest
 
 from maestro.engine.caution import Caution
 from maestro.model.events import AttemptStarting, Event, WentSequential
-from maestro.model.run import Run, apply, begin, fold
+from maestro.model.folding import apply, begin, fold
+from maestro.model.run import Run
 from maestro.model.states import ACTIVE
 from maestro.model.task import Task
 from maestro.store.journal import read_journal

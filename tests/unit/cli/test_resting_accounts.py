@@ -12,7 +12,8 @@ import pytest
 from rich.console import Console
 
 from maestro.model.events import AccountHeld, AccountReleased, Event, RunEnded
-from maestro.model.run import Run, apply, begin
+from maestro.model.folding import apply, begin
+from maestro.model.run import Run
 from maestro.model.states import RunStatus
 from maestro.model.view import view_of
 from maestro.telemetry.live import render

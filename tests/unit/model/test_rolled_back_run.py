@@ -6,7 +6,8 @@ import pytest
 
 from maestro.model import events as e
 from maestro.model.events import Event
-from maestro.model.run import Run, fold
+from maestro.model.folding import fold
+from maestro.model.run import Run
 from maestro.model.states import GroupPhase, GroupStatus, RunStatus, TaskState
 from maestro.testing.story import DONE, STORY, at, ended, started, starting
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from maestro.model.events import AccountHeld, AccountReleased, RunStarted
-from maestro.model.run import apply, begin
+from maestro.model.folding import apply, begin
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)

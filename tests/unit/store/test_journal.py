@@ -15,8 +15,8 @@ import pytest
 
 from maestro.errors import StateError
 from maestro.model.events import Event, Warned
+from maestro.model.folding import fold
 from maestro.model.recovery import leftover
-from maestro.model.run import fold
 from maestro.model.states import ACTIVE
 from maestro.store.journal import Journal, read_journal
 from maestro.testing.story import STORY

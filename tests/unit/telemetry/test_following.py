@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from maestro.model.events import Event, RunStarted
-from maestro.model.run import Run, apply, begin
+from maestro.model.folding import apply, begin
+from maestro.model.run import Run
 from maestro.store.layout import Layout
 from maestro.telemetry.metadata import MetadataObserver
 from maestro.telemetry.observer import FanOut

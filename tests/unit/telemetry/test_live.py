@@ -14,7 +14,7 @@ from rich.console import Console
 from maestro.clock import SystemClock
 from maestro.model.budget import Kind
 from maestro.model.events import BudgetsSet, Event
-from maestro.model.run import apply, begin
+from maestro.model.folding import apply, begin
 from maestro.model.view import RunView, view_of
 from maestro.telemetry.live import LiveObserver, duration, render
 from maestro.telemetry.observer import FanOut

@@ -7,8 +7,8 @@ import io
 from rich.console import Console
 
 from maestro.model import events as e
+from maestro.model.folding import fold
 from maestro.model.result import result_object
-from maestro.model.run import fold
 from maestro.model.view import view_of
 from maestro.telemetry.live import render
 from maestro.telemetry.plain import line_of
