@@ -61,6 +61,8 @@ def explained(app: App, act: Callable[[], object]) -> int:
     except ModuleNotFoundError as error:
         return _say(app, *_missing(app, error))
     except OSError as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # click ends the line, and the terminal is gone
+            return _say(app, INTERRUPTED, "interrupted", "")
         if error.errno not in DISK:
             return _say(app, BUG, *_bug(app, error))
         where = f": {error.filename}" if error.filename else ""

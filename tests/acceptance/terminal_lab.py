@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import termios
@@ -44,18 +45,18 @@ class AtTerminal:
             # the first terminal that the leader of a new session opens becomes its controlling one
             opening = ["sh", "-c", f'exec "$@" <{os.ttyname(end)} 2>{os.ttyname(end)}', "sh", *argv]
             self.process = subprocess.Popen(opening, cwd=repo.path, env=env, stdout=out, start_new_session=True)
+        self._closing = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
-        while True:
-            try:
-                data = os.read(self.screen, 65536)
-            except OSError:
-                return
-            if not data:
-                return
-            self._shown += data
+        """Until it is closed; nobody else may be reading then, or the terminal would live on."""
+        while not self._closing.is_set():
+            if select.select([self.screen], [], [], 0.02)[0]:
+                try:
+                    self._shown += os.read(self.screen, 65536)
+                except OSError:
+                    return
 
     def press_interrupt(self) -> None:
         """^C: the terminal sends SIGINT to every process of its foreground group, git among them."""
@@ -78,7 +79,7 @@ class AtTerminal:
             if self.process.poll() is None:
                 self.process.kill()
                 self.process.wait()
-        time.sleep(0.05)  # what it wrote last is on its way through the terminal
+        time.sleep(0.1)  # what it wrote last is on its way through the terminal
         return code
 
     @property
@@ -91,8 +92,12 @@ class AtTerminal:
         return json.loads(text) if text else None
 
     def close(self) -> None:
-        os.close(self._end)
-        os.close(self.screen)
+        """As when a window is closed: who still runs in it gets SIGHUP, and an error for each word it says."""
+        if not self._closing.is_set():
+            self._closing.set()
+            self._reader.join()
+            os.close(self._end)
+            os.close(self.screen)
 
     def check_terminal(self) -> None:
         """Echo is on as before, and the cursor can be seen."""

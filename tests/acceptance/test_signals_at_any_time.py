@@ -62,3 +62,21 @@ def test_a_signal_at_any_time(repo: Repository, tmp_path: Path, way: tuple[str, 
             run.check_repository()
         finally:
             run.close()
+
+
+@pytest.mark.timeout(170)
+def test_a_terminal_that_is_closed_at_any_time(repo: Repository, tmp_path: Path) -> None:
+    seed = os.environ.get("MAESTRO_TEST_SEED", secrets.token_hex(4))
+    dice = random.Random(seed)
+    for number in range(MOMENTS):
+        moment = dice.uniform(FIRST, LAST)
+        print(f"seed {seed}: closed after {moment:.3f} s")
+        run = AtTerminal(repo, tmp_path / f"{number}", f"run-{number}", backlog(f"t{number}-"))
+        try:
+            time.sleep(moment)
+        finally:
+            run.close()
+        code = run.wait()
+        print(f"exit code {code}")
+        run.check_result(code)
+        run.check_repository()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +59,20 @@ def test_interrupted(capsys: pytest.CaptureFixture[str]) -> None:
     assert guarded(failing(KeyboardInterrupt()), []) == 130
     assert capsys.readouterr().err == "\nError: Interrupted.\n"  # a new line after the terminal's ^C
     assert guarded(failing(click.Abort()), ["--json"]) == 130
+    assert json.loads(capsys.readouterr().out) == {"error": {"message": "Interrupted.", "hint": ""}}
+
+
+def test_interrupted_where_the_terminal_is_gone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Gone(io.StringIO):
+        name = "<stderr>"
+
+        def write(self, text: str) -> int:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    assert guarded(failing(KeyboardInterrupt()), ["--json"]) == 130
     assert json.loads(capsys.readouterr().out) == {"error": {"message": "Interrupted.", "hint": ""}}
 
 
