@@ -6,8 +6,9 @@ A repository on a small tmpfs of its own, a dirty checkout, and a backlog of `--
 another. The agent is a script that follows a seeded plan: it works and commits; it crashes (exit 1, or SIGKILL) with
 the given share; it hangs, takes too much memory, says done and has done nothing, makes the tests fail, changes the same
 file as others, leaves a daemon in a session of its own. The coordinator is killed with SIGKILL `--kills` times at any
-moment and resumed each time; the disk is filled to the last byte now and then. Beside it a second coordinator runs
-claude, the real one, against a model on loopback that answers with 429 first, and is killed as well.
+moment, alone, with the git that it calls, or with its agents, and resumed each time; the disk is filled to the last
+byte now and then. Beside it a second coordinator runs claude, the real one, against a model on loopback that answers
+with 429 first, and is killed as well.
 
 Afterwards everything is looked at from outside, and held against what the agents wrote in a diary. The goals: 99 % of
 the tasks landed and the rest failed with a reason, trouble noticed within two minutes, no commit lost, nothing landed
@@ -30,7 +31,7 @@ from pathlib import Path
 from arena import default_location
 from chaos_audit import Audit, audit, lost_commits
 from chaos_claude import Limited, find_claude
-from chaos_monkey import Monkey
+from chaos_monkey import KILLS, Monkey
 from chaos_scene import FLOOR_MIB, Scene, say
 from contenders import find_maestro
 
@@ -82,7 +83,8 @@ def main_run(scene: Scene, args: argparse.Namespace, dice: random.Random) -> Mon
 def acts(args: argparse.Namespace, dice: random.Random, disk: bool) -> list[str]:
     """What the main run suffers, in random order."""
     fills = max(args.tasks // 70, 1) if disk else 0
-    listed = ["kill"] * args.kills + ["fill"] * fills + ["fill and kill"] * (fills - fills // 2)
+    listed = [KILLS[number % 4 % len(KILLS)] for number in range(args.kills)]  # half of them of the first kind
+    listed += ["fill"] * fills + ["fill and kill"] * (fills - fills // 2)
     dice.shuffle(listed)
     return listed
 
@@ -97,7 +99,7 @@ def rage(scene: Scene, args: argparse.Namespace) -> tuple[list[Monkey], str]:
         _wait(monkeys)
         return monkeys, "claude was not found"
     with Limited(scene, claude, count) as limited:
-        kills = ["kill"] * max(args.kills // 10, 1)
+        kills = list(KILLS[: max(args.kills // 10, 1)])
         second = Monkey(
             scene, "limited", limited.flags, count, kills, seed=args.seed, env=limited.env, options=limited.options
         )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import random
+import signal
 import subprocess
 import threading
 import time
@@ -16,6 +19,9 @@ from contenders import find_maestro
 MOST_ENDS = 12
 """So often a coordinator may end by itself without the run being over, as on a full disk; then it is called stuck."""
 
+KILLS = ("kill", "kill with its git", "kill with its agents")
+"""The coordinator alone; with what it calls, which leaves locks of git; with its agents too, as if the power went."""
+
 FULL_SECONDS = (0.5, 2.5)
 LOOK_SECONDS = 0.02
 
@@ -24,7 +30,7 @@ LOOK_SECONDS = 0.02
 class Act:
     """What is done to the coordinator next: when so many more tasks have landed, and a moment later."""
 
-    kind: str  # kill, fill, fill and kill
+    kind: str  # one of KINDS, perhaps after "fill and "
     landings: int
     delay_seconds: float
 
@@ -112,7 +118,7 @@ class Monkey(threading.Thread):
         with self.errors.open("ab") as errors:
             return subprocess.Popen(
                 [str(find_maestro()), *self._options, *command], cwd=self.scene.repository, env=self._env,
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True,
             )  # fmt: skip
 
     def _has_begun(self) -> bool:
@@ -131,7 +137,7 @@ class Monkey(threading.Thread):
     def _draw(self) -> Act:
         """Half of the acts come soon after a start, the others spread over what is left of the run."""
         kind = self._acts[0]
-        if kind != "kill" or self._dice.random() < 0.5:
+        if kind not in KILLS or self._dice.random() < 0.5:
             most = int(0.8 * (self.tasks - self.landed()) / len(self._acts))
             return Act(kind, self._dice.randint(0, max(most, 0)), self._dice.uniform(0, 0.4))
         return Act(kind, 0, self._dice.uniform(0.02, 1.5))
@@ -154,10 +160,20 @@ class Monkey(threading.Thread):
             self.scene.disk.fill()
             time.sleep(self._dice.uniform(*FULL_SECONDS))
         if "kill" in act.kind:
-            process.kill()
-            process.wait()
+            self._kill(act.kind, process)
             self.kills += 1
-            say(f"{self.run_id}: killed the {self.kills}. time, {self.landed()} of {self.tasks} landed")
+            say(f"{self.run_id}: {act.kind}, the {self.kills}. time, {self.landed()} of {self.tasks} landed")
         if "fill" in act.kind:
             self.scene.disk.free()
         return "kill" in act.kind
+
+    def _kill(self, kind: str, process: subprocess.Popen[bytes]) -> None:
+        if "with" in kind:
+            os.killpg(process.pid, signal.SIGKILL)  # its own session: agents have others
+        else:
+            process.kill()
+        process.wait()
+        if "agents" in kind:
+            for pid in self.scene.agents(self.run_id):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from arena import build_repository, clean_environment
 
-DISK_MIB = 1024
+DISK_MIB = 400
 FLOOR_MIB = 96
 """No new workspace is made below; also what the agents' last commits and the journal still need."""
 
@@ -160,17 +160,27 @@ class Scene:
     def ours(self, *runs: str) -> dict[int, str]:
         """Live processes of these coordinators and of their agents: pid → command line. Read here and not by maestro's
         own means: it is maestro that is tried."""
-        needles = [f"CHAOS_MARK={self.mark}".encode()]
-        needles += [f"MAESTRO_WORKSPACE_DIR={self.workspaces / run}/".encode() for run in runs or ("",)]
-        found = {}
-        for entry in Path("/proc").iterdir():
-            with contextlib.suppress(OSError):
-                if not entry.name.isdigit() or (entry / "stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                    continue
-                if any(needle in (entry / "environ").read_bytes() for needle in needles):
-                    words = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
-                    found[int(entry.name)] = words.decode(errors="replace").strip()
-        return found
+        return _with_variable(f"CHAOS_MARK={self.mark}", *(self._of_agents(run) for run in runs or ("",)))
+
+    def agents(self, run: str) -> list[int]:
+        """Live processes of the agents of a run."""
+        return list(_with_variable(self._of_agents(run)))
+
+    def _of_agents(self, run: str) -> str:
+        return f"MAESTRO_WORKSPACE_DIR={self.workspaces / run}/"
+
+
+def _with_variable(*beginnings: str) -> dict[int, str]:
+    found = {}
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if not entry.name.isdigit() or (entry / "stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                continue
+            environ = (entry / "environ").read_bytes()
+            if any(beginning.encode() in environ for beginning in beginnings):
+                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
+                found[int(entry.name)] = words.decode(errors="replace").strip()
+    return found
 
 
 def backlog(tasks: int) -> list[dict[str, object]]:
