@@ -8,7 +8,9 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from maestro.resources.throttle import Reading
 
@@ -29,7 +31,7 @@ class MachineNow:
         self._monotonic = monotonic
         self._at = float("-inf")
         self._last = Reading()
-        self._groups = tuple(_limited_groups())
+        self._groups = tuple(_groups_around())
 
     def __call__(self) -> Reading:
         """The machine now."""
@@ -107,42 +109,62 @@ def _free_files() -> int | None:
     return min(left, default=None)
 
 
-def _limited_groups() -> Iterator[Callable[[], int | None]]:
-    """One question for each control group around this process that limits its memory, as a container's does."""
+class _Files(NamedTuple):
+    """How a version of control groups names what it tells of memory."""
+
+    limits: tuple[str, ...]
+    used: str
+    reclaimable: tuple[str, ...]  # in memory.stat
+
+
+_V1 = _Files(("memory.limit_in_bytes",), "memory.usage_in_bytes", ("total_inactive_file", "total_active_file"))
+_V2 = _Files(
+    ("memory.max", "memory.high"),  # above the second one everything in the group is slowed down to a crawl
+    "memory.current",
+    ("inactive_file", "active_file", "slab_reclaimable"),
+)
+
+
+def _groups_around() -> Iterator[Callable[[], int | None]]:
+    """One question for each control group around this process that tells of memory, as a container's does."""
     with suppress(OSError, ValueError):
         for line in (_PROC / "self/cgroup").read_text().splitlines():
             number, names, path = line.split(":", 2)
             if number == "0":
-                yield from _groups_above(_GROUPS, path, "memory.max", "memory.current", "inactive_file")
+                yield from _groups_above(_GROUPS, path, _V2)
             elif "memory" in names.split(","):
-                limit, used = "memory.limit_in_bytes", "memory.usage_in_bytes"
-                yield from _groups_above(_GROUPS / "memory", path, limit, used, "total_inactive_file")
+                yield from _groups_above(_GROUPS / "memory", path, _V1)
 
 
-def _groups_above(top: Path, path: str, limit: str, used: str, cache: str) -> Iterator[Callable[[], int | None]]:
+def _groups_above(top: Path, path: str, files: _Files) -> Iterator[Callable[[], int | None]]:
     group = top / path.strip("/")
     while group.is_relative_to(top):
-        if (most := _limit(group / limit)) is not None:
-            yield lambda group=group, most=most: _left_in(group, most, used, cache)  # type: ignore[misc]
+        if (group / files.limits[0]).exists():  # from inside a container, not all of them can be seen
+            yield partial(_left_in, group, files)
         group = group.parent
+
+
+def _left_in(group: Path, files: _Files) -> int | None:
+    """What the group leaves; None without a limit, which may come and go while we run. Pages of files can be had back,
+    so they count as free, as they do in the kernel's own estimate for the machine: else what was once read, or built,
+    would stand in the way for ever."""
+    most = min((limit for name in files.limits if (limit := _limit(group / name)) is not None), default=None)
+    if most is None:
+        return None
+    try:
+        taken = int((group / files.used).read_text())
+        facts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):
+        return None
+    return min(max(most - taken + sum(int(facts.get(name, 0)) for name in files.reclaimable), 0), most)
 
 
 def _limit(file: Path) -> int | None:
     try:
         most = int(file.read_text())
-    except (OSError, ValueError):  # no such group from in here, or "max"
+    except (OSError, ValueError):  # no such file, or "max"
         return None
     return most if most < _UNLIMITED else None
-
-
-def _left_in(group: Path, most: int, used: str, cache: str) -> int | None:
-    """Pages of files that nobody uses at present can be had back, so they count as free."""
-    try:
-        taken = int((group / used).read_text())
-        facts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-        return max(most - taken + int(facts.get(cache, 0)), 0)
-    except (OSError, ValueError):
-        return None
 
 
 def _existing(folder: Path) -> Path:

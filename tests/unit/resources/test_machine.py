@@ -90,6 +90,27 @@ def proc(folder: Path, **files: str) -> Path:
             {"a__memory.max": "1000\n", "a__memory.current": "900\n", "a__memory.stat": "inactive_file 50\n"},
             150,
         ),
+        (  # what a build has read and written lies in the cache, and is no reason to wait for ever
+            "0::/\n",
+            "",
+            {
+                "memory.max": "1000\n",
+                "memory.current": "990\n",
+                "memory.stat": "anon 40\nactive_file 700\ninactive_file 50\nslab_reclaimable 100\n",
+            },
+            860,
+        ),
+        (
+            "0::/\n",
+            "",
+            {
+                "memory.max": "9000\n",
+                "memory.high": "1000\n",
+                "memory.current": "900\n",
+                "memory.stat": "anon 900\n",
+            },
+            100,
+        ),
         ("0::/\n", "", {"memory.max": "max\n"}, 4 << 30),
         ("0::/x\n", "", {}, 4 << 30),
         (
@@ -98,10 +119,10 @@ def proc(folder: Path, **files: str) -> Path:
             {
                 "job__memory.limit_in_bytes": "5000\n",
                 "job__memory.usage_in_bytes": "6000\n",
-                "job__memory.stat": "cache 9\ntotal_inactive_file 1500\n",
+                "job__memory.stat": "cache 9\ntotal_inactive_file 1500\ntotal_active_file 300\n",
                 "memory.limit_in_bytes": "9223372036854771712\n",
             },
-            500,
+            800,
         ),
     ],
 )  # fmt: skip
@@ -114,6 +135,22 @@ def test_a_container_has_what_its_group_leaves_it(
     monkeypatch.setattr(machine, "_GROUPS", tmp_path / "groups")
     proc(tmp_path / "groups" / group, **files)
     assert MachineNow([tmp_path])().free_memory == free
+
+
+def test_a_limit_that_comes_later_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`docker update --memory` while the run goes on."""
+    monkeypatch.setattr(
+        machine, "_PROC", proc(tmp_path / "proc", self__cgroup="0::/\n", meminfo="MemAvailable: 4194304 kB\n")
+    )
+    monkeypatch.setattr(machine, "_GROUPS", tmp_path / "groups")
+    group = {"memory.max": "max\n", "memory.current": "900\n", "memory.stat": "anon 900\n"}
+    proc(tmp_path / "groups", **group)
+    now = [100.0]
+    look = MachineNow([tmp_path], lambda: now[0])
+    assert look().free_memory == 4 << 30
+    proc(tmp_path / "groups", **{"memory.max": "1000\n"})
+    now[0] += 2
+    assert look().free_memory == 100
 
 
 def test_pressure_is_read_where_the_kernel_tells_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
