@@ -6,6 +6,7 @@ Read from retry-after, from the limit headers of Anthropic (`anthropic-ratelimit
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -22,15 +23,22 @@ _DELAY = re.compile(rb'"retryDelay"\s*:\s*"(\d+(?:\.\d+)?)s"')
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
 
 
-def is_about_the_key(status: int) -> bool:
-    """Whether another key might be answered better: a limit, or a key that is not (or no longer) good."""
-    return status in (401, 429)
+def is_about_the_key(status: int, body: bytes = b"") -> bool:
+    """Whether another key might be answered better: a limit, or a key that is not (or no longer) good or paid for."""
+    return status in (401, 402, 429) or (may_be_about_credit(status) and b"credit balance is too low" in body)
+
+
+def may_be_about_credit(status: int) -> bool:
+    """Whether only the body says if it is about the key."""
+    return status in (400, 403)
 
 
 def rest_after_refusal(status: int, headers: Mapping[str, str], body: bytes, refusals: int, now: datetime) -> float:
     """Seconds the key must rest; `refusals` in a row so far, this one included."""
     if status == 401:
         return NO_KEY_SECONDS
+    if status != 429:
+        return NO_CREDIT_SECONDS
     named = _retry_after(headers, now)
     if named is None and (match := _DELAY.search(body)):
         named = float(match[1])
@@ -57,9 +65,11 @@ def rest_after_answer(headers: Mapping[str, str], now: datetime) -> float | None
 def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
-            return max(float(headers[name]) * unit, 0.0)
+            seconds = float(headers[name]) * unit
         except (KeyError, ValueError):
             continue
+        if not math.isnan(seconds):
+            return max(seconds, 0.0)
     try:
         moment = parsedate_to_datetime(headers["retry-after"])
     except (KeyError, ValueError):

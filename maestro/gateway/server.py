@@ -21,7 +21,7 @@ from yarl import URL
 
 from maestro.gateway.contract import CONTROL_PATH, Report, Told
 from maestro.gateway.lifetime import Coordinator
-from maestro.gateway.limits import is_about_the_key, rest_after_answer, rest_after_refusal
+from maestro.gateway.limits import is_about_the_key, may_be_about_credit, rest_after_answer, rest_after_refusal
 from maestro.gateway.passing import METHODS, target, to_client, to_provider, token_in
 from maestro.gateway.tokens import CONTROL, attempt_of, fingerprint
 from maestro.gateway.turnstile import Lease, TooLong, Turnstile
@@ -132,8 +132,9 @@ class Gateway:
             if isinstance(answer, web.Response):
                 return answer
             async with answer:
-                if not is_about_the_key(answer.status):
-                    return await self._pass_on(request, caller, lease, answer)
+                said = await _read(answer) if may_be_about_credit(answer.status) else b""
+                if not is_about_the_key(answer.status, said):
+                    return await self._pass_on(request, caller, lease, answer, said)
                 refused = await self._refused(lease, answer)
 
     async def _ask(
@@ -180,10 +181,7 @@ class Gateway:
     async def _refused(self, lease: Lease, answer: aiohttp.ClientResponse) -> web.Response:
         """A limit, or a key that is not good: the key rests, and the answer is kept for the case that none is left."""
         key = lease.key
-        try:
-            body = await answer.read()
-        except aiohttp.ClientError:  # its status has been heard
-            body = b""
+        body = await _read(answer)
         self._refusals[key] += 1
         seconds = rest_after_refusal(answer.status, answer.headers, body, self._refusals[key], _now())
         log.info("%s rests for %.1f s after a %d", self._told.held[key].origin, seconds, answer.status)
@@ -196,9 +194,9 @@ class Gateway:
         return kept
 
     async def _pass_on(
-        self, request: web.Request, caller: str, lease: Lease, answer: aiohttp.ClientResponse
+        self, request: web.Request, caller: str, lease: Lease, answer: aiohttp.ClientResponse, said: bytes
     ) -> web.StreamResponse:
-        """Every byte as it comes."""
+        """Every byte as it comes; `said`: what was read of it already."""
         self._refusals[lease.key] = 0
         if (seconds := rest_after_answer(answer.headers, _now())) is not None:
             self._turnstile.rest(lease.key, seconds)
@@ -208,6 +206,8 @@ class Gateway:
         meter = Meter()
         try:
             await passed.prepare(request)
+            if said:
+                await passed.write(said)
             async for chunk in answer.content.iter_any():
                 meter.feed(chunk)
                 await passed.write(chunk)
@@ -221,6 +221,14 @@ class Gateway:
         finally:
             self._tally.add(caller, meter.spent())
         return passed
+
+
+async def _read(answer: aiohttp.ClientResponse) -> bytes:
+    """The whole of a short answer."""
+    try:
+        return await answer.read()
+    except aiohttp.ClientError:  # its status has been heard
+        return b""
 
 
 def _refusal(status: int, kind: str, message: str) -> web.Response:

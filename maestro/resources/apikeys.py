@@ -8,8 +8,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import select
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import Field
@@ -18,6 +20,7 @@ from maestro.errors import BadInput
 from maestro.model.record import Record
 
 COMMAND_SECONDS = 30.0
+_MOST_BYTES = 1 << 20
 _LOGINS = (
     (re.compile(r"sk-ant-(oat|ort|sid)"), "the login of a subscription"),
     (re.compile(r"eyJ[\w-]+=*\.[\w-]+=*\.[\w-]*=*$"), "the token of a login (a JWT)"),
@@ -106,12 +109,17 @@ def _printed(provider: str, command: str, environ: Mapping[str, str]) -> str:
         start_new_session=True,
     ) as child:
         try:
-            said, _ = child.communicate(timeout=COMMAND_SECONDS)
+            said = _read(child, time.monotonic() + COMMAND_SECONDS)
         except BaseException as error:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
-            if not isinstance(error, subprocess.TimeoutExpired):
+            if not isinstance(error, subprocess.TimeoutExpired | BufferError):
                 raise
+            if isinstance(error, BufferError):
+                raise BadInput(
+                    f"the command of [keys.{provider}] printed more than keys are long",
+                    hint="it must print one key a line",
+                ) from None
             raise BadInput(
                 f"the command of [keys.{provider}] did not end within {COMMAND_SECONDS:g} s",
                 hint="it runs without a terminal, so it cannot ask for anything",
@@ -122,3 +130,17 @@ def _printed(provider: str, command: str, environ: Mapping[str, str]) -> str:
             hint="run it in a shell to see why; nothing of what it prints is shown here",
         )
     return said.decode("utf-8", "replace")
+
+
+def _read(child: subprocess.Popen[bytes], deadline: float) -> bytes:
+    """All it prints until it has ended. TimeoutExpired after the deadline, BufferError where it is no end."""
+    assert child.stdout is not None
+    said = b""
+    while select.select([child.stdout], [], [], max(deadline - time.monotonic(), 0.0))[0]:
+        if not (more := os.read(child.stdout.fileno(), 1 << 16)):
+            child.wait(max(deadline - time.monotonic(), 0.0))
+            return said
+        said += more
+        if len(said) > _MOST_BYTES:
+            raise BufferError
+    raise subprocess.TimeoutExpired(child.args, COMMAND_SECONDS)

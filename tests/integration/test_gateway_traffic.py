@@ -399,3 +399,22 @@ def test_answers_without_a_body(tmp_path: Path) -> None:
                     assert (answered.status, answered.headers["X-Mine"]) == (204, "1")
 
     asyncio.run(main())
+
+
+def test_a_key_without_credit_is_left_aside(tmp_path: Path) -> None:
+    low = b'{"error": {"message": "Your credit balance is too low to access the API."}}'
+    asked: list[str] = []
+
+    def answer(request: bytes) -> bytes:
+        asked.append(key_in(request))
+        if asked[-1] == KEYS[0]:
+            return whole("400 Bad Request", low)
+        return whole("200 OK", b"{}") if asked[-1] == KEYS[1] else whole("400 Bad Request", b"your own mistake")
+
+    async def main() -> None:
+        async with provider(saying(answer)) as url, Lab(tmp_path, url).running() as source:
+            answers = [(await post(source))[:2] for _ in range(4)]
+            assert answers == [(200, b"{}"), (400, b"your own mistake")] * 2
+
+    asyncio.run(main())
+    assert asked.count(KEYS[0]) == 1

@@ -82,3 +82,10 @@ def test_commands_that_fail(command: str, said: str) -> None:
 def test_a_command_that_hangs_is_ended_with_all_it_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(apikeys, "COMMAND_SECONDS", 0.2)
     assert "did not end within 0.2 s" in refused(command=f"echo {A}; sleep 60 & wait").message
+
+
+def test_a_command_that_prints_without_an_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apikeys, "COMMAND_SECONDS", 20.0)
+    error = refused(command=f"yes {A}")
+    assert "printed more than keys are long" in error.message
+    assert A not in error.message + error.hint
