@@ -26,6 +26,8 @@ from maestro.store.atomic import write_atomically
 log = logging.getLogger(__name__)
 
 RESTARTS = 5
+"""One that dies more often will not live."""
+
 _NO_PROXY = ("no_proxy", "NO_PROXY")
 _PROXIES = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 
@@ -159,20 +161,29 @@ class GatewayKeys(KeySource):
 
     async def _look_after(self) -> None:
         """Start it again when it dies under the run: same port, same secret, so that agents merely try again."""
-        for _ in range(RESTARTS):
+        name, folder = self._provider.name, self._folder
+        for left in reversed(range(RESTARTS + 1)):
             assert self._running is not None
             dead = self._running
             await _end_of(dead.process)
             reap(dead.process.pid)
-            message = f"the gateway for {self._provider.name} ended while it was needed, and is started again"
-            log.warning(message)
+            ended = f"the gateway for {name} ended while it was needed"
             try:
+                if not left:
+                    await self._warn(f"{ended}, {RESTARTS + 1} times now: agents cannot reach {name} any more")
+                    return
                 async with self._starting:
-                    await self._record(Warned(at=self._clock.now(), message=message))
+                    await self._warn(f"{ended}, and is started again")
                     await self._launch(dead.secret, dead.port)
             except MaestroError as error:
-                log.warning("no gateway for %s: %s", self._provider.name, error.message)
+                log.warning("no gateway for %s: %s", name, error.message)
+                with contextlib.suppress(MaestroError):
+                    await self._warn(f"{ended}, and cannot be started again: {error.message}; see {folder}/{name}.log")
                 return
+
+    async def _warn(self, message: str) -> None:
+        log.warning(message)
+        await self._record(Warned(at=self._clock.now(), message=message))
 
     async def report(self) -> Report | None:
         """What was asked for through it so far; None where it does not answer."""
