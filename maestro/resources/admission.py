@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 from maestro.model.record import Record
+from maestro.resources.cores import usable_cores
+from maestro.resources.machine import MachineNow
 
 AGENTS_PER_CORE = 4
 """An agent waits for its model most of the time; measured idle cost of one is under 5 % of a core."""
@@ -37,16 +37,13 @@ class Admitted(Record):
 
 
 def look(workspace_root: Path) -> Machine:
-    """The machine as it is now."""
-    import psutil  # 10 ms, needed only where the user gave no number
-
-    folder = workspace_root
-    while not folder.exists():
-        folder = folder.parent
+    """The machine as it is now, or what a container leaves of it."""
+    now = MachineNow([workspace_root])()
+    unknown = MOST * max(MEMORY_PER_AGENT, DISK_PER_AGENT) * 2  # what the kernel does not tell stands in nobody's way
     return Machine(
-        cores=len(os.sched_getaffinity(0)),
-        memory=psutil.virtual_memory().available,
-        disk=shutil.disk_usage(folder).free,
+        cores=usable_cores(),
+        memory=unknown if now.free_memory is None else now.free_memory,
+        disk=unknown if now.free_disk is None else now.free_disk,
     )
 
 
