@@ -18,6 +18,8 @@ KEPT = frozenset({
     "saved_ref", "ref", "repository", "workspace", "tracker", "account", "agent", "subagent", "subagent_type",
     "wanted_subagent", "fallback_agents", "skills", "applicable_skills", "role", "labels", "files", "dependencies",
     "levels", "stages", "critical_path", "done_before", "from_task", "to_task", "schedule", "maestro_version",
+    "session_id", "name", "checkpoint", "reopened", "marker", "saved_refs", "provider", "progress", "paths", "ours",
+    "theirs",
 })  # fmt: skip
 """Fields that say which thing is meant: with one letter changed they would mean none. All other texts are words."""
 

@@ -20,6 +20,21 @@ def _begun_by(prefix: str) -> str:
     return f"{prefix}(?:(?<![A-Za-z0-9]{prefix}){escaped})"
 
 
+_PIECE = r"(?:[A-Z][a-z]{2,14}+|[a-z]{1,15}+)"
+
+
+def _no_words(after: str) -> str:
+    """What follows is more than words, as names of code and of files are: `request.headers.authorization`,
+    `AuthorizationMiddleware(app)`, `src/auth/handlers.py`. A key has digits, or capitals where no word has one.
+    `after`: the letters of which a value may be made, as a class; where it is over, so are the words.
+
+    Not for a run that may hold its own beginning: what is words would be entered again at each of them."""
+    return rf"(?!{_PIECE}(?:[._/()\[\]-]++{_PIECE}|[A-Z][a-z]{{2,14}}+)*+[._/()\[\]-]*+(?!{after}))"
+
+
+_VALUE = r"[^\s\"'\\,;<>*]"
+_TOKEN = r"[A-Za-z0-9._~+/=-]"
+_SCHEME = r"(?i:(?:bearer|basic|token|apikey)[ \t]{1,4})"
 _HEADER = r"[\"'\\]{0,4}[ \t]{0,4}[:=][ \t]{0,4}[\"'\\]{0,4}"
 _KEY = r"[A-Z0-9 ]{0,40}?PRIVATE KEY(?: BLOCK)?-----"
 _BREAK = r"(?:\s|\\[nr])"
@@ -35,17 +50,17 @@ _SHAPES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("AKIA",), _begun_by("AKIA") + r"[A-Z0-9]{16}(?![A-Za-z0-9])"),
     (("ASIA",), _begun_by("ASIA") + r"[A-Z0-9]{16}(?![A-Za-z0-9])"),
     (("xox",), r"xox[abeoprs]-[A-Za-z0-9-]{10,}"),
-    (("AIza",), r"AIza[A-Za-z0-9_-]{32,}"),
+    (("AIza",), _begun_by("AIza") + r"[A-Za-z0-9_-]{32,}"),
     (("maestro-",), _begun_by("maestro-") + r"(?<![_-]maestro-)[A-Za-z0-9_-]{4,}+\.[0-9a-f]{48}"),
     (("eyJ",), _begun_by("eyJ") + r"(?<![_-]eyJ)[A-Za-z0-9_-]{8,}+\.eyJ[A-Za-z0-9_-]{4,}+\.[A-Za-z0-9_-]*"),
     (
         ("uthorization", "UTHORIZATION"),
-        rf"(?i:authorization){_HEADER}(?i:(?:bearer|basic|token|apikey)[ \t]{{1,4}})?([^\s\"'\\,;<>*]{{8,}})",
+        rf"(?i:authorization){_HEADER}(?:{_SCHEME}|{_no_words(_VALUE)})({_VALUE}{{8,}})",
     ),
-    (("earer ",), r"earer (?<=[Bb]earer ) {0,3}([A-Za-z0-9._~+/=-]{20,})"),
+    (("earer ",), rf"earer (?<=[Bb]earer ) {{0,3}}{_no_words(_TOKEN)}({_TOKEN}{{20,}})"),
     (
         ("pi-key", "pi-Key", "PI-KEY"),
-        rf"(?i:x-(?:goog-)?api-key){_HEADER}([^\s\"'\\,;<>*]{{8,}})",
+        rf"(?i:x-(?:goog-)?api-key){_HEADER}({_VALUE}{{8,}})",
     ),
     (("://",), r"://([^\s/@:\"'<>\\*]*:[^\s/@\"'<>\\]+)@"),
     (("PRIVATE KEY",), rf"-----BEGIN {_KEY}(?:(?:[^-]|-(?!----))*+-----END {_KEY}|{_LINES})"),

@@ -5,9 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from maestro.model.conflict import Conflict
-from maestro.model.events import AttemptEnded, AttemptStarting, RunStarted, TrackerClaimed, Warned
+from maestro.model.events import (
+    AttemptEnded,
+    AttemptStarting,
+    Checkpoint,
+    ModelUsed,
+    RolledBack,
+    RollingBack,
+    RunResumed,
+    RunStarted,
+    TrackerClaimed,
+    Warned,
+)
 from maestro.model.masking import masked
-from maestro.model.outcome import Succeeded
+from maestro.model.outcome import Succeeded, Usage
 from maestro.model.plan import Plan, ScheduleKind
 from maestro.model.redaction import Redactor
 from maestro.model.report import Discovery
@@ -79,6 +90,28 @@ def test_the_first_event_of_a_run_keeps_its_structure() -> None:
 
     assert told.titles == {"a": "use ***"}
     assert told == event.model_copy(update={"titles": told.titles})
+
+
+def test_what_a_resumed_run_looks_up_stays_as_it_is() -> None:
+    """A conversation that is gone on with, a checkpoint's name, a task that is reopened: masked, they would be none."""
+    usage = Usage(session_id=SECRET)
+    back = RollingBack(at=AT, checkpoint=SECRET, branch="b", expected="e", commit="c", tasks=(), saved_refs=(SECRET,))
+    kept = [
+        AttemptEnded(
+            at=AT, task="a", attempt=1, attempt_id="i", outcome=Succeeded(commit="0" * 40, usage=usage), seconds=1.0
+        ),
+        Checkpoint(at=AT, name=SECRET, branch=SECRET, commit="c", group=SECRET),
+        back,
+        RolledBack(at=AT, checkpoint=SECRET),
+        RunResumed(at=AT, maestro_version="1", reopened=(SECRET,)),
+        ModelUsed(at=AT, asked_for="x", marker=SECRET, usage=usage),
+    ]
+
+    for event in kept:
+        assert masked(event, MASK) == event
+    sides = {**_sides(), "ours": SECRET, "theirs": SECRET}
+    told = masked(Conflict(paths=(SECRET,), base=SECRET, messages=(SECRET,), **sides), MASK)  # type: ignore[arg-type]
+    assert (told.paths, told.ours, told.theirs, told.messages) == ((SECRET,), SECRET, SECRET, ("***",))
 
 
 def test_a_plan_keeps_what_it_is_run_by() -> None:

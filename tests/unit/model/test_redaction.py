@@ -273,3 +273,39 @@ def test_help_needs_none_of_it() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stderr.strip().splitlines()[-1] in ("[]", "['secrets']")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "self.authorization = AuthorizationMiddleware(app)",
+        "const authorization = request.headers.authorization;",
+        "sign(authorization=authorization, key=key)",
+        "the bearer token-authentication-middleware was changed",
+        "the standard bearer src/auth/handlers/middleware.py",
+    ],
+)
+def test_words_and_names_of_code_are_no_secrets(text: str) -> None:
+    assert Redactor().mask(text) is text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Authorization: Basic dXNlcjpwYXNz",
+        "Authorization: Bearer correct-horse-battery",
+        "authorization=dXNlcjpwYXNzd29yZA==",
+        "Bearer abcdefghijklmnopqrstuvwxyz",
+        "x-api-key: aBcDeFgHiJkL",
+        "sk-proj-AbCdEfGhIjKl",
+    ],
+)
+def test_what_no_word_looks_like_is_one_without_a_digit_too(text: str) -> None:
+    assert Redactor().mask(text).endswith("***")
+
+
+def test_a_picture_in_base64_stays_whole() -> None:
+    """Four letters come by in any of them; a key begins where a word does."""
+    picture = "iVBORw0KGgo" + "AIza" + "q7B2mX9dL0cV5tR8wK3nJ6hG1fS4aPzYuE" * 2
+    assert Redactor().mask(picture) is picture
+    assert Redactor().mask("key=AIza" + "q7B2mX9dL0cV5tR8wK3nJ6hG1fS4aPzYuE") == "key=***"
