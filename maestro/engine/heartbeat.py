@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -85,6 +86,8 @@ class Heartbeats:
         self._survey = survey or Survey()
         self._pulses: list[Pulse] = []
         self._beating: asyncio.Task[None] | None = None
+        self._one_look = threading.Lock()  # one that is given up goes on in its thread
+        self._failed = False  # the last look
 
     def watch(
         self,
@@ -127,13 +130,17 @@ class Heartbeats:
                 for pulse, seen in zip(pulses, await asyncio.to_thread(self._look, pulses), strict=True):
                     if pulse in self._pulses:
                         _tell(pulse, seen)
+                self._failed = False
             except Exception:  # no look is worth a run; the next one may do better
-                log.exception("the processes of the attempts could not be looked at")
+                if not self._failed:
+                    log.exception("the processes of the attempts could not be looked at")
+                self._failed = True
 
     def _look(self, pulses: Sequence[Pulse]) -> list[_Seen]:
-        families = self._survey.look()
-        now = self._monotonic()
-        return [_look_at(pulse, families.get(pulse.marker, []), now) for pulse in pulses]
+        with self._one_look:
+            families = self._survey.look()
+            now = self._monotonic()
+            return [_look_at(pulse, families.get(pulse.marker, []), now) for pulse in pulses]
 
 
 def _look_at(pulse: Pulse, family: Sequence[Vital], now: float) -> _Seen:

@@ -23,7 +23,8 @@ _STRANGER_SECONDS = 60.0
 """How long one is believed to be no process of ours."""
 
 _GROWN_UP_SECONDS = 5.0
-"""A younger process may have forked just now, and still carry the environment of the one that starts it."""
+"""A younger process may have forked just now, and still carry the environment of the one that starts it, which may be
+a coordinator inside of an attempt."""
 
 
 class Vital(NamedTuple):
@@ -69,11 +70,12 @@ class Survey:
         if known is not None and known[0] == started:
             return known[1]
         marker = variable_of(pid, MARKER)
+        if now - started <= _GROWN_UP_SECONDS:
+            return marker or None
         if marker:
             self._markers[pid] = (started, marker)
             return marker
-        if now - started > _GROWN_UP_SECONDS:
-            self._strangers[pid] = now + _STRANGER_SECONDS
+        self._strangers[pid] = now + _STRANGER_SECONDS
         return None
 
 

@@ -214,10 +214,33 @@ def test_an_agent_that_hides_its_marker_is_left_alone(repo: Repository, tmp_path
 def test_a_look_that_fails_costs_no_attempt(
     repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run = one(repo, tmp_path, f"sleep 0.5; {WRITES}")
-    monkeypatch.setattr("maestro.proc.vitals.Survey.look", lambda _: 1 / 0)
+    run = one(repo, tmp_path, f"sleep 1; {WRITES}")
+    looks: list[None] = []
+    monkeypatch.setattr("maestro.proc.vitals.Survey.look", lambda _: looks.append(None) or 1 / 0)
     assert states(run.go()) == {"a": "landed"}
-    assert "could not be looked at" in caplog.text
+    assert len(looks) > 1
+    assert caplog.text.count("could not be looked at") == 1, "what fails at each look is said once"
+
+
+def test_a_look_that_was_given_up_ends_before_the_next_one(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that takes long, on a machine that has no time, still goes on in its thread when its attempt has ended."""
+    run = EngineRun(
+        repo, [Task(id=name) for name in "abc"], tmp_path / "ws", agent=f"sleep 0.3; {WRITES}", max_parallel=1
+    )
+    at_once, most = [0], [0]
+
+    def slow(_: object) -> dict[str, Any]:
+        at_once[0] += 1
+        most[0] = max(most[0], at_once[0])
+        time.sleep(1)
+        at_once[0] -= 1
+        return {}
+
+    monkeypatch.setattr("maestro.proc.vitals.Survey.look", slow)
+    assert states(run.go()) == dict.fromkeys("abc", "landed")
+    assert most == [1]
 
 
 def test_nothing_is_looked_at_while_nothing_runs(repo: Repository, tmp_path: Path) -> None:

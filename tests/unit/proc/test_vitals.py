@@ -119,6 +119,19 @@ def test_who_comes_to_a_marker_by_exec_is_found(marker: str) -> None:
         until(lambda: [one.id.pid for one in family(survey, marker)] == [process.pid])
 
 
+def test_who_comes_to_another_marker_by_exec_is_counted_there(marker: str) -> None:
+    """An attempt of a run within an attempt: what it uses is not that of the outer one."""
+    survey, inner = Survey(), f"{marker}/inner"
+    script = f"echo ready; read _; exec env {MARKER}={inner} sh -c 'read _'"
+    with child("sh", "-c", script, marker=marker) as process:
+        assert [one.id.pid for one in family(survey, marker)] == [process.pid]
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+        until(lambda: [one.id.pid for one in family(survey, inner)] == [process.pid])
+        assert family(survey, marker) == []
+
+
 def test_strangers_are_not_read_again_for_a_minute(marker: str) -> None:
     now = [0.0]
     read: list[int] = []
