@@ -110,7 +110,7 @@ def test_what_a_resumed_run_looks_up_stays_as_it_is() -> None:
     for event in kept:
         assert masked(event, MASK) == event
     sides = {**_sides(), "ours": SECRET, "theirs": SECRET}
-    told = masked(Conflict(paths=(SECRET,), base=SECRET, messages=(SECRET,), **sides), MASK)  # type: ignore[arg-type]
+    told = masked(Conflict(paths=(SECRET,), base=SECRET, messages=(SECRET,), **sides), MASK)
     assert (told.paths, told.ours, told.theirs, told.messages) == ((SECRET,), SECRET, SECRET, ("***",))
 
 
