@@ -29,6 +29,7 @@ from maestro.proc.capture import capture
 from maestro.proc.family import start_time
 from maestro.proc.request import MARKER
 from maestro.proc.roles import COORDINATOR
+from maestro.store.belonging import refuse_in_a_copy
 from maestro.store.blueprint import Blueprint, read_blueprint, write_blueprint
 from maestro.store.claims import claim, live_runs
 from maestro.store.layout import Layout
@@ -161,6 +162,7 @@ class ParallelCoordinator:
         """
         layout = Layout(self.open().directory)
         run_id = choose_run(layout, run_id)
+        refuse_in_a_copy(layout, run_id)
         blueprint = read_blueprint(layout.blueprint(run_id))
         with self._claimed(layout, blueprint):
             past = read_past(layout, run_id)

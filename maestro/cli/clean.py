@@ -18,6 +18,7 @@ from maestro.store.standing import finished, is_alive
 
 if TYPE_CHECKING:
     from maestro.vcs.git import Git
+    from maestro.wiring.elsewhere import Elsewhere
     from maestro.wiring.orphans.kinds import Cleared, Orphan
     from maestro.workspaces.janitor import Cleaned, Found
 
@@ -44,8 +45,9 @@ def command(app: App, dry_run: bool, force: bool, saved: bool, run_id: str | Non
         return _list_saved(app, run_id)
     from maestro.clock import SystemClock
     from maestro.vcs.git import Git
+    from maestro.wiring.elsewhere import Elsewhere
     from maestro.wiring.orphans.expired import clear_expired, find_expired
-    from maestro.workspaces.janitor import clean, list_workspaces, sweep_rubbish
+    from maestro.workspaces.janitor import clean, list_workspaces
     from maestro.workspaces.roots import default_root
 
     layout, git = app.layout(), Git(app.repository(), env=app.environ)
@@ -54,16 +56,19 @@ def command(app: App, dry_run: bool, force: bool, saved: bool, run_id: str | Non
     runs = _runs_below(root)
     live, landed = {run for run in runs if is_alive(layout, run)}, set(_landed(layout, runs))
     listed = list_workspaces(git, root, live_runs=live, landed=landed)
-    found = [one for one in listed if run_id in (None, one.run_id)]
+    elsewhere = Elsewhere(git, layout)
+    found = [one for one in listed if run_id in (None, one.run_id) and elsewhere.keeper_of(one.run_id) is None]
     now = SystemClock().now()
     expired = find_expired(git, layout, settings, now, run_id)  # before anything is saved: that is new
     if dry_run:
         cleaned = clean(git, root, found, dry_run=True, force=force)
     else:
         found, cleaned = _clean_held(layout, git, root, found, landed, force=force, now=now)
-    branches = _prune(layout, git, run_id, dry_run=dry_run)
+    branches = _prune(layout, git, elsewhere, run_id, dry_run=dry_run)
     if not dry_run:
-        sweep_rubbish(root)
+        own = {run for run in runs if layout.run(run).is_dir() and elsewhere.keeper_of(run) is None}
+        own |= {one.run_id for one in found}
+        _sweep(layout, root, [run for run in runs if run in own and run_id in (None, run)])
         _forget_dead_claims(layout)
     gone = clear_expired(git, layout, expired, now) if force and not dry_run else []
     _tell(app, found, cleaned, branches, expired.orphans, gone, dry_run=dry_run)
@@ -138,7 +143,18 @@ def _landed(layout: Layout, runs: list[str]) -> Iterator[tuple[str, str]]:
         yield from ((run, names[task]) for task, one in tasks.items() if one["status"] == "landed" and one["attempts"])
 
 
-def _prune(layout: Layout, git: Git, only: str | None, *, dry_run: bool) -> list[str]:
+def _sweep(layout: Layout, root: Path, runs: list[str]) -> None:
+    """Remove what a crash left of removed workspaces, and empty folders: of runs of ours. Others may have folders
+    below the same root."""
+    from maestro.workspaces.janitor import sweep_rubbish
+
+    for run in runs:
+        with _held(layout, run) as is_dead:
+            if is_dead:
+                sweep_rubbish(root / run)
+
+
+def _prune(layout: Layout, git: Git, elsewhere: Elsewhere, only: str | None, *, dry_run: bool) -> list[str]:
     """Branches of tasks that are on another branch or saved; those of live runs stay."""
     from maestro.workspaces.janitor import prune_branches
 
@@ -146,7 +162,7 @@ def _prune(layout: Layout, git: Git, only: str | None, *, dry_run: bool) -> list
     runs = sorted({ref.split("/")[3] for ref in refs})
     gone: list[str] = []
     for run in runs:
-        if only not in (None, run) or is_alive(layout, run):
+        if only not in (None, run) or is_alive(layout, run) or elsewhere.keeper_of(run) is not None:
             continue
         with contextlib.nullcontext(True) if dry_run else _held(layout, run) as is_dead:
             gone += prune_branches(git, run, dry_run=dry_run) if is_dead else ()

@@ -68,7 +68,9 @@ def _scene(app: App, layout: Layout, settings: Settings) -> Scene:
 
 
 def _check(scene: Scene, run_id: str) -> None:
-    """Busy where the run lives, BadInput where nothing is known of such a run."""
+    """Busy where the run lives, BadInput where nothing is known of such a run, or it is kept elsewhere."""
+    from shlex import quote
+
     from maestro.errors import BadInput, Busy
     from maestro.model.ids import is_plain
     from maestro.wiring.orphans.find import candidates
@@ -80,6 +82,9 @@ def _check(scene: Scene, run_id: str) -> None:
             f"run {run_id} is under way: nothing of it is an orphan",
             hint="stop it with ^C, or wait for its end",
         )
+    if (words := scene.elsewhere.words(run_id)) is not None:
+        keeper = scene.elsewhere.keeper_of(run_id)
+        raise BadInput(words, hint=f"call it there: maestro -C {quote(str(keeper))} cleanup-orphans --run-id {run_id}")
     if not scene.layout.run(run_id).is_dir() and not candidates(scene, run_id):
         raise BadInput(
             f"there is no run {run_id} in {scene.layout.repository}, and nothing that one left",
@@ -97,10 +102,11 @@ def _show(app: App, scene: Scene, run_id: str | None, settings: Settings) -> int
     orphans = [*found.orphans, *expired.orphans]
     if app.output.as_json:
         entries = [{**_entry(one), "done": False, "failed": False, "saved_ref": None} for one in orphans]
-        app.output.json(_object(scene, True, entries, found.runs, counts(orphans), found.problems, ()))
+        app.output.json(_object(scene, True, entries, found.runs, counts(orphans), found.problems, found.spared))
         return 0
     app.output.text(*columns(_row(one, "stays" if one.stays else "would go", one.stays) for one in orphans))
     _tell_runs(app, found.runs)
+    _tell_spared(app, found.spared)
     for problem in found.problems:
         app.output.warn(problem)
     if not orphans:
@@ -126,8 +132,7 @@ def _clear(app: App, scene: Scene, run_id: str | None, settings: Settings) -> in
         return code
     app.output.text(*columns(_cleared_row(one) for one in cleared))
     _tell_runs(app, result.runs)
-    for spared in result.spared:
-        app.output.note(f"{spared}.")
+    _tell_spared(app, result.spared)
     for problem in result.problems:
         app.output.complain(problem)
     if gone:
@@ -151,6 +156,11 @@ def _tell_runs(app: App, runs: Iterable[RunFacts]) -> None:
     for run in runs:
         if run.resumable:
             app.output.note(f"`{_resume(run)}` would go on with run {run.run_id}, also after a cleanup.")
+
+
+def _tell_spared(app: App, spared: Iterable[str]) -> None:
+    for one in spared:
+        app.output.note(f"{one[:1].upper()}{one[1:]}.")
 
 
 def _resume(run: RunFacts) -> str:

@@ -18,6 +18,7 @@ from maestro.model.run import Run
 from maestro.model.states import RunStatus, TaskState
 from maestro.proc.family import census
 from maestro.proc.roles import GATEWAY
+from maestro.store.belonging import original_of
 from maestro.store.blueprint import NOT_KEPT, Blueprint, read_blueprint
 from maestro.store.journal import Recovered, read_journal
 from maestro.store.layout import Layout
@@ -173,6 +174,8 @@ def beside_dead_runs(layout: Layout, identity: str, tasks: Sequence[str]) -> tup
         if blueprint.tracker_identity != identity or blueprint.plan.tasks.keys().isdisjoint(tasks):
             continue
         markers = list(census()) if markers is None else markers
+        if original_of(layout, name) is not None:
+            continue  # its agents work on the tasks of the repository that this one was copied from
         prefix = f"{blueprint.token}/{name}/"
         if alive := sum(one.startswith(prefix) and not one.startswith(f"{prefix}{GATEWAY}/") for one in markers):
             who = "an agent of it still works" if alive == 1 else f"{alive} of its agents still work"

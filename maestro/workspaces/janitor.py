@@ -89,15 +89,14 @@ def clean(
 
 
 def sweep_rubbish(root: Path) -> int:
-    """Remove what a crash left of workspaces that were being removed, and empty folders of runs; how many."""
-    count = 0
-    for folder in (root, *_folders(root)):
-        for half in half_removed(folder):
-            remove_tree(half)
-            count += 1
-        with contextlib.suppress(OSError):
-            folder.rmdir()  # only where it is empty
-    return count
+    """Remove what a crash left of workspaces that were being removed straight in `root`, the folder of one dead run,
+    and that folder where it is empty; how many. Folders of others may stand beside it: nobody knows whose they are."""
+    halves = half_removed(root)
+    for half in halves:
+        remove_tree(half)
+    with contextlib.suppress(OSError):
+        root.rmdir()  # only where it is empty
+    return len(halves)
 
 
 def branches_of(git: Git, run_id: str) -> dict[str, str]:

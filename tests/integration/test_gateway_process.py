@@ -20,8 +20,8 @@ from maestro.gateway.launch import ask, end_all, find, launch
 from maestro.gateway.tokens import new_secret
 from maestro.model.events import GatewayStarted, Warned
 from maestro.proc.family import members, start_time
-from maestro.proc.roles import GATEWAY
 from maestro.proc.request import MARKER
+from maestro.proc.roles import GATEWAY
 from maestro.testing.gateway_lab import ASKED, KEYS, Lab, client
 from maestro.testing.model_server import ModelServer
 

@@ -272,7 +272,7 @@ def test_clean_removes_what_a_killed_run_kept(repo: Repository, tmp_path: Path) 
     found = list_workspaces(git, root)
     assert [one.state.value for one in found] == ["parked"]
     assert [(one.removed, one.saved_ref) for one in clean(git, root, found)] == [(True, None)]
-    sweep_rubbish(root)
+    sweep_rubbish(root / "r1")
     assert not (root / "r1").exists()
     assert len(repo.git("worktree", "list").splitlines()) == 1
     assert repo.git("for-each-ref", "refs/maestro") == ""

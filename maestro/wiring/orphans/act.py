@@ -16,7 +16,7 @@ from maestro.store.board import mask_board
 from maestro.store.claims import Claim, hold_dead
 from maestro.store.masking import MASKED_WHEN_WRITTEN, mask_folder
 from maestro.wiring.orphans.files import Claims, clear_shared
-from maestro.wiring.orphans.find import EVERYTHING, candidates
+from maestro.wiring.orphans.find import EVERYTHING, UNTOUCHED, candidates, spared_words
 from maestro.wiring.orphans.kinds import Cleared, Orphan, done
 from maestro.wiring.orphans.processes import families
 from maestro.wiring.orphans.scene import RunFacts, Scene, Standing
@@ -31,7 +31,7 @@ class Result:
     cleared: list[Cleared] = field(default_factory=list)
     runs: list[RunFacts] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)  # each is a failure
-    spared: list[str] = field(default_factory=list)  # runs that somebody has taken up since they were looked at
+    spared: list[str] = field(default_factory=list)  # runs of somewhere else, or taken up since they were looked at
 
 
 def clear_orphans(scene: Scene, only: str | None = None) -> Result:
@@ -39,7 +39,9 @@ def clear_orphans(scene: Scene, only: str | None = None) -> Result:
     result = Result()
     for run_id in candidates(scene, only):
         run = scene.facts(run_id)
-        if run.standing is not Standing.LIVE and _has_left(scene, run):
+        if run.standing is Standing.ELSEWHERE:
+            result.spared.append(spared_words(scene, run_id))
+        elif run.standing is not Standing.LIVE and _has_left(scene, run):
             _clear_run(scene, run_id, result)
     if only is None:
         try:
@@ -71,8 +73,8 @@ def _clear_run(scene: Scene, run_id: str, result: Result) -> None:
     try:
         scene.look_again()
         run = scene.facts(run_id, held=True)
-        if run.standing is Standing.LIVE:
-            result.spared.append(f"run {run_id} is under way: it was left alone")
+        if run.standing in UNTOUCHED:
+            result.spared.append(spared_words(scene, run_id))
             return
         result.runs.append(run)
         if run.standing is Standing.ENDED and Workspaces().find(scene, run):

@@ -26,6 +26,8 @@ EVERYTHING: tuple[Leftovers, ...] = (
 )
 """What one run can leave, in the order in which it is cleared. Claims are apart: they are what holds the run."""
 
+UNTOUCHED = frozenset({Standing.LIVE, Standing.ELSEWHERE})
+
 
 @dataclass
 class Findings:
@@ -34,6 +36,7 @@ class Findings:
     orphans: list[Orphan] = field(default_factory=list)
     runs: list[RunFacts] = field(default_factory=list)  # those that left something
     problems: list[str] = field(default_factory=list)  # what could not be looked at
+    spared: list[str] = field(default_factory=list)  # runs of somewhere else
 
 
 def find_orphans(scene: Scene, only: str | None = None) -> Findings:
@@ -41,7 +44,9 @@ def find_orphans(scene: Scene, only: str | None = None) -> Findings:
     findings = Findings()
     for run_id in candidates(scene, only):
         run = scene.facts(run_id)
-        if run.standing is Standing.LIVE:
+        if run.standing is Standing.ELSEWHERE:
+            findings.spared.append(spared_words(scene, run_id))
+        if run.standing in UNTOUCHED:
             continue
         found = []
         for kind in (*EVERYTHING, Claims()):
@@ -58,6 +63,11 @@ def find_orphans(scene: Scene, only: str | None = None) -> Findings:
         except (MaestroError, OSError) as error:
             findings.problems.append(str(error))
     return findings
+
+
+def spared_words(scene: Scene, run_id: str) -> str:
+    """Why a run that may have left something is nobody's business here, as a clause."""
+    return f"{scene.elsewhere.words(run_id) or f'run {run_id} is under way'}: it was left alone"
 
 
 def candidates(scene: Scene, only: str | None) -> list[str]:

@@ -17,6 +17,7 @@ from maestro.proc.describe import ancestors, can_be_read, owner, program, starte
 from maestro.proc.family import ProcessId, identify, variable_of
 from maestro.proc.ladder import descend
 from maestro.proc.roles import COORDINATOR
+from maestro.store.belonging import is_kept_in
 from maestro.wiring.clearing import wait_for
 from maestro.wiring.orphans.kinds import Cleared, Kind, Orphan, done
 from maestro.wiring.orphans.scene import RunFacts, Scene, run_of
@@ -69,6 +70,7 @@ def families(scene: Scene, run: RunFacts) -> dict[str, list[ProcessId]]:
     tokens = {marker.partition("/")[0] for marker, family in marked.items() if here in _repositories(family)}
     if run.token is not None:
         tokens.add(run.token)
+    tokens -= {marker.partition("/")[0] for marker, family in marked.items() if _is_of_another(scene, run, family)}
     found = {marker: family for marker, family in marked.items() if marker.partition("/")[0] in tokens}
     if found:
         scene.ours.add(run.run_id)
@@ -77,6 +79,11 @@ def families(scene: Scene, run: RunFacts) -> dict[str, list[ProcessId]]:
         if marker not in found and any(_is_below(one, inside) for one in _repositories(family)):
             found[marker] = family
     return found
+
+
+def _is_of_another(scene: Scene, run: RunFacts, family: Iterable[ProcessId]) -> bool:
+    """Whether they were started for another repository that has the run: this one is a copy of it, or it of this."""
+    return any(is_kept_in(one, run.run_id, scene.layout) for one in _repositories(family))
 
 
 def _repositories(family: Iterable[ProcessId]) -> set[Path]:

@@ -24,6 +24,7 @@ from maestro.store.journal import read_first, read_journal
 from maestro.store.layout import Layout
 from maestro.store.standing import is_alive
 from maestro.vcs.git import Git
+from maestro.wiring.elsewhere import Elsewhere
 
 
 class Standing(StrEnum):
@@ -33,6 +34,7 @@ class Standing(StrEnum):
     UNFINISHED = "unfinished"  # its coordinator died
     ENDED = "ended"
     GONE = "gone"  # its folder is not there any more
+    ELSEWHERE = "elsewhere"  # another repository or worktree keeps it: nothing of it is touched
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,11 @@ class Scene:
         """Whether a coordinator is there: it holds its lock, or, where somebody removed that file, its journal."""
         return is_alive(self.layout, run_id) or self.is_written(run_id)
 
+    @cached_property
+    def elsewhere(self) -> Elsewhere:
+        """Which runs are not ours although they left something here."""
+        return Elsewhere(self.git, self.layout)
+
     def is_written(self, run_id: str) -> bool:
         """Whether a process has the run's journal open for writing."""
         return self._journal(run_id) in self._writers
@@ -98,6 +105,8 @@ class Scene:
     def facts(self, run_id: str, *, held: bool = False) -> RunFacts:
         """What is known of the run; `held`: its lock is ours, so nobody else's."""
         live = self.is_written(run_id) if held else self.is_live(run_id)
+        if not live and self.elsewhere.keeper_of(run_id) is not None:
+            return _nothing_known(run_id, Standing.ELSEWHERE)
         if not self.layout.run(run_id).is_dir():
             return _nothing_known(run_id, Standing.LIVE if live else Standing.GONE)
         summary, blueprint = _object(self.layout.summary(run_id)), _object(self.layout.blueprint(run_id))

@@ -58,6 +58,17 @@ def test_one_of_each_is_counted_as_one(cli: Any, make: Make) -> None:
     assert cli("clean").out.splitlines()[-1] == "1 workspace (0 MB) and 1 branch removed."
 
 
+def test_folders_of_others_below_the_root_stay(cli: Any, make: Make, root: Path, layout: Layout) -> None:
+    """It may be the user's own folder, or other repositories may have their workspaces there."""
+    make("r1", "gone")
+    layout.run("r2").mkdir(parents=True)
+    for name in ("r2", "r2/.removing-task-a-1", "mine", "mine/.removing-sofa", "r3"):
+        (root / name).mkdir()
+    assert cli("clean").code == 0
+    assert sorted(entry.name for entry in root.iterdir()) == ["mine", "r3"]
+    assert (root / "mine" / ".removing-sofa").is_dir()
+
+
 def test_landed_goes_and_unlanded_stays(cli: Any, make: Make, repo: Repository) -> None:
     kept, gone, merged = make("r1", "kept", "work"), make("r1", "gone"), make("r1", "merged", "work")
     repo.git("merge", "-q", "maestro/r1/merged")
