@@ -13,6 +13,7 @@ from datetime import datetime
 from maestro.clock import midnight_before
 from maestro.engine.context import RunContext
 from maestro.engine.messages import Message, Nudge
+from maestro.errors import StateError
 from maestro.model.budget import Kind, Spent, Standing, standings
 from maestro.model.events import BudgetsSet, Event, RunResumed, RunStarted, Warned
 from maestro.resources.budget import WARN_AT, Ledger
@@ -51,7 +52,11 @@ class Spending:
 
     async def look(self) -> str | None:
         """Warn of what is nearly spent; why nothing new may start, where something is spent."""
-        found = self._standings()
+        try:
+            found = self._standings(self._day())
+        except StateError as error:  # what runs is paid for, and goes on
+            resume = f"`maestro resume --run-id {self._context.run_id}` goes on"
+            return f"what the day has used cannot be known: {error.message}; {resume}"
         if not found:
             return None
         verdict = self._ledger.look(found, self._context.recorder.run.spent)
@@ -62,12 +67,16 @@ class Spending:
 
     def figures(self) -> dict[str, dict[str, float]] | None:
         """For the metrics of the run: limit, spent and overshoot of each budget, by its key; None without budgets."""
-        return {one.kind.value: one.figures() for one in self._standings()} or None
+        try:
+            day = self._day()
+        except StateError:
+            day = None
+        return {one.kind.value: one.figures() for one in self._standings(day)} or None
 
-    def _standings(self) -> tuple[Standing, ...]:
-        if not self._limits:
-            return ()
-        return standings(self._limits, self._context.recorder.run.spent, self._seconds(), self._day())
+    def _standings(self, day: Spent | None) -> tuple[Standing, ...]:
+        """Without those of the day where nobody knows what it has used."""
+        limits = {kind: limit for kind, limit in self._limits.items() if day is not None or not kind.is_of_day}
+        return standings(limits, self._context.recorder.run.spent, self._seconds(), day or Spent())
 
     def _seconds(self) -> float:
         if self._began is None:
@@ -75,8 +84,8 @@ class Spending:
         return self._seconds_before + self._context.clock.monotonic() - self._began
 
     def _day(self) -> Spent:
-        """Of all runs of the repository, this one included."""
-        if Kind.DAY_USD not in self._limits and Kind.DAY_TOKENS not in self._limits:
+        """Of all runs of the repository, this one included. StateError where it cannot be read."""
+        if not any(kind.is_of_day for kind in self._limits):
             return Spent()
         now = self._context.clock.now()
         return self._lists.since(midnight_before(now), now)

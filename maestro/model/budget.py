@@ -46,6 +46,11 @@ class Kind(StrEnum):
         return self in (Kind.RUN_USD, Kind.RUN_TOKENS, Kind.RUN_SECONDS)
 
     @property
+    def is_of_day(self) -> bool:
+        """Whether all runs of the repository are limited together."""
+        return self in (Kind.DAY_USD, Kind.DAY_TOKENS)
+
+    @property
     def is_of_attempt(self) -> bool:
         """Whether it stops one attempt; the others keep new ones from starting."""
         return self in (Kind.ATTEMPT_USD, Kind.ATTEMPT_TOKENS)
@@ -55,7 +60,7 @@ class Kind(StrEnum):
         """What is limited, for sentences."""
         if self.is_of_attempt:
             return "the attempt"
-        return "the day" if self in (Kind.DAY_USD, Kind.DAY_TOKENS) else "the run"
+        return "the day" if self.is_of_day else "the run"
 
 
 Budgets = dict[Kind, float]

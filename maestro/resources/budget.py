@@ -13,8 +13,6 @@ from maestro.model.record import Record
 
 WARN_AT = 0.8
 
-_OF_DAY = (Kind.DAY_USD, Kind.DAY_TOKENS)
-
 
 class Verdict(Record):
     """What a look at the budgets came to."""
@@ -61,6 +59,6 @@ class Ledger:
         whats = "; ".join(f"the budget of {one.kind.whose} is spent: {one.clause()}" for one in spent)
         resume = f"maestro resume --run-id {self._run_id}"
         flags = " ".join(one.kind.flag for one in spent)
-        if all(one.kind in _OF_DAY for one in spent):
+        if all(one.kind.is_of_day for one in spent):
             return f"{whats} since midnight; `{resume}` goes on tomorrow, `{resume} {flags}` now"
         return f"{whats}; `{resume} {flags}` goes on with a larger one"

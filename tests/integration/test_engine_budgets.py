@@ -236,3 +236,31 @@ def test_the_context_of_a_group_is_paid_for_too(repo: Repository, tmp_path: Path
     folder = tmp_path / "spent"
     SpendingObserver(folder, "r").restore(run.seen.events)
     assert SpentLists(folder).since(run.built.start.at, datetime.now(UTC)).cost_usd == 0.5
+
+
+def test_lists_that_cannot_be_read_stop_new_starts_and_nothing_that_runs(repo: Repository, tmp_path: Path) -> None:
+    """Somebody, or a disk, took them away: what is under way has been paid for, and lands."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    slow = f'[ "$MAESTRO_TASK_ID" != b ] || read -r _ < {gate}; '
+    run = priced(repo, tmp_path / "ws", FIVE[:3], {Kind.DAY_USD: 5.0, Kind.RUN_USD: 4.0}, slow + COSTS + WRITES, 2)
+    held: list[int] = []
+
+    def take_away(event: Event) -> None:
+        lists = run.context.layout.spent
+        if isinstance(event, AttemptStarting) and event.task == "b":
+            (lists / f"{datetime.now(UTC).date().isoformat()}.jsonl").mkdir(parents=True)
+        if isinstance(event, DispatchStopped):
+            held.append(os.open(gate, os.O_RDWR))
+            os.write(held[0], b"go\n")
+
+    run.seen.react = take_away
+    ended = run.go()
+    os.close(held[0])
+    assert states(ended) == {"a": "landed", "b": "landed", "c": "pending"}
+    assert ended.status == "blocked"
+    (why,) = said(run, DispatchStopped)
+    assert why.startswith("what the day has used cannot be known: ")
+    assert "cannot be read" in why
+    assert "`maestro resume --run-id r` goes on" in why
+    assert ended.metrics["budget"] == {"budget": {"limit": 4.0, "spent": 0.2, "overshoot": 0.0}}
