@@ -14,40 +14,42 @@ WINDOW = 60.0
 
 
 @st.composite
-def traffic(draw: st.DrawFn) -> tuple[list[int], list[tuple[float, float, float]]]:
-    """Rates of the keys, and requests: the pause before each, its way to the provider, and the way back."""
+def traffic(draw: st.DrawFn) -> tuple[list[int], list[tuple[float, ...]]]:
+    """Rates of the keys, and requests: the pause before each, what its connection takes, its way to the provider, and
+    the way back."""
     rates = draw(st.lists(st.integers(1, 5), min_size=1, max_size=4))
+    connecting = st.one_of(st.just(0.0), st.floats(0, 30))
     way = st.one_of(st.just(0.0), st.floats(0, 2), st.floats(0, 4.9))
     back = st.one_of(st.just(0.0), st.floats(0, 3), st.floats(0, 200))
     pauses = st.one_of(st.just(0.0), st.floats(0, 1), st.floats(0, 90))
-    return rates, draw(st.lists(st.tuples(pauses, way, back), min_size=1, max_size=60))
+    return rates, draw(st.lists(st.tuples(pauses, connecting, way, back), min_size=1, max_size=60))
 
 
 @given(traffic())
 @settings(max_examples=300, deadline=None)
 def test_no_window_of_the_provider_holds_more_than_the_rate(
-    given_traffic: tuple[list[int], list[tuple[float, float, float]]],
+    given_traffic: tuple[list[int], list[tuple[float, ...]]],
 ) -> None:
     rates, requests = given_traffic
     pool = KeyPool(rates)
     counted: list[list[float]] = [[] for _ in rates]
-    answers: list[tuple[float, int, int]] = []
+    coming: list[tuple[float, bool, int, int]] = []  # requests that leave, and answers that begin
     now = 0.0
-    for pause, way, back in requests:
+    for pause, connecting, way, back in requests:
         now += pause
         while True:
-            while answers and answers[0][0] <= now:
-                at, key, ticket = heapq.heappop(answers)
-                pool.answered(key, ticket, at)
+            while coming and coming[0][0] <= now:
+                at, is_answer, key, ticket = heapq.heappop(coming)
+                (pool.answered if is_answer else pool.sent)(key, ticket, at)
             if (taken := pool.take(now)) is not None:
                 break
-            # an answer may bring the moment nearer, never farther
-            moments = [pool.next_free_at(now), *(answer[0] for answer in answers[:1])]
+            moments = [pool.next_free_at(now), *(one[0] for one in coming[:1])]  # either may move the moment
             assert min(moments) > now, "a pool that has no key names a moment to come"
             now = min(moments)
         key, ticket = taken
-        counted[key].append(now + way)
-        heapq.heappush(answers, (now + way + back, key, ticket))
+        counted[key].append(now + connecting + way)
+        heapq.heappush(coming, (now + connecting, False, key, ticket))
+        heapq.heappush(coming, (now + connecting + way + back, True, key, ticket))
     for rate, moments in zip(rates, counted, strict=True):
         moments.sort()
         for index, moment in enumerate(moments):
