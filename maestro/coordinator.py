@@ -175,6 +175,8 @@ class ParallelCoordinator:
             backlog = backlog_of(git, settings, blueprint, environ)
             prepared = prepare(git, settings, backlog, run_id, self._environ, blueprint.root)
             prepare_state(layout)
+            if changed:  # so that the next resume goes on with them too
+                write_blueprint(layout.blueprint(run_id), blueprint.model_copy(update={"settings": settings}))
             resumed = RunResumed(
                 at=self._clock.now(),
                 maestro_version=__version__,

@@ -171,6 +171,8 @@ def test_flags_replace_what_the_run_was_told(scene: Scene) -> None:
     assert (scene.folder / "other-b").exists()
     changed = scene.events("run_resumed")[0]["changed"]
     assert set(changed) == {"agent_command", "test_command"}
+    kept = json.loads((scene.folder_of_run / "blueprint.json").read_text())["settings"]
+    assert kept["agent_command"] == other, "the next resume would go on with it too"
     assert refused(scene, "--test-command", "true", "--no-tests").startswith("2:")
     assert refused(scene, "--max-parallel", "0").startswith("2:")
     assert refused(scene, "--schedule", "levels").startswith("2:")
