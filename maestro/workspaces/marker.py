@@ -62,7 +62,7 @@ def is_empty(home: Path) -> bool:
 
 def layout_of_workspace(directory: Path) -> Layout | None:
     """Where the run is kept whose workspace holds the directory; None outside of one, or where it cannot be found."""
-    marker = _marker_above(directory)
+    marker = marker_above(directory)
     if marker is None:
         return None
     layout = Layout(decode_path(marker.common_dir).parent)
@@ -71,11 +71,12 @@ def layout_of_workspace(directory: Path) -> Layout | None:
 
 def variables_of_workspace(directory: Path) -> dict[str, str]:
     """Whose workspace holds the directory, as the variables that an agent has of itself; empty outside of one."""
-    marker = _marker_above(directory)
+    marker = marker_above(directory)
     return {} if marker is None else {"MAESTRO_RUN_ID": marker.run_id, "MAESTRO_TASK_ID": marker.task_id}
 
 
-def _marker_above(directory: Path) -> Marker | None:
+def marker_above(directory: Path) -> Marker | None:
+    """That of the workspace that holds the directory; WorkspaceError where one cannot be read."""
     return next(filter(None, map(read_marker, (directory, *directory.parents))), None)
 
 

@@ -475,6 +475,29 @@ def test_whose_a_process_is(
     assert [child.poll() for child in spared] == [None] * len(spared)
 
 
+def test_runs_inside_of_workspaces_of_another_repository_or_of_the_users_are_not_ended(
+    repo: Repository,
+    root: Path,
+    tmp_path: Path,
+    write: Callable[..., Path],
+    scene: Callable[[], Scene],
+    sleeper: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    """Two repositories have a run of that name and one root; and somebody works in what the dead run left."""
+    write("dead", started(repo, "dead", "a", "b"))
+    ours, users = make(repo, root, "dead", "a"), make(repo, root, "dead", "b")
+    theirs = make(make_repository(tmp_path / "other"), root, "dead", "theirs")
+    held = claim(Layout(users.repo).locks, run_id="inner", since="now", backlog="b", tasks=["x"], groups=[])
+    orphan, spared, also = (
+        sleeper(MAESTRO_ATTEMPT=f"{secrets.token_hex(4)}/inner/x/1", MAESTRO_REPOSITORY=str(one.repo))
+        for one in (ours, theirs, users)
+    )
+    until(lambda: {one.pid for one in find_orphans(scene()).orphans if one.kind is Kind.PROCESS} == {orphan.pid})
+    clear_orphans(scene())
+    assert (orphan.wait(5), spared.poll(), also.poll()) == (-2, None, None)
+    held.release()
+
+
 def test_nothing_is_ended_that_this_command_was_started_by(repo: Repository, write: Callable[..., Path]) -> None:
     write("dead", started(repo, "dead", "a"))
     env = {**os.environ, "MAESTRO_ATTEMPT": f"{TOKEN}/dead/a/1"}

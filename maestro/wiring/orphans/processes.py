@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+from maestro.errors import WorkspaceError
 from maestro.model.events import AttemptEnded, AttemptSpawned, AttemptStarting
 from maestro.proc.describe import ancestors, can_be_read, owner, program, started_at
 from maestro.proc.family import ProcessId, identify, variable_of
 from maestro.proc.ladder import descend
 from maestro.proc.roles import COORDINATOR
 from maestro.store.belonging import is_kept_in
+from maestro.store.claims import live_claims
+from maestro.store.layout import Layout
 from maestro.wiring.clearing import wait_for
 from maestro.wiring.orphans.kinds import Cleared, Kind, Orphan, done
 from maestro.wiring.orphans.scene import RunFacts, Scene, run_of
 from maestro.wiring.orphans.words import cause_of, of_run, role, time_of
+from maestro.workspaces.marker import decode_path, marker_above
 
 _ROUNDS = 3
 """Whoever is stopped may have started another with a marker of its own just before."""
@@ -75,10 +79,31 @@ def families(scene: Scene, run: RunFacts) -> dict[str, list[ProcessId]]:
     if found:
         scene.ours.add(run.run_id)
     inside = [Path(os.path.realpath(root / run.run_id)) for root in (scene.root, *run.roots)]
+    own = {one.pid for family in found.values() for one in family}
     for marker, family in scene.marked.items():
-        if marker not in found and any(_is_below(one, inside) for one in _repositories(family)):
+        places = [one for one in _repositories(family) if _is_below(one, inside)] if marker not in found else ()
+        if any(_is_in_workspace(scene, run, one) and not _is_anothers(one, marker, own) for one in places):
             found[marker] = family
     return found
+
+
+def _is_in_workspace(scene: Scene, run: RunFacts, place: Path) -> bool:
+    """Whether it is in a workspace of this very run: another repository may have one of that name below the root."""
+    try:
+        marker = marker_above(place)
+    except WorkspaceError:
+        return False
+    return (
+        marker is not None and marker.run_id == run.run_id and decode_path(marker.common_dir) == scene.git.common_dir()
+    )
+
+
+def _is_anothers(repository: Path, marker: str, own: Collection[int]) -> bool:
+    """Whether the run in there has a coordinator that lives and was not begun by the agents, but by the user."""
+    inner = run_of(marker)
+    return inner is not None and any(
+        held["run_id"] == inner and held["pid"] not in own for held in live_claims(Layout(repository).locks)
+    )
 
 
 def _is_of_another(scene: Scene, run: RunFacts, family: Iterable[ProcessId]) -> bool:
