@@ -93,6 +93,8 @@ def drive(
         with no_secret_in_logs(prepared.redactor):
             run = asyncio.run(_in_loop(built, journal, prepared.remarks, past.events, resumed))
     finally:
+        with suppress(OSError):
+            built.context.workspace_root.rmdir()  # only where nothing was kept in it
         fan_out.close()
     result = result_object(run, past.blueprint.done_before)
     result["warnings"] += _mask_the_rest(layout, run_id, prepared.redactor, is_resumed=bool(past.events))
