@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from maestro.errors import MaestroError, StateError
 from maestro.model.events import Event, Landed, RollingBack, TrackerWritten
@@ -21,72 +22,61 @@ from maestro.vcs.git import Git
 from maestro.wiring.backlog import open_backlog
 
 
-def put_back_records(
-    git: Git,
-    layout: Layout,
-    blueprint: Blueprint,
-    events: Sequence[Event],
-    event: RollingBack,
-    environ: Mapping[str, str],
-) -> dict[str, str]:
-    """Let all that is kept say that the tasks of `event` wait again; those that the tracker refuses, with a clause.
+@dataclass(frozen=True)
+class TakenBack:
+    """A rollback, and where what is kept of its tasks is found. `events`: of the run, so far."""
+
+    git: Git
+    layout: Layout
+    blueprint: Blueprint
+    events: Sequence[Event]
+    event: RollingBack
+    environ: Mapping[str, str]
+
+
+def put_back_records(back: TakenBack) -> dict[str, str]:
+    """Let all that is kept say that the tasks wait again; those that the tracker refuses, with a clause.
 
     TrackerError or BadInput where the tracker cannot be used at all: the rollback can be completed later.
     """
-    refused = _open_again(git, layout, blueprint, events, event, environ)
-    _forget_landings(layout, blueprint, event)
-    write_groups(layout, events)
-    result = result_object(fold(events), blueprint.done_before)
+    layout, blueprint = back.layout, back.blueprint
+    refused = _open_again(back)
+    _forget_landings(layout, blueprint, back.event)
+    write_groups(layout, back.events)
+    result = result_object(fold(back.events), blueprint.done_before)
     write_atomically(layout.summary(blueprint.run_id), (json.dumps(result, indent=2) + "\n").encode())
     return refused
 
 
-def foreseen_refusals(
-    git: Git,
-    layout: Layout,
-    blueprint: Blueprint,
-    events: Sequence[Event],
-    event: RollingBack,
-    environ: Mapping[str, str],
-) -> dict[str, str]:
+def foreseen_refusals(back: TakenBack) -> dict[str, str]:
     """The tasks that the tracker would not open again, a clause each; nothing is written. Errors as above."""
-    if not event.tasks:
+    if not back.event.tasks:
         return {}
-    tracker = _tracker(git, blueprint, environ)
-    known = {task.id: task for task in tracker.load()}
-    refused, to_open = _looked_at(known, layout, blueprint, events, event)
+    known = {task.id: task for task in _tracker(back).load()}
+    refused, to_open = _looked_at(known, back)
     return refused | {task: "a person has closed it" for task in to_open if known[task].done_by_hand}
 
 
-def _open_again(
-    git: Git,
-    layout: Layout,
-    blueprint: Blueprint,
-    events: Sequence[Event],
-    event: RollingBack,
-    environ: Mapping[str, str],
-) -> dict[str, str]:
-    if not event.tasks:
+def _open_again(back: TakenBack) -> dict[str, str]:
+    if not back.event.tasks:
         return {}
-    tracker = _tracker(git, blueprint, environ)
-    refused, to_open = _looked_at({task.id: task for task in tracker.load()}, layout, blueprint, events, event)
-    note = _note(blueprint.run_id, event)
+    tracker = _tracker(back)
+    refused, to_open = _looked_at({task.id: task for task in tracker.load()}, back)
+    note = _note(back.blueprint.run_id, back.event)
     return refused | _written(tracker, [Writing(task=task, progress=Progress.OPEN, note=note) for task in to_open])
 
 
-def _looked_at(
-    known: Mapping[str, Task], layout: Layout, blueprint: Blueprint, events: Sequence[Event], event: RollingBack
-) -> tuple[dict[str, str], list[str]]:
+def _looked_at(known: Mapping[str, Task], back: TakenBack) -> tuple[dict[str, str], list[str]]:
     """Of what waits again: what is somebody else's by now, a clause each, and what the tracker is to open."""
-    records = landed.read(layout.landed, blueprint.tracker_identity)
-    told = _told_done(events)
+    records = landed.read(back.layout.landed, back.blueprint.tracker_identity)
+    told = _told_done(back.events)
     refused: dict[str, str] = {}
     to_open = []
-    for task in event.tasks:
+    for task in back.event.tasks:
         record = records.get(task)
         if task not in known:
             refused[task] = "the backlog does not have it any more"
-        elif record is not None and record.run_id != blueprint.run_id:
+        elif record is not None and record.run_id != back.blueprint.run_id:
             refused[task] = f"run {record.run_id} has landed it meanwhile on {record.branch}"
         elif known[task].progress is Progress.IN_PROGRESS and task in told:
             refused[task] = "somebody has taken it meanwhile"
@@ -109,10 +99,11 @@ def _told_done(events: Sequence[Event]) -> set[str]:
     return told
 
 
-def _tracker(git: Git, blueprint: Blueprint, environ: Mapping[str, str]) -> Tracker:
+def _tracker(back: TakenBack) -> Tracker:
     """The backlog of the run as it was meant then, whatever else there is by now."""
+    blueprint = back.blueprint
     settings = blueprint.settings.model_copy(update={"tracker": blueprint.tracker_kind})
-    tracker, _ = open_backlog(git, settings, standard_input=blueprint.standard_input, environ=environ)
+    tracker, _ = open_backlog(back.git, settings, standard_input=blueprint.standard_input, environ=back.environ)
     if tracker.identity != blueprint.tracker_identity:
         raise StateError(
             f"the backlog of run {blueprint.run_id} was {blueprint.tracker_identity}, and there is {tracker.identity}",

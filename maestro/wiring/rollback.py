@@ -34,7 +34,7 @@ from maestro.store.journal import Journal, read_journal
 from maestro.store.layout import Layout
 from maestro.store.standing import is_alive, known_run
 from maestro.vcs.git import Git
-from maestro.wiring.putback import foreseen_refusals, put_back_records
+from maestro.wiring.putback import TakenBack, foreseen_refusals, put_back_records
 from maestro.workspaces.saving import save_commit
 
 
@@ -112,7 +112,7 @@ def _foreseen(
     planned = _planned(git, blueprint, events, to, clock)
     return replace(
         planned,
-        refused=foreseen_refusals(git, layout, blueprint, events, planned.event, environ),
+        refused=foreseen_refusals(TakenBack(git, layout, blueprint, events, planned.event, environ)),
         others=_of_others(git, blueprint.run_id, planned.event),
     )
 
@@ -267,7 +267,7 @@ def _carried_out(
         asyncio.run(_write(layout, blueprint.run_id, event))
     _move(git, event)
     events = read_journal(path).events
-    refused = put_back_records(git, layout, blueprint, events, event, environ)
+    refused = put_back_records(TakenBack(git, layout, blueprint, events, event, environ))
     done = RolledBack(at=clock.now(), checkpoint=event.checkpoint, refused=refused)
     asyncio.run(_write(layout, blueprint.run_id, done))
     return replace(planned, event=event, refused=refused)
