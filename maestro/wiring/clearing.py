@@ -84,10 +84,10 @@ def _remove_workspaces(context: RunContext, needed: Collection[str]) -> None:
         found = [one for one in found if one.home.name.startswith(".") or one.task_name == GATE_BENCH]
     with contextlib.suppress(MaestroError, OSError):  # what cannot be removed stays for `maestro clean`
         clean(context.git, root, found, force=True)
-        sweep_rubbish(root)
-        clear_remains(context.git, root, context.run_id)
+        clear_remains(context.git, root, context.run_id)  # while the folder is there
         if root.exists():
             forget_removed(context.git, context.run_id, root)
+        sweep_rubbish(root)
 
 
 def _remove_stale_locks(context: RunContext) -> None:

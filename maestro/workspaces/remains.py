@@ -21,9 +21,9 @@ from maestro.workspaces.site import LOCK
 def clear_remains(git: Git, root: Path, run_id: str) -> None:
     """Remove folders below `root`, where the run's workspaces stand, that hold no files any more, what git knows of
     them, and the branch of the gate's bench. Nobody may work on the run meanwhile."""
-    if not root.parent.is_dir():
-        return  # its disk may only not be there today
-    for home in root.iterdir() if root.is_dir() else ():
+    if not root.is_dir():
+        return  # its disk may only not be there today; the folder it is mounted on always is
+    for home in root.iterdir():
         if home.name.startswith(("task-", PARKED)):
             _clear_home(home, run_id)
     inside = Path(os.path.realpath(root))

@@ -278,6 +278,26 @@ def test_branches_go_but_those_of_the_user_and_of_integration(
     assert repo.show("refs/maestro/saved/dead/loose", "loose") == "loose"
 
 
+def test_a_disk_that_is_not_there_keeps_what_is_on_it(
+    repo: Repository, root: Path, tmp_path: Path, write: Callable[..., Path], scene: Callable[[], Scene]
+) -> None:
+    """What is shown as going does go; the branch is still checked out in the worktree on that disk."""
+    write("dead", started(repo, "dead", "a"))
+    workspace = make(repo, root, "dead", "a", COMMIT)
+    away = root.rename(tmp_path / "unmounted")
+    root.mkdir()  # where it is mounted
+    (orphan,) = find_orphans(scene()).orphans
+    assert orphan.stays.startswith(f"it is checked out in {workspace.repo}, whose disk is not there")
+    (kept,) = clear_orphans(scene()).cleared
+    assert (kept.done, kept.failed, kept.why) == (False, True, orphan.stays)
+    assert root.is_dir()
+    assert repo.git("for-each-ref", "refs/maestro/saved") == ""
+    root.rmdir()
+    away.rename(root)
+    assert all(one.done for one in clear_orphans(scene()).cleared)
+    assert repo.show("refs/maestro/saved/dead/a", "x") == "x"
+
+
 WRITES = """
 import os, sys
 from pathlib import Path
@@ -606,10 +626,13 @@ def test_an_agent_of_another_users_is_named_and_left(
         assert kinds(scene()) == [], "one that can be read and has no marker is not ours"
         mocker.patch.object(processes, "can_be_read", return_value=False)
         mocker.patch.object(processes, "owner", return_value="somebody")
-        (orphan,) = find_orphans(scene()).orphans
+        workspace = make(repo, root, "dead", "a", COMMIT)
+        orphan, place = find_orphans(scene()).orphans
         assert orphan.stays == "it belongs to somebody and its marker cannot be read: end it as somebody"
-        (kept,) = clear_orphans(scene()).cleared
-        assert (kept.done, kept.failed) == (False, True)
+        assert place.stays == f"process {child.pid} works in it, which nobody here can end"
+        kept = clear_orphans(scene()).cleared
+        assert [(one.done, one.failed) for one in kept] == [(False, True)] * 2
+        assert (workspace.repo / "x").exists()
         assert child.poll() is None
     finally:
         child.kill()

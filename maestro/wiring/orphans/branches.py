@@ -31,8 +31,9 @@ class Branches:
             return []  # another repository's run of that name, and somebody's branch
         kept = set(prune_branches(scene.git, run.run_id, dry_run=True))
         leaving = {one.place for one in Workspaces().find(scene, run) if not one.stays}
+        away = self._out_of_reach(scene)
         return [
-            _orphan(run, ref, is_kept=ref in kept)
+            _orphan(run, ref, is_kept=ref in kept, away=away.get(ref))
             for ref, place in self._with_places(scene, run).items()
             if place is None or place in leaving
         ]
@@ -41,7 +42,7 @@ class Branches:
         found = self.find(scene, run)
         gone = set(prune_branches(scene.git, run.run_id))  # also lets git forget worktrees that are half gone
         tips = branches_of(scene.git, run.run_id)
-        loose = [one for one in found if one.place in tips]
+        loose = [one for one in found if one.place in tips and not one.stays]
         for one in loose:
             save_commit(scene.git, run.run_id, _task_name(one.place), tips[one.place])
         gone |= set(prune_branches(scene.git, run.run_id)) if loose else set()
@@ -55,8 +56,13 @@ class Branches:
         out = {entry.branch: entry.path for entry in listed if entry.branch is not None and Path(entry.path).exists()}
         return {ref: str(Path(out[ref]).parent) if ref in out else None for ref in branches_of(scene.git, run.run_id)}
 
+    def _out_of_reach(self, scene: Scene) -> dict[str, str]:
+        """ref → the workspace in which git knows it to be, where the whole folder of its run is missing."""
+        listed = parse_worktrees(scene.git.run("worktree", "list", "--porcelain", "-z").stdout)
+        return {one.branch: one.path for one in listed if one.branch and not Path(one.path).parent.parent.is_dir()}
 
-def _orphan(run: RunFacts, ref: str, *, is_kept: bool) -> Orphan:
+
+def _orphan(run: RunFacts, ref: str, *, is_kept: bool, away: str | None) -> Orphan:
     name = _task_name(ref)
     why = "its commits are kept elsewhere" if is_kept or name == GATE_BENCH else "its commits are saved first"
     return Orphan(
@@ -67,6 +73,9 @@ def _orphan(run: RunFacts, ref: str, *, is_kept: bool) -> Orphan:
         run_id=run.run_id,
         task=run.names.get(name),
         place=ref,
+        stays=f"it is checked out in {away}, whose disk is not there; else `git worktree prune` forgets it"
+        if away
+        else "",
     )
 
 

@@ -44,7 +44,7 @@ class Processes:
             for marker, family in families(scene, run).items()
             for one in sorted(family)
         ]
-        return found + [_unreadable(scene, run, event, one) for event, one in _recorded(run)]
+        return found + [_unreadable(scene, run, event, one) for event, one in unreadable_agents(run)]
 
     def clear(self, scene: Scene, run: RunFacts) -> list[Cleared]:
         found = self.find(scene, run)
@@ -147,7 +147,7 @@ def _orphan(scene: Scene, run: RunFacts, marker: str, one: ProcessId, *, is_abov
     )
 
 
-def _recorded(run: RunFacts) -> Iterator[tuple[AttemptSpawned, ProcessId]]:
+def unreadable_agents(run: RunFacts) -> Iterator[tuple[AttemptSpawned, ProcessId]]:
     """Agents of attempts without an end whose very process is alive and whose marker cannot be read."""
     over = {event.attempt_id for event in run.events if isinstance(event, AttemptEnded)}
     known = {event.attempt_id for event in run.events if isinstance(event, AttemptStarting)}

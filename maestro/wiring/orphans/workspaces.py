@@ -10,7 +10,7 @@ from pathlib import Path
 from maestro.errors import MaestroError, WorkspaceError
 from maestro.model.ids import is_plain
 from maestro.wiring.orphans.kinds import Cleared, Kind, Orphan, done
-from maestro.wiring.orphans.processes import families
+from maestro.wiring.orphans.processes import families, unreadable_agents
 from maestro.wiring.orphans.scene import RunFacts, Scene, Standing
 from maestro.wiring.orphans.words import cause_of, of_run, size
 from maestro.workspaces.janitor import Found, WorkspaceState, clean, half_removed, list_workspaces
@@ -116,11 +116,17 @@ def _found(scene: Scene, run: RunFacts, root: Path) -> list[Found]:
     ending = [one.pid for family in families(scene, run).values() for one in family]
     landed = {(run.run_id, name) for name in run.landed}
     found = list_workspaces(scene.git, root, landed=landed, run_id=run.run_id, ending=ending)
+    hidden = {event.task: one.pid for event, one in unreadable_agents(run)}
+    found = tuple(_in_use(one, hidden[one.task_id]) if one.task_id in hidden else one for one in found)
     if any(one.kind for one in found):  # its marker could be read
         scene.ours.add(run.run_id)
     if run.standing is Standing.ENDED and (run.keeps_workspaces or run.resumable):
         return [one for one in found if one.state is WorkspaceState.PARKED]  # the others were left on purpose
     return list(found)
+
+
+def _in_use(one: Found, pid: int) -> Found:
+    return one.evolve(state=WorkspaceState.LIVE, reason=f"process {pid} works in it, which nobody here can end")
 
 
 def _orphan(run: RunFacts, one: Found) -> Orphan:
