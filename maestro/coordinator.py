@@ -38,7 +38,7 @@ from maestro.store.standing import finished
 from maestro.telemetry.observer import Observer
 from maestro.vcs.git import Git, open_repository, require_version
 from maestro.wiring.backlog import Backlog, plan_backlog
-from maestro.wiring.build import check_run_id, new_run_id, new_token, prepare, prepare_state
+from maestro.wiring.build import Prepared, check_run_id, new_run_id, new_token, prepare, prepare_state
 from maestro.wiring.choices import agent_env_names
 from maestro.wiring.driving import RunResult, drive
 from maestro.wiring.redaction import redactor_for
@@ -132,17 +132,8 @@ class ParallelCoordinator:
         with self._claimed(layout, blueprint):
             if under_way <= live_runs(layout.locks):
                 write_blueprint(layout.blueprint(run_id), blueprint)
-                return drive(
-                    Past(run_id, blueprint, (), 0),
-                    None,
-                    git=git,
-                    settings=settings,
-                    backlog=backlog,
-                    prepared=prepared,
-                    observers=observers,
-                    clock=self._clock,
-                    environ=self._environ,
-                )
+                begins = Past(run_id, blueprint, (), 0)
+                return self._drive(begins, None, git, settings, backlog, prepared, observers)
         # a run has ended since the backlog was read: what it landed must not be dispatched again
         return self.run(settings, run_id=run_id, observers=observers, standard_input=standard_input)
 
@@ -186,17 +177,29 @@ class ParallelCoordinator:
                 pid=os.getpid(),
                 pid_started=start_time(os.getpid()) or 0.0,
             )
-            return drive(
-                past,
-                resumed,
-                git=git,
-                settings=settings,
-                backlog=backlog,
-                prepared=prepared,
-                observers=observers,
-                clock=self._clock,
-                environ=self._environ,
-            )
+            return self._drive(past, resumed, git, settings, backlog, prepared, observers)
+
+    def _drive(
+        self,
+        past: Past,
+        resumed: RunResumed | None,
+        git: Git,
+        settings: Settings,
+        backlog: Backlog,
+        prepared: Prepared,
+        observers: Sequence[Observer],
+    ) -> RunResult:
+        return drive(
+            past,
+            resumed,
+            git=git,
+            settings=settings,
+            backlog=backlog,
+            prepared=prepared,
+            observers=observers,
+            clock=self._clock,
+            environ=self._environ,
+        )
 
     def _nothing_left(self, layout: Layout, past: Past, again: Sequence[str]) -> RunResult | None:
         """The result of a run that has come to its end, and of which nothing is tried again. One that is blocked may

@@ -6,24 +6,19 @@ for each of them. A second test stops the coordinator that resumes it as well.
 
 from __future__ import annotations
 
-import json
 import random
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from maestro.testing.repository import make_repository
+from tests.acceptance.crashing import STOPPED, STOPPED_AGAIN, Count, ask, check, make_scenario
 
-LAB = Path(__file__).with_name("crash_lab.py")
+LAB = "crash_lab.py"
 SHARDS = 3
 HALFWAY = "landing: #1"
 """Said that the branch will move, and not done: the boundary after which most is open."""
 
-Count = Callable[[str, object], None]
 
 WORK = 'echo "$MAESTRO_TASK_ID" > "out-$MAESTRO_TASK_ID.txt" && git add -A && git commit -qm work'
 
@@ -84,45 +79,20 @@ SCENARIOS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture
 def scenario(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """The folder of a scenario: what it consists of, and the repository it starts from."""
-    folder = tmp_path / "scenario"
-    make_repository(folder / "project", {"README.md": "# sample\n", ".gitignore": ".flow/\n"})
-    (folder / "scenario.json").write_text(json.dumps(SCENARIOS[request.param]))
-    return folder
-
-
-def lab(what: str, scenario: Path, work: Path, order: dict[str, Any] | None = None) -> list[Any]:
-    work.mkdir(exist_ok=True)
-    done = subprocess.run(
-        [sys.executable, str(LAB), what, str(scenario), str(work)],
-        input=json.dumps(order or {}),
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def check(results: list[dict[str, Any]]) -> None:
-    wrong = [result for result in results if result["wrong"]]
-    assert not wrong, json.dumps(wrong[:3], indent=1)
-    met = sum(result["met"] for result in results)
-    assert met >= 0.9 * len(results), f"only {met} of {len(results)} boundaries were met again"
+    return make_scenario(tmp_path / "scenario", SCENARIOS[request.param])
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("shard", range(SHARDS))
 @pytest.mark.parametrize("scenario", SCENARIOS, indirect=True)
 def test_crash_points(scenario: Path, shard: int, tmp_path: Path, record_property: Count) -> None:
-    expected, boundaries = lab("undisturbed", scenario, tmp_path / "first")[0]
+    expected, boundaries = ask(LAB, "undisturbed", scenario, tmp_path / "first")[0]
     assert len(boundaries) > 40, boundaries
     mine = boundaries[shard::SHARDS]
-    results = lab(
-        "try", scenario, tmp_path / "work", {"expected": expected, "boundaries": [[one, None] for one in mine]}
-    )
+    order = {"expected": expected, "boundaries": [[one, None] for one in mine]}
+    results = ask(LAB, "try", scenario, tmp_path / "work", order)
     assert len(results) == len(mine)
-    record_property("counted crash points: boundaries at which a run was stopped", sum(one["met"] for one in results))
-    check(results)
+    record_property(STOPPED, check(results))
 
 
 @pytest.mark.timeout(600)
@@ -130,10 +100,10 @@ def test_crash_points(scenario: Path, shard: int, tmp_path: Path, record_propert
 def test_crash_points_of_a_resumed_run(scenario: Path, tmp_path: Path, record_property: Count) -> None:
     """The coordinator that resumes a run dies as well, at every third boundary of its own, and a third one ends it."""
     first = random.SystemRandom().randrange(3)
-    expected, boundaries = lab("undisturbed", scenario, tmp_path / "first", {"stopped at": HALFWAY})[0]
+    expected, boundaries = ask(LAB, "undisturbed", scenario, tmp_path / "first", {"stopped at": HALFWAY})[0]
     pairs = [[HALFWAY, one] for one in boundaries[first::3]]
-    results = lab("try", scenario, tmp_path / "work", {"expected": expected, "boundaries": pairs})
-    twice = sum(result.get("met again", False) for result in results)
-    record_property("counted crash points: runs whose resumption was stopped as well", twice)
+    results = ask(LAB, "try", scenario, tmp_path / "work", {"expected": expected, "boundaries": pairs})
     check(results)
+    twice = sum(result.get("met again", False) for result in results)
     assert twice >= 0.8 * len(results)
+    record_property(STOPPED_AGAIN, twice)
