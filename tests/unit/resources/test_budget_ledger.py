@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from maestro.model.budget import Kind, Budgets, Spent, standings
+from maestro.model.budget import Budgets, Kind, Spent, standings
 from maestro.resources.budget import Ledger, Verdict
 
 
