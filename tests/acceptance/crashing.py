@@ -1,4 +1,4 @@
-"""Asks the labs (`crash_lab.py`, `limit_lab.py`), which are scripts, to run a scenario and stop its coordinator dead."""
+"""Asks the labs (`crash_lab.py`, `limit_lab.py`), scripts both, to run a scenario and stop its coordinator dead."""
 
 from __future__ import annotations
 
