@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from maestro.proc.family import census
 from maestro.testing.commandline import Said, maestro
+from maestro.testing.processes import until
 from maestro.testing.repository import Repository, make_repository
 from tests.acceptance.conftest import WRITES_ONE_FILE, Run, Started, check_sound
 
@@ -191,14 +194,23 @@ def test_a_group_in_common_is_refused_and_names_the_holder(repo: Repository, sta
     check_sound(repo)
 
 
-def test_the_claim_of_a_dead_run_holds_nobody_up(repo: Repository, start: Start, run: Run, tmp_path: Path) -> None:
+def test_a_dead_run_holds_its_tasks_as_long_as_its_agents_work(
+    repo: Repository, start: Start, run: Run, tmp_path: Path
+) -> None:
+    """Two agents on one task help nobody; its claim alone holds nobody up."""
     here, go = tmp_path / "here", tmp_path / "go"
     started = start(CHAIN, "--run-id", "dead", agent=waits(here, go))
     started.until(here)
     started.process.kill()
     started.process.communicate()
-    said = run(CHAIN, agent=WRITES_ONE_FILE)
+    refused = run(CHAIN, agent=WRITES_ONE_FILE)
+    assert refused.code == 3
+    assert refused.json["error"]["message"] == "Run dead over this backlog has died, and an agent of it still works."
+    assert "maestro resume --run-id dead" in refused.json["error"]["hint"]
     go.touch()
+    token = json.loads((repo.path / ".flow/maestro/runs/dead/blueprint.json").read_text())["token"]
+    until(lambda: not any(marker.startswith(f"{token}/") for marker in census()))
+    said = run(CHAIN, agent=WRITES_ONE_FILE)
     assert said.code == 0, said.err
     cleaned = maestro("clean", "--force", cwd=repo.path)
     assert cleaned.code == 0, cleaned.err

@@ -107,7 +107,8 @@ def test_an_epic_whose_coordinators_are_killed_is_closed_as_far_as_it_landed(bea
 
 def test_what_people_did_meanwhile_stands(beads: Beads, tmp_path: Path) -> None:
     """One closed what an agent worked on, one took what it worked on, one closed what had not begun."""
-    mine, taken, closed, later = (beads.create(name) for name in ("Mine", "Taken", "Closed", "Later"))
+    mine, taken, closed = (beads.create(name, "--priority=1") for name in ("Mine", "Taken", "Closed"))
+    later = beads.create("Later", "--priority=3")  # which of equals made in one second comes first is not known
     scene = die(beads, tmp_path, (mine, taken, closed), "--max-parallel", "3", "--keep-going")
     beads("close", closed, "--reason", "did it by hand")
     beads("update", taken, "--assignee", "alice")
