@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from collections import Counter
 from collections.abc import Generator, Iterator
@@ -13,6 +14,10 @@ import pytest
 from maestro.testing.repository import IDENTITY, Repository, make_repository
 
 KEPT = ("PATH", "TMPDIR", "CI", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE", "NODE_EXTRA_CA_CERTS", "MAESTRO_TEST_TOOLS")
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of a job in the background: children would ignore it too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
