@@ -195,13 +195,6 @@ def build(
     graces = Graces(
         interrupt_seconds=settings.stop_interrupt_seconds, terminate_seconds=settings.stop_terminate_seconds
     )
-
-    available = subagents_of(prepared.agent)
-
-    def choose(task: Task) -> Chosen:
-        chosen = choose_subagent(task, available, settings.keywords or DEFAULT_TABLE)
-        return Chosen(prepared.agent, chosen.subagent, task.applicable_skills, chosen.reason)
-
     context = RunContext(
         run_id=run_id,
         token=token,
@@ -221,16 +214,12 @@ def build(
         clock=clock,
         environ={name: value for name, value in environ.items() if name not in prepared.withheld},
         env_allow=settings.env_allow,
-        choose=choose,
+        choose=_chooser(prepared.agent, settings),
         compose=prepared.compose,
         read_report=read_report,
         metrics=metrics.values,
         machine=MachineNow((prepared.root, layout.root)),
-        heartbeats=Heartbeats(
-            suspect_seconds=prepared.options.suspect_seconds,
-            memory_limit=prepared.options.attempt_memory_bytes,
-            monotonic=clock.monotonic,
-        ),
+        heartbeats=_heartbeats(prepared.options, clock),
         on_settled=settled_teller(prepared.agent, layout, run_id, environ),
         withdraw=withdrawer(prepared.agent, layout, run_id),
         redactor=prepared.redactor,
@@ -245,6 +234,26 @@ def build(
     )
     recorder.hide(prepared.redactor)
     return Built(context, _run_started(context, backlog), session_of(prepared.agent))
+
+
+def _chooser(agent: Agent, settings: Settings) -> Callable[[Task], Chosen]:
+    """Who does a task (P-9)."""
+    available = subagents_of(agent)
+
+    def choose(task: Task) -> Chosen:
+        chosen = choose_subagent(task, available, settings.keywords or DEFAULT_TABLE)
+        return Chosen(agent, chosen.subagent, task.applicable_skills, chosen.reason)
+
+    return choose
+
+
+def _heartbeats(options: Options, clock: Clock) -> Heartbeats:
+    """Looks at the processes of all attempts."""
+    return Heartbeats(
+        suspect_seconds=options.suspect_seconds,
+        memory_limit=options.attempt_memory_bytes,
+        monotonic=clock.monotonic,
+    )
 
 
 def _run_started(context: RunContext, backlog: Backlog) -> RunStarted:

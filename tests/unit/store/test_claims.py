@@ -117,7 +117,9 @@ def test_a_momentary_look_refuses_nobody(tmp_path: Path) -> None:
     looking = os.open(path, os.O_RDONLY)
     fcntl.flock(looking, fcntl.LOCK_SH)
     threading.Timer(0.03, os.close, [looking]).start()
-    hold(tmp_path, "dead", [], []).release()
+    held = hold(tmp_path, "dead", [], [])
+    assert held.path == path
+    held.release()
 
 
 def test_a_claim_is_never_on_a_file_that_was_taken_away(tmp_path: Path) -> None:
