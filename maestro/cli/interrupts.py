@@ -20,6 +20,7 @@ class Interrupts:
 
     def __init__(self) -> None:
         self._is_deaf = False
+        self._was_heard = False  # while it began
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -32,9 +33,12 @@ class Interrupts:
     ) -> None:
         if self._before and self._is_deaf:  # the process has its exit code, and only has to leave with it
             _ignore_all()
-            return
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        else:
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
+        if self._was_heard and isinstance(error, Exception):
+            # native code in which the interrupt was met may hand it on as an error of its own
+            raise KeyboardInterrupt from error
 
     def notify(self, event: Event) -> None:
         """From its last event on nothing can be stopped any more."""
@@ -45,7 +49,7 @@ class Interrupts:
 
     def _hear(self, *_signal_and_frame: object) -> None:
         if not self._is_deaf:
-            self._is_deaf = True
+            self._is_deaf = self._was_heard = True
             raise KeyboardInterrupt
 
 

@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+from pydantic import field_serializer
+from pydantic_core import PydanticSerializationError
 
 from maestro.cli.interrupts import NUMBERS, Interrupts
 from maestro.model.events import RunEnded
+from maestro.model.record import Record
 from maestro.model.states import RunStatus
 
 
@@ -49,3 +52,17 @@ def test_what_was_refused_leaves_the_signals_as_they_were() -> None:
     with pytest.raises(ValueError, match="refused"), Interrupts():
         raise ValueError("refused")
     assert [signal.getsignal(number) for number in NUMBERS] == before
+
+
+def test_an_interrupt_within_native_code_is_one_all_the_same() -> None:
+    class Interrupted(Record):
+        at: str
+
+        @field_serializer("at")
+        def written(self, at: str) -> str:
+            os.kill(os.getpid(), signal.SIGINT)
+            return at
+
+    with pytest.raises(KeyboardInterrupt) as caught, Interrupts():
+        Interrupted(at="here").model_dump_json()
+    assert isinstance(caught.value.__cause__, PydanticSerializationError)  # or the test tries nothing
