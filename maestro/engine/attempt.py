@@ -16,6 +16,7 @@ from maestro.engine.context import Brief, RunContext
 from maestro.engine.goingon import GoingOn, going_on
 from maestro.engine.hiding import hide_secrets_in
 from maestro.engine.preparing import Outfit, report_file
+from maestro.engine.providing import give_back, provide
 from maestro.engine.putaway import put_away
 from maestro.engine.watch import Clocks, RanOut, StopAsked, Watch, tail_of
 from maestro.errors import MaestroError
@@ -179,6 +180,7 @@ class AttemptRun:
         finally:
             if self._left_by_setup is not None:
                 await self._left_by_setup.sweep()
+            await self._give_back()
 
     async def _make_and_work(self, spec: WorkspaceSpec) -> Outcome:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -186,12 +188,25 @@ class AttemptRun:
             home = self._context.home_of(self.name)
             self.workspace = await asyncio.to_thread(self._context.workspaces.adopt, home)
             if self.workspace is not None:
+                await self._provide(self.workspace)
                 return await self._work(self.workspace)
             self._outfit = replace(self._outfit, brief=replace(self._brief, session=None))
         self.workspace = await asyncio.to_thread(self._context.workspaces.create, spec)
+        await self._provide(self.workspace)
         if (failed := await self._set_up(self.workspace)) is not None:
             return failed
         return await self._work(self.workspace)
+
+    async def _provide(self, workspace: Workspace) -> None:
+        """Whatever is configured beside the workspace, from here to the end of the attempt."""
+        if self._context.provisions:
+            need = self._outfit.need(workspace)
+            provided = await asyncio.to_thread(provide, self._context.provisions, need)
+            self._outfit = replace(self._outfit, provided=provided)
+
+    async def _give_back(self) -> None:
+        if self._context.provisions and self.workspace is not None:
+            await asyncio.to_thread(give_back, self._context.provisions, self._outfit.need(self.workspace))
 
     async def _set_up(self, workspace: Workspace) -> Outcome | None:
         """The user's setup commands, one after the other (W-4)."""
@@ -251,6 +266,7 @@ class AttemptRun:
                 return _stopped_before(begun.stopping, Cancelled(reason=begun.stopping.reason))
             missing = "before its agent was started" if running is None else "and its workspace is gone"
             return Lost(reason=f"{_NOBODY_WATCHED} {missing}", unwatched=True)
+        await self._provide(self.workspace)
         if begun.process is None:
             await self._say_spawned(running)
         self.spawned = True

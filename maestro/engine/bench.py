@@ -9,6 +9,7 @@ from maestro.agents.base import Invocation
 from maestro.engine.context import RunContext
 from maestro.engine.environment import allowed_environment
 from maestro.engine.hiding import hide_secrets_in
+from maestro.engine.providing import give_back, provide
 from maestro.engine.watch import tail_of
 from maestro.errors import GitError, MaestroError
 from maestro.executors.base import Running, Starter
@@ -17,6 +18,7 @@ from maestro.model.gate import GateResult, GateUnjudged, NotJudged
 from maestro.model.masking import masked
 from maestro.proc.request import MARKER, ProcessRequest
 from maestro.proc.roles import GATE
+from maestro.resources.base import Need, Provided
 from maestro.workspaces.base import GATE_BENCH, Workspace, WorkspaceSpec
 
 
@@ -39,6 +41,7 @@ class GateBench:
         self._context = context
         self._gate = gate
         self._workspace: Workspace | None = None
+        self._provided = Provided()
         self._numbers = count(1)
         self._lock = asyncio.Lock()
         self._executor = _Remembering(context.executor)
@@ -95,6 +98,8 @@ class GateBench:
         )
         self._workspace = await asyncio.to_thread(self._context.gate_workspaces.create, spec)
         try:
+            if provisions := self._context.provisions:
+                self._provided = await asyncio.to_thread(provide, provisions, self._need(self._workspace))
             failed = await self._set_up(self._workspace)
             await hide_secrets_in(self._context, self._context.layout.gate(run_id, 0))
         except (MaestroError, OSError):
@@ -142,13 +147,20 @@ class GateBench:
 
     def _environment(self, workspace: Workspace, marker: str) -> dict[str, str]:
         allowed = allowed_environment(self._context.environ, self._context.env_allow)
-        return {**allowed, **workspace.env, "MAESTRO_RUN_ID": self._context.run_id, MARKER: marker}
+        provided = self._provided.env
+        return {**allowed, **provided, **workspace.env, "MAESTRO_RUN_ID": self._context.run_id, MARKER: marker}
+
+    def _need(self, workspace: Workspace) -> Need:
+        marker = self._context.marker(GATE)
+        return Need(task_id=GATE_BENCH, marker=marker, home=workspace.home, repo=workspace.repo, agent=None)
 
     async def close(self) -> None:
         """Remove the bench; nothing on it is anybody's work."""
         workspace, self._workspace = self._workspace, None
         if workspace is None:
             return
+        if provisions := self._context.provisions:
+            await asyncio.to_thread(give_back, provisions, self._need(workspace))
         try:
             await asyncio.to_thread(self._context.gate_workspaces.remove, workspace)
             branch = f"refs/heads/{workspace.branch}"

@@ -21,6 +21,7 @@ from maestro.model.redaction import Redactor
 from maestro.model.report import BadReport, Report
 from maestro.model.task import Task
 from maestro.model.used import Failure
+from maestro.resources.base import Provision
 from maestro.resources.keysource import KeySource
 from maestro.resources.throttle import Limits, Reading
 from maestro.store.layout import Layout
@@ -119,6 +120,7 @@ class RunContext:
     withdraw: Callable[[str, int], bool] | None = None  # keep an attempt (safe name, number) from who would take it up
     redactor: Redactor = field(default_factory=Redactor)  # what is secret here
     keys: KeySource | None = None  # where agents get API keys from; None: as the user's environment has them
+    provisions: tuple[Provision, ...] = ()  # what attempts and gates get beside their workspace, in this order
 
     def home_of(self, name: str) -> Path:
         """The folder that holds the workspace of a task, by its safe name (W-2)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from maestro.agents.base import Invocation, Job
@@ -14,6 +14,7 @@ from maestro.errors import MaestroError
 from maestro.model.budget import Kind
 from maestro.model.note import Note, notes_for
 from maestro.proc.request import MARKER, ProcessRequest
+from maestro.resources.base import Need, Provided
 from maestro.store.board import read_board
 from maestro.store.masking import write_privately
 from maestro.trackers.base import ReadOnlyForAgents
@@ -31,11 +32,17 @@ class Outfit:
     number: int
     attempt_id: str  # the marker of its processes
     directory: Path  # its logs
+    provided: Provided = field(default_factory=Provided)  # beside its workspace, once it has one
 
     @property
     def task(self) -> str:
         """The task's id."""
         return self.brief.task.id
+
+    def need(self, workspace: Workspace) -> Need:
+        """Who is to be provided for."""
+        agent = self.brief.chosen.agent.name
+        return Need(task_id=self.task, marker=self.attempt_id, home=workspace.home, repo=workspace.repo, agent=agent)
 
     def prepare(self, workspace: Workspace) -> Invocation:
         """Write the prompt beside the workspace, where a sandboxed agent may read it, and a copy beside the logs."""
@@ -82,12 +89,13 @@ class Outfit:
         """A child of this attempt in its workspace; what an earlier one left as exit status is gone."""
         exit_file.unlink(missing_ok=True)
         names = (*self.context.env_allow, *self.brief.chosen.agent.env_names())
-        return ProcessRequest(
+        request = ProcessRequest(
             argv=invocation.argv,
             cwd=workspace.repo,
             env={
                 **self._tracker_env(),  # weakest: who names these variables in env_allow wants otherwise
                 **allowed_environment(self.context.environ, names),
+                **self.provided.env,
                 **workspace.env,
                 **invocation.env,
                 **self._variables(workspace),
@@ -97,6 +105,7 @@ class Outfit:
             stderr_file=stderr,
             exit_file=exit_file,
         )
+        return self.provided.wrap(request)
 
     def _notes_of_others(self) -> tuple[Note, ...]:
         """What the board of the run has for this task; a board that cannot be read is no reason not to work."""

@@ -1,0 +1,46 @@
+"""What an attempt is provided with beside its workspace: ports, a home, caches, a sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from maestro.proc.request import ProcessRequest
+
+
+@dataclass(frozen=True)
+class Need:
+    """Who is to be provided for."""
+
+    task_id: str
+    marker: str  # of all processes of the attempt; one and the same when a later coordinator adopts it
+    home: Path  # the folder that holds the workspace (W-2)
+    repo: Path  # the files, inside of it
+    agent: str | None  # name of its adapter; None: not an agent but a gate
+
+
+def _as_it_is(request: ProcessRequest) -> ProcessRequest:
+    return request
+
+
+@dataclass(frozen=True)
+class Provided:
+    """What its children get."""
+
+    env: Mapping[str, str] = field(default_factory=dict)  # stronger than the allow-list, weaker than A-2 and the agent
+    wrap: Callable[[ProcessRequest], ProcessRequest] = _as_it_is  # the last change to each of its requests
+
+
+class Provision(Protocol):
+    """One kind of thing that attempts are provided with. Methods block and are called from several threads at once."""
+
+    def take(self, need: Need) -> Provided:
+        """Get it for this attempt. For an attempt that has it already (adopted from a dead coordinator): the same
+        again. MaestroError where that cannot be: the attempt fails with its message."""
+        ...
+
+    def give_back(self, need: Need) -> None:
+        """The attempt has ended, with all its processes. Never raises; fine where nothing was taken."""
+        ...
