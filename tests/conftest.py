@@ -36,6 +36,7 @@ def hermetic(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
         "LANG": "C.UTF-8",
         "TZ": "UTC",
         "GIT_CONFIG_NOSYSTEM": "1",
+        "MAESTRO_MACHINE_DIR": str(tmp_path_factory.mktemp("machine")),  # leases of other tests and users are not ours
         "MAESTRO_MAX_LOAD": "0",  # what else the machine does while the tests run is no business of theirs
         "MAESTRO_TEST_MARK": mark,
     }

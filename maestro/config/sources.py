@@ -22,6 +22,7 @@ NOT_SETTINGS = frozenset(
         "MAESTRO_PROMPT_FILE",
         "MAESTRO_REPORT_FILE",
         "MAESTRO_FENCING_TOKEN",
+        "MAESTRO_MACHINE_DIR",
     }
 )
 """Variables that maestro gives to agents; an agent may call maestro, so they are neither read nor warned about."""

@@ -19,6 +19,8 @@ from maestro.model.masking import masked
 from maestro.proc.request import MARKER, ProcessRequest
 from maestro.proc.roles import GATE
 from maestro.resources.base import Need, Provided
+from maestro.store.machine import VARIABLE as MACHINE_DIR
+from maestro.store.machine import machine_path
 from maestro.workspaces.base import GATE_BENCH, Workspace, WorkspaceSpec
 
 
@@ -147,8 +149,12 @@ class GateBench:
 
     def _environment(self, workspace: Workspace, marker: str) -> dict[str, str]:
         allowed = allowed_environment(self._context.environ, self._context.env_allow)
-        provided = self._provided.env
-        return {**allowed, **provided, **workspace.env, "MAESTRO_RUN_ID": self._context.run_id, MARKER: marker}
+        ours = {
+            "MAESTRO_RUN_ID": self._context.run_id,
+            MACHINE_DIR: str(machine_path(self._context.environ)),
+            MARKER: marker,
+        }
+        return {**allowed, **self._provided.env, **workspace.env, **ours}
 
     def _need(self, workspace: Workspace) -> Need:
         marker = self._context.marker(GATE)

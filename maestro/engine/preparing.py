@@ -16,6 +16,8 @@ from maestro.model.note import Note, notes_for
 from maestro.proc.request import MARKER, ProcessRequest
 from maestro.resources.base import Need, Provided
 from maestro.store.board import read_board
+from maestro.store.machine import VARIABLE as MACHINE_DIR
+from maestro.store.machine import machine_path
 from maestro.store.masking import write_privately
 from maestro.trackers.base import ReadOnlyForAgents
 from maestro.workspaces.base import Workspace
@@ -129,6 +131,7 @@ class Outfit:
             "MAESTRO_WORKSPACE_DIR": str(workspace.repo),
             "MAESTRO_PROMPT_FILE": str(workspace.home / ".agent-state" / "prompt.md"),
             "MAESTRO_REPORT_FILE": str(report_file(workspace)),
+            MACHINE_DIR: str(machine_path(self.context.environ)),
         }
 
 

@@ -112,7 +112,16 @@ def test_every_key_is_known_in_both_spellings(tmp_path: Path, key: str) -> None:
 
 
 def test_the_run_id_and_what_agents_are_given_are_no_settings(tmp_path: Path) -> None:
-    ours = ("RUN_ID", "TASK_ID", "ATTEMPT", "WORKSPACE_DIR", "PROMPT_FILE", "REPORT_FILE", "FENCING_TOKEN")
+    ours = (
+        "RUN_ID",
+        "TASK_ID",
+        "ATTEMPT",
+        "WORKSPACE_DIR",
+        "PROMPT_FILE",
+        "REPORT_FILE",
+        "FENCING_TOKEN",
+        "MACHINE_DIR",
+    )
     loaded = load(tmp_path, {f"MAESTRO_{name}": "x" for name in (*ours, "TEST_MARK", "TEST_TOOLS")})
     assert loaded.warnings == ()
     assert loaded.settings == Settings()
