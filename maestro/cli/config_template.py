@@ -20,6 +20,7 @@ CONFIG = """\
 # parallel_execution = true           # false: one at a time
 # agent_limits = {}                   # per agent, such as { claude = 3 }
 # group_parallel = 15                 # tasks of one group at once; no default
+# resources = { tests = 1 }           # named resources: slots, or { slots = 2, scope = "machine", limit = 900 }
 # allow_overlap = false               # let tasks that write the same file run at once
 # keep_going = false                  # after a failure, block only what depends on it
 # min_free_disk_mb = 512              # below this no new workspace is made

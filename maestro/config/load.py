@@ -145,14 +145,20 @@ def _expected(error: ValidationError) -> str:
             return f"one of {str(context['expected']).replace(' or ', ', ')}".replace("'", "")
         case "string_too_short":
             return "a text that is not empty"
-        case "tuple_type" | "list_type":
-            return "a list of texts"
-        case "dict_type":
-            return "a table"
-        case "path_type":
-            return "a path"
-        case _:
-            return "a text"
+        case other:
+            return _EXPECTED.get(other, "a text")
+
+
+_A_RESOURCE = "a table of numbers, or of tables such as { slots = 2 }"
+_EXPECTED = {
+    "tuple_type": "a list of texts",
+    "list_type": "a list of texts",
+    "dict_type": "a table",
+    "path_type": "a path",
+    "string_pattern_mismatch": "a table whose names are letters, digits, dots, hyphens and underscores",
+    "model_type": _A_RESOURCE,
+    "extra_forbidden": _A_RESOURCE,
+}
 
 
 def _drop_weaker(chosen: dict[str, tuple[int, Given, Any]]) -> None:

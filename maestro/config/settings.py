@@ -41,6 +41,31 @@ Texts = Annotated[tuple[Text, ...], BeforeValidator(_one_text_is_a_list)]
 Limits = Annotated[dict[str, Count], BeforeValidator(_one_limit_is_for_all)]
 
 
+class NamedResource(Record):
+    """How many may hold a named resource at once, among whom, and for how long (I-7)."""
+
+    slots: Count = 1
+    scope: Literal["run", "repo", "machine"] = "repo"
+    limit: Seconds = 900.0  # of a command under `maestro lock`; an attempt and a gate have limits of their own
+
+
+def _slots_alone(value: Any) -> Any:
+    return {"slots": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _tests_too(value: Any) -> Any:
+    return {TESTS: 1, **value} if isinstance(value, dict) else value
+
+
+TESTS = "tests"
+"""The resource that gates hold, and that agents run tests under; it is there whatever others are configured."""
+
+ResourceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$")]
+Resources = Annotated[
+    dict[ResourceName, Annotated[NamedResource, BeforeValidator(_slots_alone)]], BeforeValidator(_tests_too)
+]
+
+
 class Settings(Record):
     """What a run is told from outside (C-7). Relative paths were resolved while loading."""
 
@@ -60,6 +85,7 @@ class Settings(Record):
     max_parallel: Count | None = None  # None: cores, memory and disk decide (E-4)
     agent_limits: Limits = Field(default_factory=dict)  # agent, or "*", → how many of its attempts at once
     group_parallel: Count | None = None  # tasks of one group at once
+    resources: Resources = Field(default_factory=lambda: {TESTS: NamedResource()})  # name → slots, scope, limit (I-7)
     min_free_disk_mb: Annotated[int, BeforeValidator(_not_a_bool), Field(ge=0)] = 512
     min_free_memory_mb: Annotated[int, BeforeValidator(_not_a_bool), Field(ge=0)] = 512
     min_free_files: Annotated[int, BeforeValidator(_not_a_bool), Field(ge=0)] = 64  # that this process may still open

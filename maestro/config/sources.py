@@ -30,7 +30,7 @@ NOT_SETTINGS = frozenset(
 LINE_LISTS = frozenset({"setup"})
 """Lists of shell commands: in a variable they are separated by newlines, because commands hold commas."""
 LISTS = frozenset({"group_id", "env_allow", "copy", "symlink"})
-TABLES = frozenset({"agents", "keys", "keywords", "agent_limits", "mcp_servers"})
+TABLES = frozenset({"agents", "keys", "keywords", "agent_limits", "mcp_servers", "resources"})
 
 
 @dataclass(frozen=True)

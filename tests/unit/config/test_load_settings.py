@@ -290,3 +290,32 @@ def test_lists_and_tables_in_variables(tmp_path: Path) -> None:
 
 def test_an_empty_variable_is_unset(tmp_path: Path) -> None:
     assert load(tmp_path, {"MAESTRO_AGENT_COMMAND": ""}).settings == Settings()
+
+
+def test_resources_are_numbers_or_tables_and_tests_is_always_one_of_them(tmp_path: Path) -> None:
+    config(tmp_path, '[resources]\ndocker = 2\ngpu = { slots = 3, scope = "machine", limit = 60 }\n')
+    loaded = load(tmp_path)
+    assert {name: (one.slots, one.scope, one.limit) for name, one in loaded.settings.resources.items()} == {
+        "tests": (1, "repo", 900.0),
+        "docker": (2, "repo", 900.0),
+        "gpu": (3, "machine", 60.0),
+    }
+    assert load(tmp_path, {"MAESTRO_RESOURCES": '{"tests": 4}'}).settings.resources["tests"].slots == 4
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("docker = 0", "at least 1"),
+        ("docker = true", "a table of numbers, or of tables such as { slots = 2 }"),
+        ('docker = "2"', "a table of numbers, or of tables such as { slots = 2 }"),
+        ("docker = { places = 2 }", "a table of numbers, or of tables such as { slots = 2 }"),
+        ('docker = { scope = "redis" }', "one of run, repo, machine"),
+        ('"a b" = 1', "a table whose names are letters, digits, dots, hyphens and underscores"),
+    ],
+)
+def test_a_resource_that_makes_no_sense(tmp_path: Path, written: str, expected: str) -> None:
+    config(tmp_path, f"[resources]\n{written}\n")
+    with pytest.raises(BadInput) as refused:
+        load(tmp_path)
+    assert f"resources must be {expected}, not" in refused.value.message
