@@ -19,7 +19,7 @@ KEPT = frozenset({
     "wanted_subagent", "fallback_agents", "skills", "applicable_skills", "role", "labels", "files", "dependencies",
     "levels", "stages", "critical_path", "done_before", "from_task", "to_task", "schedule", "maestro_version",
     "session_id", "name", "checkpoint", "reopened", "marker", "saved_refs", "provider", "progress", "paths", "ours",
-    "theirs",
+    "theirs", "resource", "resources",
 })  # fmt: skip
 """Fields that say which thing is meant: with one letter changed they would mean none. All other texts are words."""
 

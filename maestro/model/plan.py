@@ -43,6 +43,7 @@ class ProblemKind(StrEnum):
     MARKER_CONFLICT = "marker_conflict"
     RESERVED_GROUP = "reserved_group"  # a group named `_sequential`
     UNKNOWN_GROUP = "unknown_group"  # --group-id names no group of the backlog
+    UNKNOWN_RESOURCE = "unknown_resource"  # a task wants one that is not configured
     STAGE_ORDER = "stage_order"  # stages whose dependencies form a cycle between stages
     EMPTY = "empty"  # nothing to do at all
 
@@ -63,6 +64,7 @@ class PlanOptions(Record):
     selected: frozenset[str] | None = None  # only these tasks; None: all of them
     allow_overlap: bool = False
     keep_going: bool = False
+    resources: frozenset[str] | None = None  # the named ones there are; None: whatever tasks want is there
 
 
 class Plan(Record):
@@ -76,6 +78,7 @@ class Plan(Record):
     levels: tuple[tuple[str, ...], ...] = ()  # waves under this schedule, for people and for `plan --json`
     groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # marker group → its tasks in this plan
     files: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # task → what it would write: paths and globs (P-6)
+    resources: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # task → the named ones it holds (I-7)
     allow_overlap: bool = False  # shared files are listed, but hold nobody up
     overlaps: tuple[Overlap, ...] = ()
     overlaps_unlisted: int = 0  # at most so many further pairs: the list is cut, what is enforced is not

@@ -55,6 +55,7 @@ class Task(Record):
     subagent_type: str | None = None
     fallback_agents: tuple[str, ...] = ()
     applicable_skills: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()  # named resources that an attempt holds (I-7); labels are read by planning
     context: dict[str, Any] = Field(default_factory=dict)  # fields maestro does not know, kept for the prompt
 
     @property

@@ -13,6 +13,7 @@ from maestro.planning.estimate import known_minutes, predict
 from maestro.planning.graph import without
 from maestro.planning.levels import heaviest_chain, level_of, remaining_paths, waves
 from maestro.planning.overlap import claims_of, find_overlaps
+from maestro.planning.resources import unknown_resources, wanted_resources
 from maestro.planning.stages import Stages, group_stages, level_stages
 
 
@@ -53,6 +54,7 @@ def _outline(backlog: Backlog, options: PlanOptions, elsewhere: Mapping[str, str
     for name in backlog.chosen:
         if name in backlog.group:
             groups.setdefault(backlog.group[name], []).append(name)
+    resources = wanted_resources(backlog.chosen.values())
     return Plan(
         schedule=schedule,
         tasks=dict(backlog.chosen),
@@ -65,8 +67,9 @@ def _outline(backlog: Backlog, options: PlanOptions, elsewhere: Mapping[str, str
         ),
         dependencies=dict(backlog.graph),
         groups={group: tuple(members) for group, members in groups.items()},
+        resources=resources,
         allow_overlap=options.allow_overlap,
-        problems=backlog.problems,
+        problems=(*backlog.problems, *unknown_resources(resources, options.resources)),
     )
 
 

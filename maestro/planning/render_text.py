@@ -41,6 +41,7 @@ def render_text(plan: Plan) -> str:
     lines += _section(
         "Groups", (f"{shown(group)}: {_joined(tasks)}" for group, tasks in plan.groups.items()), len(plan.groups)
     )
+    lines += _resources(plan)
     lines += _overlaps(plan)
     lines += _section("Blocked", (f"{shown(one.task)}: {one.reason}" for one in plan.blocked), len(plan.blocked))
     return "\n".join(lines) + "\n"
@@ -62,6 +63,14 @@ def shown(text: str) -> str:
 def _levels(plan: Plan) -> Iterator[str]:
     for number, tasks in enumerate(plan.levels, start=1):
         yield f"{number}: {_joined(tasks)}"
+
+
+def _resources(plan: Plan) -> Iterator[str]:
+    tasks: dict[str, list[str]] = {}
+    for task, names in plan.resources.items():
+        for name in names:
+            tasks.setdefault(name, []).append(task)
+    yield from _section("Resources", (f"{shown(name)}: {_joined(tasks[name])}" for name in sorted(tasks)), len(tasks))
 
 
 def _overlaps(plan: Plan) -> Iterator[str]:

@@ -11,8 +11,9 @@ estimate        a number of minutes, or "2h", "30m", "1d" (8 hours)
 priority        a number (0 is the most urgent) or critical, high, medium, low, P0 … P4
 subagent_type   subagentType
 fallback_agents fallbackAgents;  applicable_skills  applicableSkills
+resources       a list, or text with commas
 
-Of these, `metadata` may hold subagent_type, fallback_agents, applicable_skills, group, files and role.
+Of these, `metadata` may hold subagent_type, fallback_agents, applicable_skills, group, files, role and resources.
 """
 
 from __future__ import annotations
@@ -42,8 +43,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "subagent_type": ("subagent_type", "subagentType"),
     "fallback_agents": ("fallback_agents", "fallbackAgents"),
     "applicable_skills": ("applicable_skills", "applicableSkills"),
+    "resources": ("resources",),
 }
-IN_METADATA = ("subagent_type", "fallback_agents", "applicable_skills", "group", "files", "role")
+IN_METADATA = ("subagent_type", "fallback_agents", "applicable_skills", "group", "files", "role", "resources")
 
 PRIORITIES = {
     **dict.fromkeys(("critical", "urgent", "highest"), 0),
@@ -133,6 +135,7 @@ class Reader:
             "subagent_type": self._word("subagent_type"),
             "fallback_agents": self._words("fallback_agents"),
             "applicable_skills": self._words("applicable_skills"),
+            "resources": self._words("resources"),
         }
         return Task(**given, context=as_plain(self.left))
 

@@ -180,6 +180,7 @@ def _inherited(child: Task, parent: Task) -> Task:
             "subagent_type": child.subagent_type or parent.subagent_type,
             "fallback_agents": child.fallback_agents or parent.fallback_agents,
             "applicable_skills": child.applicable_skills or parent.applicable_skills,
+            "resources": child.resources or parent.resources,
             "context": {**child.context, "parent": {key: value for key, value in text.items() if value}},
         }
     )

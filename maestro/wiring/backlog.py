@@ -73,6 +73,7 @@ def plan_backlog(
         selected=_selected(tracker, settings),
         allow_overlap=settings.allow_overlap,
         keep_going=settings.keep_going,
+        resources=frozenset(settings.resources),
     )
     files = git.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", base).stdout
     plan = make_plan(

@@ -43,10 +43,11 @@ KNOWN: Mapping[str, str] = {
     "group": "group",
     "execution_parallel_group": "group",
     "role": "role",
+    "resources": "resources",
 }
 """Names of a field as people write them, in lower case with underscores."""
 
-_LISTS = ("fallback_agents", "applicable_skills", "files")
+_LISTS = ("fallback_agents", "applicable_skills", "files", "resources")
 _FENCE = re.compile(r"^(`{3,}|~{3,})[ \t]*(\w*)[^\n]*\n(.*?)^\1[ \t]*$", re.MULTILINE | re.DOTALL)
 _SECTION = re.compile(r"^(#{1,6}[ \t]*|\*\*)agent assignment:?\*{0,2}:?[ \t]*$", re.MULTILINE | re.IGNORECASE)
 _HEADING = re.compile(r"^#{1,6}[ \t]", re.MULTILINE)

@@ -76,6 +76,8 @@ def test_the_stronger_wins() -> None:
         ({"files": ["a"], "execution_parallel_group": "Group-1"}, {"files": ["a"], "group": "1"}),
         ({"applicable_skills": '["x", "y"]'}, {"applicable_skills": ["x", "y"]}),  # as `create --graph` has it
         ({"applicable_skills": "x, y"}, {"applicable_skills": "x, y"}),
+        ({"resources": ["docker"]}, {"resources": ["docker"]}),
+        ({"resources": {"limits": {"cpu": 1}}}, {"metadata": {"resources": {"limits": {"cpu": 1}}}}),
         ({"estimate": "2h", "k": {"b": [1]}}, {"estimate": "2h", "metadata": {"k": {"b": [1]}}}),
         ({"role": {"odd": 1}, "files": [1]}, {"metadata": {"role": {"odd": 1}, "files": [1]}}),
     ],

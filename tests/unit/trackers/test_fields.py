@@ -72,6 +72,18 @@ def test_agent_fields(spelling: tuple[str, str, str]) -> None:
         assert task.context == {}
 
 
+def test_resources() -> None:
+    for task in (
+        read(resources=["docker", "gpu"]),
+        read(resources="docker, gpu"),
+        read(metadata={"resources": ["docker", "gpu"]}),
+    ):
+        assert task.resources == ("docker", "gpu")
+        assert task.context == {}
+    with pytest.raises(BadInput, match="resources must be a list, not an object"):
+        read(resources={"cpu": 4})
+
+
 def test_metadata_fills_what_the_entry_leaves_open() -> None:
     task = read(group="own", metadata={"group": "X", "role": "testing", "files": ["a"], "cost": 3})
     assert (task.group, task.role, task.files) == ("own", "testing", ("a",))
