@@ -42,6 +42,11 @@ CONFIG = """\
 # stop_interrupt_seconds = 10         # when an agent is stopped: between INT and TERM
 # stop_terminate_seconds = 5          # between TERM and KILL
 # env_allow = []                      # variables that agents get beyond the usual ones
+# home = "user"                       # HOME of agents and tests: user, private (one for each attempt), or a path
+# caches = {}                         # of pip, npm, cargo, uv: such as { npm = "private" }; else shared
+# sandbox = "none"                    # none, bubblewrap
+# sandbox_read = []                   # what a sandboxed agent may read beyond the system and its workspace
+# sandbox_write = []                  # and write
 # keys = {}                           # pools of API keys, such as { anthropic = { from_env = ["KEY_A", "KEY_B"] } }
 # refresh_command = "cat NOTES.md"    # context before each group; no default (claude: /flow:summary)
 # refresh_timeout = 300

@@ -115,10 +115,17 @@ def _checked(given: Given) -> Any:
             else "`maestro init` writes a file with every key explained",
         ) from error
     value = getattr(checked, KEYS[given.key])
-    if isinstance(value, Path) and value != Path("-"):
-        value = value.expanduser()
-        return value if given.base is None else given.base / value
-    return value
+    if isinstance(value, tuple):
+        return tuple(_resolved(one, given.base) for one in value)
+    return _resolved(value, given.base)
+
+
+def _resolved(value: Any, base: Path | None) -> Any:
+    """A path as an absolute one; anything else as it is."""
+    if not isinstance(value, Path) or value == Path("-"):
+        return value
+    value = value.expanduser()
+    return value if base is None else base / value
 
 
 def _subject(given: Given) -> str:

@@ -14,6 +14,10 @@ from maestro.model.record import Record
 Tracker = Literal["auto", "beads", "taskmaster", "markdown", "epic", "taskfile", "todos"]
 WorkspaceKind = Literal["worktree", "clone", "copy", "none"]
 Strategy = Literal["merge", "squash", "rebase"]
+Home = Literal["user", "private"] | Path
+Tool = Literal["pip", "npm", "cargo", "uv"]
+Sharing = Literal["shared", "private"]
+Sandbox = Literal["none", "bubblewrap"]
 
 
 def _not_a_bool(value: Any) -> Any:
@@ -38,6 +42,7 @@ Money = Annotated[float, BeforeValidator(_not_a_bool), Field(gt=0, allow_inf_nan
 Share = Annotated[float, BeforeValidator(_not_a_bool), Field(ge=0, le=1)]
 Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_one_text_is_a_list)]
+Paths = Annotated[tuple[Path, ...], BeforeValidator(_one_text_is_a_list)]
 Limits = Annotated[dict[str, Count], BeforeValidator(_one_limit_is_for_all)]
 
 
@@ -97,6 +102,11 @@ class Settings(Record):
     agents: dict[str, dict[str, Any]] = Field(default_factory=dict)  # options of each adapter, by its name
     keywords: dict[str, Texts] = Field(default_factory=dict)  # agent → words (P-9), in order; empty: the built-in table
     env_allow: Texts = ()  # variables agents get beyond the allow-list (I-6)
+    home: Home = "user"  # HOME of agents and tests; of one agent: `home` among its options
+    caches: dict[Tool, Sharing] = Field(default_factory=dict)  # of a tool not named: shared, or as HOME is the user's
+    sandbox: Sandbox = "none"
+    sandbox_read: Paths = ()  # what is hidden in a sandbox else: files and folders
+    sandbox_write: Paths = ()
     # provider → its pool of API keys; not `keys`, by which dict() would take the settings for a mapping
     key_pools: dict[str, dict[str, Any]] = Field(default_factory=dict, alias="keys")
     attempts: Count = 2
