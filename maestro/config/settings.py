@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from maestro.model.budget import Budgets, Kind
+from maestro.model.gate import TESTS
 from maestro.model.plan import ScheduleKind
 from maestro.model.record import Record
 
@@ -59,13 +60,11 @@ def _slots_alone(value: Any) -> Any:
 
 
 def _tests_too(value: Any) -> Any:
+    """It is there whatever others are configured."""
     return {TESTS: 1, **value} if isinstance(value, dict) else value
 
 
-TESTS = "tests"
-"""The resource that gates hold, and that agents run tests under; it is there whatever others are configured."""
-
-ResourceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$")]
+ResourceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+([._-][A-Za-z0-9]+)*$", max_length=60)]
 Resources = Annotated[
     dict[ResourceName, Annotated[NamedResource, BeforeValidator(_slots_alone)]], BeforeValidator(_tests_too)
 ]

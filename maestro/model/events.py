@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter
 
 from maestro.model.budget import Kind
 from maestro.model.conflict import Conflict
-from maestro.model.gate import GateResult
+from maestro.model.gate import GateResult, TestTotals
 from maestro.model.outcome import Clock3, FailureKind, Outcome, Usage
 from maestro.model.record import Record
 from maestro.model.states import GroupPhase, GroupStatus, RunStatus
@@ -142,6 +142,20 @@ class AttemptSuspected(Event):
     task: str
     attempt_id: str
     reason: str | None
+
+
+class AttemptTested(Event):
+    """Its agent ran tests under the resource `tests` (I-7), and what became of them (M-6)."""
+
+    type: Literal["attempt_tested"] = "attempt_tested"
+    task: str
+    attempt_id: str
+    number: int  # of the attempt's test runs, from 1
+    exit_code: int
+    seconds: float
+    waited_seconds: float = 0.0  # for the resource, before
+    totals: TestTotals | None = None  # None: no results in a form that can be read
+    failing: tuple[str, ...] = ()
 
 
 class AttemptStopping(Event):
@@ -316,6 +330,26 @@ class Throttled(Event):
     reason: str | None
 
 
+class ResourceQueued(Event):
+    """A task, or the tests before landing, waits for a named resource (I-7); nothing is said where it is free."""
+
+    type: Literal["resource_queued"] = "resource_queued"
+    resource: str
+    task: str | None = None  # None: the tests before landing
+    holders: tuple[str, ...] = ()  # who has it, in words
+    ahead: int = 0  # so many wait before
+
+
+class ResourceTaken(Event):
+    """It has the resource, until its attempt or its tests end. Of tests before landing, only where they waited."""
+
+    type: Literal["resource_taken"] = "resource_taken"
+    resource: str
+    task: str | None = None
+    fencing: int  # the number that only grows
+    waited_seconds: float = 0.0
+
+
 class DispatchStopped(Event):
     """Nothing new starts from here on; running work finishes."""
 
@@ -378,6 +412,7 @@ AnyEvent = Annotated[
     | AttemptSpawned
     | AttemptNoted
     | AttemptSuspected
+    | AttemptTested
     | AttemptStopping
     | AttemptEnded
     | TaskRequeued
@@ -399,6 +434,8 @@ AnyEvent = Annotated[
     | AccountHeld
     | AccountReleased
     | Throttled
+    | ResourceQueued
+    | ResourceTaken
     | DispatchStopped
     | Checkpoint
     | WentSequential

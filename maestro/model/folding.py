@@ -13,6 +13,7 @@ from maestro.model.events import (
     AttemptSpawned,
     AttemptStarting,
     AttemptSuspected,
+    AttemptTested,
     BudgetsSet,
     CheckoutChanged,
     Checkpoint,
@@ -24,6 +25,8 @@ from maestro.model.events import (
     Landed,
     Landing,
     ModelUsed,
+    ResourceQueued,
+    ResourceTaken,
     RollingBack,
     RunEnded,
     RunResumed,
@@ -40,7 +43,7 @@ from maestro.model.events import (
     Warned,
     WentSequential,
 )
-from maestro.model.run import GroupRun, Run, TaskRun
+from maestro.model.run import GATE, GroupRun, Run, TaskRun
 from maestro.model.states import FINAL, GroupPhase, GroupStatus, RunStatus, TaskState
 from maestro.model.taskmoves import Answer, AttemptEvent, answered, attempted, put_back, reopened
 
@@ -74,7 +77,7 @@ def _folded(run: Run, events: Iterable[Event]) -> Run:
 
 def _take(draft: Draft, event: Event) -> None:
     match event:
-        case AttemptStarting() | AttemptSpawned() | AttemptSuspected() | AttemptEnded():
+        case AttemptStarting() | AttemptSpawned() | AttemptSuspected() | AttemptTested() | AttemptEnded():
             _attempt(draft, event)
         case TaskRequeued() | Landed() | TaskFailed() | TaskBlocked() | TaskCancelled():
             _answer(draft, event)
@@ -112,7 +115,8 @@ def _course(draft: Draft, event: Event) -> None:
         case Throttled():
             draft.change(throttled=event.reason)
         case DispatchStopped():
-            draft.change(stopped=event.reason, throttled=None)
+            gate = {GATE: run.queued[GATE]} if GATE in run.queued else {}
+            draft.change(stopped=event.reason, throttled=None, queued=gate)
         case WentSequential():
             draft.change(sequential=event.reason)
         case Landing():
@@ -122,6 +126,22 @@ def _course(draft: Draft, event: Event) -> None:
             draft.change(checkpoints={**others, event.name: event})
         case GateEnded():
             draft.change(gates=run.gates + 1)
+            _no_longer_queued(draft, GATE)
+        case ResourceQueued() | ResourceTaken():
+            _resource(draft, event)
+
+
+def _resource(draft: Draft, event: ResourceQueued | ResourceTaken) -> None:
+    who = GATE if event.task is None else event.task
+    if isinstance(event, ResourceQueued):
+        draft.change(queued={**draft.run.queued, who: event})
+    else:
+        _no_longer_queued(draft, who)
+
+
+def _no_longer_queued(draft: Draft, who: str) -> None:
+    if who in draft.run.queued:
+        draft.change(queued={name: one for name, one in draft.run.queued.items() if name != who})
 
 
 def _attempt(draft: Draft, event: AttemptEvent) -> None:
@@ -135,6 +155,7 @@ def _attempt(draft: Draft, event: AttemptEvent) -> None:
 def _answer(draft: Draft, event: Answer) -> None:
     task = draft.tasks[event.task]
     _count_landing(draft, task, event)
+    _no_longer_queued(draft, event.task)
     draft.put(answered(task, event))
     if isinstance(event, Landed):
         draft.change(tip=event.commit or draft.run.tip, branch=event.branch)
@@ -199,7 +220,7 @@ def _resumed(draft: Draft, event: RunResumed) -> None:
         for group in draft.run.groups.values()
         if any(tasks[task].state not in FINAL for task in group.tasks)
     )
-    draft.change(status=RunStatus.RUNNING, stopped=None, ended_at=None, reason="")
+    draft.change(status=RunStatus.RUNNING, stopped=None, ended_at=None, reason="", queued={})
 
 
 def _at_work_again(group: GroupRun) -> dict[str, Any]:

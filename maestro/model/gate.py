@@ -9,6 +9,9 @@ from pydantic import Field
 
 from maestro.model.record import Record
 
+TESTS = "tests"
+"""The named resource (I-7) that gates hold, and that agents run tests under."""
+
 
 class TestTotals(Record):
     """Counts from JUnit XML or the runner's closing line."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from maestro.model.budget import Budgets, Kind, Spent, standings
+from maestro.model.events import AttemptTested
+from maestro.model.gate import TestTotals
 from maestro.model.run import Run
 from maestro.model.states import RunStatus, TaskState
 
@@ -43,6 +46,8 @@ def result_object(run: Run, done_before: dict[str, str | None]) -> dict[str, Any
             tasks[task.id]["saved_ref"] = task.saved_ref
         if task.tracker_error is not None:
             tasks[task.id]["tracker_error"] = task.tracker_error
+        if task.tested:
+            tasks[task.id]["tests"] = tests_object(task.tested)
         if task.discovered:
             tasks[task.id]["discovered"] = list(task.discovered)
     result = {
@@ -56,6 +61,22 @@ def result_object(run: Run, done_before: dict[str, str | None]) -> dict[str, Any
         "metrics": run.metrics or _so_far(run),
     }
     return result if run.sequential is None else {**result, "sequential": run.sequential}
+
+
+def tests_object(tested: Sequence[AttemptTested]) -> dict[str, Any]:
+    """What agents found when they ran the tests of a task: how often, how long they waited, and the last results."""
+    last = tested[-1]
+    totals = last.totals or TestTotals()
+    return {
+        "runs": len(tested),
+        "exit_code": last.exit_code,
+        "passed": totals.passed,
+        "failed": totals.failed,
+        "skipped": totals.skipped,
+        "failing": list(last.failing),
+        "seconds": round(sum(one.seconds for one in tested), 3),
+        "waited_seconds": round(sum(one.waited_seconds for one in tested), 3),
+    }
 
 
 def _so_far(run: Run) -> dict[str, Any]:

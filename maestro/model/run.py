@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from maestro.model.budget import Spent
-from maestro.model.events import BudgetsSet, Checkpoint, Landing, RunStarted
+from maestro.model.events import AttemptTested, BudgetsSet, Checkpoint, Landing, ResourceQueued, RunStarted
 from maestro.model.outcome import Outcome
 from maestro.model.record import Record
 from maestro.model.states import GroupPhase, GroupStatus, RunStatus, TaskState
@@ -34,6 +34,10 @@ class Attempt(Record):
     peak_memory_bytes: int | None = None
 
 
+GATE = ""
+"""Who waits for a resource where it is no task but the tests before landing."""
+
+
 class TaskRun(Record):
     """One task in this run."""
 
@@ -47,6 +51,7 @@ class TaskRun(Record):
     saved_ref: str | None = None
     tracker_error: str | None = None
     claimed: bool = False  # a tracker that others work on too gave it to this run, or may have, and was told no end
+    tested: tuple[AttemptTested, ...] = ()  # by its agents, under the resource `tests`
     discovered: tuple[str, ...] = ()  # tasks made of what its agent came across
     ended_at: datetime | None = None
 
@@ -81,6 +86,7 @@ class Run(Record):
     throttled: str | None = None  # why nothing more starts for now
     holds: dict[str, datetime] = Field(default_factory=dict)  # account → until when it rests
     hold_reasons: dict[str, str] = Field(default_factory=dict)
+    queued: dict[str, ResourceQueued] = Field(default_factory=dict)  # task, or GATE → the resource it waits for
     landing: Landing | None = None  # said, not yet confirmed
     checkpoints: dict[str, Checkpoint] = Field(default_factory=dict)  # by name, in the order in which they were made
     sequential: str | None = None  # why it goes on one task at a time

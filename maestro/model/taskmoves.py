@@ -9,6 +9,7 @@ from maestro.model.events import (
     AttemptSpawned,
     AttemptStarting,
     AttemptSuspected,
+    AttemptTested,
     Landed,
     TaskBlocked,
     TaskCancelled,
@@ -19,7 +20,7 @@ from maestro.model.outcome import Succeeded
 from maestro.model.run import Attempt, TaskRun
 from maestro.model.states import TaskState, check_move
 
-AttemptEvent = AttemptStarting | AttemptSpawned | AttemptSuspected | AttemptEnded
+AttemptEvent = AttemptStarting | AttemptSpawned | AttemptSuspected | AttemptTested | AttemptEnded
 Answer = TaskRequeued | Landed | TaskFailed | TaskBlocked | TaskCancelled
 """What follows an attempt, or keeps a task from one."""
 
@@ -39,6 +40,8 @@ def attempted(task: TaskRun, event: AttemptEvent) -> TaskRun:
             return _with_last(task, pid=event.pid, pid_started=event.pid_started)
         case AttemptSuspected():
             return _with_last(task, suspected=event.reason)
+        case AttemptTested():
+            return task.model_copy(update={"tested": (*task.tested, event)})
         case AttemptEnded():
             peak = event.peak_memory_bytes
             task = _with_last(task, ended_at=event.at, outcome=event.outcome, suspected=None, peak_memory_bytes=peak)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from maestro.model.budget import Spent, Standing, standings
+from maestro.model.events import ResourceQueued
 from maestro.model.record import Record
-from maestro.model.run import Run, TaskRun
+from maestro.model.run import GATE, Run, TaskRun
 from maestro.model.states import GroupPhase, GroupStatus, RunStatus, TaskState
 
 
@@ -24,6 +25,7 @@ class TaskView(Record):
     reason: str
     saved_ref: str | None
     suspected: str | None = None  # why its agent seems dead
+    waits: str | None = None  # for which resource, and who has it
 
 
 class GroupView(Record):
@@ -71,6 +73,7 @@ class RunView(Record):
     throttled: str | None = None  # why nothing more starts for now
     sequential: str | None = None  # why it goes on one task at a time
     holds: tuple[HoldView, ...] = ()
+    gate_waits: str | None = None  # for which resource the tests before landing wait, and who has it
     cost_usd: float | None = None  # of ended attempts; None: no agent has said
     tokens: int | None = None
     budgets: tuple[Standing, ...] = ()  # those of the run; a day has other runs, of which it knows nothing
@@ -79,7 +82,8 @@ class RunView(Record):
 def view_of(run: Run, now: datetime) -> RunView:
     """The view of a run at `now` (at its end, once it has ended)."""
     moment = run.ended_at or now
-    tasks = tuple(_task(task, run.start.attempts_allowed, moment) for task in run.tasks.values())
+    queued = queued_in(run)
+    tasks = tuple(_task(task, run.start.attempts_allowed, moment, queued.get(task.id)) for task in run.tasks.values())
     counts = dict.fromkeys(TaskState, 0)
     for task in tasks:
         counts[task.state] += 1
@@ -110,6 +114,7 @@ def view_of(run: Run, now: datetime) -> RunView:
         throttled=run.throttled if run.status is RunStatus.RUNNING else None,
         sequential=run.sequential,
         holds=holds_of(run, now),
+        gate_waits=waiting_words(queued[GATE]) if GATE in queued else None,
         cost_usd=run.spent.cost_usd,
         tokens=run.spent.tokens,
         budgets=_budgets_of(run, moment),
@@ -140,7 +145,19 @@ def holds_of(run: Run, now: datetime) -> tuple[HoldView, ...]:
     )
 
 
-def _task(task: TaskRun, attempts_allowed: int, moment: datetime) -> TaskView:
+def queued_in(run: Run) -> dict[str, ResourceQueued]:
+    """Who waits for which resource while the run goes on; GATE: the tests before landing."""
+    return run.queued if run.status is RunStatus.RUNNING else {}
+
+
+def waiting_words(queued: ResourceQueued) -> str:
+    """The end of the sentence "It …"."""
+    held = f", held by {' and '.join(queued.holders)}" if queued.holders else ""
+    before = f"; {queued.ahead} wait before it" if queued.ahead > 1 else "; one waits before it" if queued.ahead else ""
+    return f"waits for {queued.resource}{held}{before}"
+
+
+def _task(task: TaskRun, attempts_allowed: int, moment: datetime, queued: ResourceQueued | None) -> TaskView:
     last = task.attempts[-1] if task.attempts else None
     return TaskView(
         id=task.id,
@@ -154,6 +171,7 @@ def _task(task: TaskRun, attempts_allowed: int, moment: datetime) -> TaskView:
         reason=task.reason,
         saved_ref=task.saved_ref,
         suspected=last.suspected if last and task.state is TaskState.RUNNING else None,
+        waits=waiting_words(queued) if queued is not None else None,
     )
 
 

@@ -74,6 +74,8 @@ def render(view: RunView, height: int, width: int) -> RenderableType:
         parts.append(_line(f"one task at a time: {one_line(view.sequential)}", "yellow"))
     now = view.started_at + timedelta(seconds=view.seconds)
     parts += [_line(one_line(hold.words(now)), "yellow") for hold in view.holds]
+    if view.gate_waits:
+        parts.append(_line(one_line(f"the gate {view.gate_waits}"), "dim"))
     if view.stopped:
         parts.append(_line(f"nothing new is started: {one_line(view.stopped)}", "bold yellow"))
     elif view.throttled:
@@ -142,7 +144,7 @@ def _table(tasks: Sequence[TaskView], width: int) -> Table:
 
 def _row(task: TaskView) -> list[Text]:
     suspected = f"suspected: {task.suspected}" if task.suspected else ""
-    about = suspected or task.reason or (task.commit or "")[:10] or task.title
+    about = suspected or task.waits or task.reason or (task.commit or "")[:10] or task.title
     return [
         Text(one_line(task.id)),
         Text(task.state, style=STYLES[task.state]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from maestro.model.events import (
     AccountReleased,
     AttemptEnded,
     AttemptStarting,
+    AttemptTested,
     ConflictSeen,
     DispatchStopped,
     Event,
@@ -18,7 +20,7 @@ from maestro.model.events import (
     GateStarted,
     Landed,
     ModelUsed,
-    RunEnded,
+    ResourceTaken,
     RunStarted,
     TaskBlocked,
     TaskCancelled,
@@ -26,6 +28,7 @@ from maestro.model.events import (
     TaskRequeued,
     Throttled,
 )
+from maestro.model.gate import TESTS
 from maestro.model.outcome import LimitHit
 
 
@@ -53,6 +56,9 @@ class Metrics:
         self._limits = 0
         self._held_since: dict[str, datetime] = {}
         self._held_seconds = 0.0
+        self._resource_waits: dict[str, list[float]] = {}
+        self._gate_waited = 0.0  # of the gate under way, for its resource
+        self._test_runs = 0
 
     def notify(self, event: Event) -> None:
         """Fold one event."""
@@ -69,12 +75,13 @@ class Metrics:
                 self._end(event)
             case AccountHeld() | AccountReleased() | Throttled() | DispatchStopped():
                 self._wait(event)
+            case ResourceTaken() | AttemptTested():
+                self._resource(event)
             case ModelUsed():
                 self._spent = self._spent.plus(event.usage, worked=False)
-            case TaskRequeued():
-                self._requeued += 1
-            case ConflictSeen():
-                self._conflicts += 1
+            case TaskRequeued() | ConflictSeen():
+                self._requeued += isinstance(event, TaskRequeued)
+                self._conflicts += isinstance(event, ConflictSeen)
             case GateStarted():
                 self._gate_started[event.commit, event.tasks] = event.at
             case GateEnded():
@@ -82,8 +89,6 @@ class Metrics:
             case Landed() | TaskFailed() | TaskBlocked() | TaskCancelled():
                 self._landed += isinstance(event, Landed)
                 self._reach(event.task, event.at, start=False)
-            case RunEnded() | _:
-                pass
 
     def close(self) -> None:
         """Nothing is held."""
@@ -112,6 +117,8 @@ class Metrics:
             "throttled_seconds": round(self._throttled_seconds, 3),
             "limits": self._limits,
             "held_seconds": round(self._held_seconds + self._still_held(), 3),
+            "resource_waits": {name: _waits(self._resource_waits[name]) for name in sorted(self._resource_waits)},
+            "agent_test_runs": self._test_runs,
         }
 
     def _start(self, event: RunStarted) -> None:
@@ -144,11 +151,21 @@ class Metrics:
         waits = isinstance(event, Throttled) and event.reason is not None
         self._throttled_since = event.at if waits else None
 
+    def _resource(self, event: ResourceTaken | AttemptTested) -> None:
+        """How long was waited; what an agent waited for the tests is told with their results."""
+        name = event.resource if isinstance(event, ResourceTaken) else TESTS
+        self._resource_waits.setdefault(name, []).append(event.waited_seconds)
+        if isinstance(event, AttemptTested):
+            self._test_runs += 1
+        elif event.task is None:
+            self._gate_waited += event.waited_seconds
+
     def _judge(self, event: GateEnded) -> None:
         started = self._gate_started.pop((event.commit, event.tasks), None)
         self._gates += 1
         if started is not None:
-            self._gate_seconds += (event.at - started).total_seconds()
+            self._gate_seconds += max(0.0, (event.at - started).total_seconds() - self._gate_waited)
+        self._gate_waited = 0.0
 
     def _reach(self, task: str, at: datetime, *, start: bool = True) -> None:
         """A level lasts from its first attempt to the end of its last task."""
@@ -157,6 +174,10 @@ class Metrics:
             return
         first, last = self._level_spans.get(level, (at, at))
         self._level_spans[level] = (first, max(last, at))
+
+
+def _waits(seconds: Sequence[float]) -> dict[str, float]:
+    return {"taken": len(seconds), "seconds": round(sum(seconds), 3), "longest_seconds": round(max(seconds), 3)}
 
 
 def _seconds(since: datetime, until: datetime) -> float:

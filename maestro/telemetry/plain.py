@@ -9,7 +9,7 @@ from maestro.model import events as e
 from maestro.model.events import Event
 from maestro.model.gate import GatePassed, GateRed, GateResult, GateSkipped, GateUnjudged
 from maestro.model.outcome import describe
-from maestro.model.view import HoldView
+from maestro.model.view import HoldView, waiting_words
 from maestro.telemetry.oneline import one_line
 
 _NAMED = 10
@@ -40,7 +40,7 @@ def line_of(event: Event) -> str | None:
     """What happened, in words; None for events that are no news to people."""
     if isinstance(event, e.RunResumed):
         return _resumed(event)
-    return _of_task(event) or _of_run(event) or _of_account(event)
+    return _of_task(event) or _of_run(event) or _of_account(event) or _of_resource(event)
 
 
 def _of_task(event: Event) -> str | None:
@@ -125,6 +125,20 @@ def _of_account(event: Event) -> str | None:
             return f"{event.account} works again; what waited starts one after the other"
         case _:
             return None
+
+
+def _of_resource(event: Event) -> str | None:
+    match event:
+        case e.ResourceQueued():
+            return f"{_who(event.task)} {waiting_words(event)}"
+        case e.ResourceTaken() if event.waited_seconds:
+            return f"{_who(event.task)}: has {event.resource} after {event.waited_seconds:.1f} s"
+        case _:
+            return None
+
+
+def _who(task: str | None) -> str:
+    return "the gate" if task is None else f"task {task}"
 
 
 def _tried(tasks: tuple[str, ...]) -> str:

@@ -30,6 +30,8 @@ def test_a_whole_run() -> None:
         "throttled_seconds": 0.0,
         "limits": 0,
         "held_seconds": 0.0,
+        "resource_waits": {},
+        "agent_test_runs": 0,
     }
 
 
