@@ -21,11 +21,18 @@ _OTHERS_MAY_WRITE = 0o022
 
 
 def machine_folder(environ: Mapping[str, str]) -> Path:
-    """The folder, made where it is missing. BadInput where the variable names no absolute path; StateError where the
-    folder cannot be trusted (a link, somebody else's, open to others) or made."""
+    """The folder, made where it is missing. BadInput where the variable names no absolute path; StateError as
+    `make_trusted`."""
     folder = machine_path(environ)
+    make_trusted(folder)
+    return folder
+
+
+def make_trusted(folder: Path) -> None:
+    """Make the folder where it is missing. StateError where it cannot be made, or not be trusted: a link, somebody
+    else's, open to others."""
     try:
-        folder.mkdir(mode=_PRIVATE, parents=VARIABLE in environ, exist_ok=True)
+        folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
         found = folder.lstat()
     except OSError as error:
         raise StateError(
@@ -37,7 +44,6 @@ def machine_folder(environ: Mapping[str, str]) -> Path:
             f"{folder}, which all runs on this machine share, {wrong}",
             hint=f"look at what it is, and remove it or name another one: {VARIABLE}=/some/folder",
         )
-    return folder
 
 
 def machine_path(environ: Mapping[str, str]) -> Path:
