@@ -127,7 +127,7 @@ def read_text(file: Path) -> str:
 
 def _is_internal(name: str) -> bool:
     ours = name in {"MAESTRO_TEST_COMMAND", "MAESTRO_TEST_TIMEOUT"}
-    return name in NOT_SETTINGS or (name.startswith("MAESTRO_TEST_") and not ours)
+    return name in NOT_SETTINGS or name.startswith("MAESTRO_LOCK_") or (name.startswith("MAESTRO_TEST_") and not ours)
 
 
 def _from_text(key: str, name: str, value: str) -> Any:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from maestro.proc.request import MARKER
+from maestro.proc.marker import MARKER
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -42,15 +42,16 @@ def start_time(pid: int) -> float | None:
     return None if found is None else found[1]
 
 
-def members(marker_value: str) -> list[ProcessId]:
-    """Live processes, ourselves left out, whose environment holds MAESTRO_ATTEMPT=`marker_value` exactly."""
-    needle = _needle(marker_value)
+def members(marker_value: str, variable: str = MARKER) -> list[ProcessId]:
+    """Live processes, ourselves left out, whose environment holds MAESTRO_ATTEMPT=`marker_value` exactly, or another
+    `variable` with that value."""
+    needle = _needle(marker_value, variable)
     return [one for pid, environ in _environments() if _holds(environ, needle) and (one := identify(pid))]
 
 
-def carries(pid: int, marker_value: str) -> bool:
+def carries(pid: int, marker_value: str, variable: str = MARKER) -> bool:
     """Whether the process that has this pid now carries the marker."""
-    return _holds(_environment(pid), _needle(marker_value))
+    return _holds(_environment(pid), _needle(marker_value, variable))
 
 
 def variable_of(pid: int, name: str) -> str | None:
@@ -89,10 +90,10 @@ def command_line(pid: int) -> bytes:
     return read_proc(f"/proc/{pid}/cmdline")
 
 
-def _needle(marker_value: str) -> bytes:
+def _needle(marker_value: str, variable: str) -> bytes:
     if not marker_value:
         raise ValueError("an empty marker would name every process that has the variable empty")
-    return os.fsencode(f"{MARKER}={marker_value}\0")
+    return os.fsencode(f"{variable}={marker_value}\0")
 
 
 def _holds(environ: bytes, needle: bytes) -> bool:

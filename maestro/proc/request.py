@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from maestro.model.record import Record
-
-MARKER = "MAESTRO_ATTEMPT"
-"""The environment variable by which all processes of an attempt are found (A-4)."""
+from maestro.proc.marker import MARKER as MARKER  # noqa: PLC0414 - most get it from here
 
 
 class ProcessRequest(Record):
