@@ -10,12 +10,20 @@ import click
 
 
 class LazyGroup(click.Group):
-    """`table`: command → its help line. The command is the attribute `command` of `maestro.cli.<name>`, with `_` for
-    `-`. Those that are `unlisted` work like the others."""
+    """`table`: command → its help line. The command is the attribute `command` of `maestro.cli.<prefix><name>`, with
+    `_` for `-`. Those that are `unlisted` work like the others."""
 
-    def __init__(self, *args: Any, table: Mapping[str, str], unlisted: Collection[str] = (), **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        table: Mapping[str, str],
+        prefix: str = "",
+        unlisted: Collection[str] = (),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._table = table
+        self._prefix = prefix
         self._unlisted = unlisted
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
@@ -26,7 +34,7 @@ class LazyGroup(click.Group):
         """Import the command."""
         if cmd_name not in self._table:
             return None
-        module = importlib.import_module(f"maestro.cli.{cmd_name.replace('-', '_')}")
+        module = importlib.import_module(f"maestro.cli.{self._prefix}{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

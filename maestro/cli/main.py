@@ -30,6 +30,7 @@ COMMANDS = {
     "notes": "Show the notes of a run.",
     "mcp": "Serve maestro to an MCP client, such as Claude Code.",
     "rollback": "Put the integration branch and the tracker back to a checkpoint.",
+    "workspace": "Show what the workspaces of tasks have to themselves, such as ports.",
     "clean": "Remove workspaces; what is not landed is saved first.",
     "cleanup-orphans": "Show what runs that died left behind, and do away with it.",
     "doctor": "Check everything that can go wrong before a run.",
