@@ -64,13 +64,16 @@ AGENTS: dict[str, Callable[[Mapping[str, Any]], Agent]] = {
     "opencode": _opencode,
 }
 
+OF_THE_RUN = frozenset({"home"})
+"""Options that stand among those of an adapter, and are carried out by the run: which HOME it has."""
+
 
 def make_agent(name: str, options: Mapping[str, Any]) -> Agent:
     """The agent with its options checked; BadInput for an unknown name or option."""
     if name not in AGENTS:
         raise BadInput(f"there is no agent named {name!r}", hint=f"known agents: {', '.join(sorted(AGENTS))}")
     try:
-        return AGENTS[name](options)
+        return AGENTS[name]({key: value for key, value in options.items() if key not in OF_THE_RUN})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

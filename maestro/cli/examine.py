@@ -217,6 +217,18 @@ def _existing(path: Path) -> Path:
     return path
 
 
+def _surroundings(patient: Patient) -> Iterator[Finding]:
+    from maestro.wiring.surroundings import check_surroundings
+
+    if patient.loaded is None:
+        return
+    settings = patient.loaded.settings
+    check_surroundings(settings, patient.app.environ)
+    home = {"user": "your HOME", "private": "a HOME of their own"}.get(str(settings.home), f"HOME {settings.home}")
+    sandbox = "no sandbox" if settings.sandbox == "none" else f"each in a sandbox ({settings.sandbox})"
+    yield Finding("surroundings", Health.OK, f"agents and tests have {home}, {sandbox}")
+
+
 def _state(patient: Patient) -> Iterator[Finding]:
     if patient.layout is None:
         return
@@ -257,6 +269,7 @@ EXAMINATIONS: dict[str, Callable[[Patient], Iterator[Finding]]] = {
     "other agents": _other_agents,
     "tests": _tests,
     "workspaces": _workspaces,
+    "surroundings": _surroundings,
     "state": _state,
     "tools": _tools,
 }

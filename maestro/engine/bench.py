@@ -25,14 +25,16 @@ from maestro.workspaces.base import GATE_BENCH, Workspace, WorkspaceSpec
 
 
 class _Remembering:
-    """An executor that knows the last child it started, so that a gate can be stopped from outside."""
+    """An executor that knows the last child it started, so that a gate can be stopped from outside, and starts each as
+    the bench is provided for."""
 
     def __init__(self, executor: Starter) -> None:
         self._executor = executor
+        self.provided = Provided()
         self.last: Running | None = None
 
     async def start(self, request: ProcessRequest) -> Running:
-        self.last = await self._executor.start(request)
+        self.last = await self._executor.start(self.provided.wrap(request))
         return self.last
 
 
@@ -43,7 +45,6 @@ class GateBench:
         self._context = context
         self._gate = gate
         self._workspace: Workspace | None = None
-        self._provided = Provided()
         self._numbers = count(1)
         self._lock = asyncio.Lock()
         self._executor = _Remembering(context.executor)
@@ -101,7 +102,7 @@ class GateBench:
         self._workspace = await asyncio.to_thread(self._context.gate_workspaces.create, spec)
         try:
             if provisions := self._context.provisions:
-                self._provided = await asyncio.to_thread(provide, provisions, self._need(self._workspace))
+                self._executor.provided = await asyncio.to_thread(provide, provisions, self._need(self._workspace))
             failed = await self._set_up(self._workspace)
             await hide_secrets_in(self._context, self._context.layout.gate(run_id, 0))
         except (MaestroError, OSError):
@@ -154,7 +155,7 @@ class GateBench:
             MACHINE_DIR: str(machine_path(self._context.environ)),
             MARKER: marker,
         }
-        return {**allowed, **self._provided.env, **workspace.env, **ours}
+        return {**allowed, **self._executor.provided.env, **workspace.env, **ours}
 
     def _need(self, workspace: Workspace) -> Need:
         marker = self._context.marker(GATE)

@@ -20,6 +20,7 @@ from maestro.vcs.git import Git
 from maestro.wiring.budgets import check_budgets
 from maestro.wiring.delegate import SUBAGENTS_AT_ONCE
 from maestro.wiring.refreshing import refresh_argv, refresh_every_group
+from maestro.wiring.surroundings import environment_of_agent
 
 
 def make_gate(git: Git, settings: Settings) -> Gate | None:
@@ -111,7 +112,7 @@ def open_agent(settings: Settings, environ: Mapping[str, str]) -> Agent:
     """The agent; BadInput when it is unknown, cannot be used here or tells too little for the budgets."""
     agent = make_agent(settings.agent, _agent_options(settings))
     check_budgets(settings.budgets(), agent)
-    found = agent.availability(environ)
+    found = agent.availability(environment_of_agent(settings, settings.agent, environ))
     if not found.available:
         raise BadInput(f"the agent {settings.agent} cannot be used: {found.detail}", hint=found.hint)
     return agent

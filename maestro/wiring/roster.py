@@ -13,6 +13,7 @@ from maestro.agents.registry import AGENTS, make_agent
 from maestro.config.settings import Settings
 from maestro.errors import BadInput
 from maestro.model.record import Record
+from maestro.wiring.surroundings import environment_of_agent
 
 _NO_PROGRAMS = frozenset({"command", "delegate"})
 """A command line of the user's own, and the session maestro is called from: nothing to look for."""
@@ -49,4 +50,5 @@ def _look(settings: Settings, name: str, environ: Mapping[str, str]) -> Standing
 
 def _login(settings: Settings, name: str, environ: Mapping[str, str]) -> Login | None:
     agent = make_agent(name, settings.agents.get(name, {}))
-    return agent.login(environ) if isinstance(agent, KnowsLogin) else None
+    own = environment_of_agent(settings, name, environ)
+    return agent.login(own) if isinstance(agent, KnowsLogin) else None

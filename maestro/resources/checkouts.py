@@ -1,0 +1,100 @@
+"""What git must write for a commit in a workspace, and what must stay as it is there.
+
+maestro itself runs git on a workspace, outside of any sandbox, once its agent has ended. So no agent in a sandbox may
+change where git finds its configuration (`.git`, `config`, `commondir`), for that can name programs. What is bound onto
+itself is a mount point, and can be neither renamed nor removed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from maestro.errors import WorkspaceError
+
+_CONFIGURATION = ("config", "config.worktree", "commondir", "gitdir", "hooks")
+_WHOLE_MODULES = 200
+"""Submodules are looked for in so many folders at most."""
+
+
+class GitFolders(NamedTuple):
+    """Both in the order in which they hold each other: what may be written, and what may not although it is inside."""
+
+    write: tuple[Path, ...]
+    read: tuple[Path, ...]
+
+
+def git_folders(repo: Path, common_dir: Path | None, branch_folder: str) -> GitFolders:
+    """Of the workspace's repository at `repo`; `common_dir` is the git directory of the user's. `branch_folder` is
+    where the run's branches are, below `refs/heads`.
+
+    WorkspaceError where the workspace's `.git` leads somewhere else, as only an agent can have made it.
+    """
+    marker = repo / ".git"
+    if marker.is_symlink():
+        raise WorkspaceError(f"{marker} was replaced by a link")
+    if marker.is_dir():
+        _pin(marker / "commondir", ".\n")  # or an agent could say that another folder holds the configuration
+        return _with_modules(marker, GitFolders((repo, marker), _configuration_of(marker)))
+    if not marker.exists() or common_dir is None:
+        return GitFolders((repo,), ())
+    own = _admin(marker, common_dir)
+    shared = [
+        common_dir / "objects",
+        *(common_dir / kind / branch_folder for kind in ("refs/heads", "logs/refs/heads")),
+    ]
+    kept = [common_dir / "objects" / name for name in ("pack", "info")]
+    for folder in (*shared, *kept):
+        folder.mkdir(parents=True, exist_ok=True)
+    if "worktreeconfig" in (common_dir / "config").read_text(encoding="utf-8", errors="surrogateescape").lower():
+        _pin(own / "config.worktree", None)
+    reftable = common_dir / "reftable"
+    write = (repo, own, *shared, *((reftable,) if reftable.is_dir() else ()))
+    return _with_modules(own, GitFolders(write, (marker, *kept, *_configuration_of(own))))
+
+
+def _pin(file: Path, content: str | None) -> None:
+    """Have a file there, so that it can be made read-only. WorkspaceError where it says something else."""
+    if file.is_symlink() or (file.exists() and content is not None and file.read_text(errors="replace") != content):
+        raise WorkspaceError(f"{file} was put there by an agent")
+    if not file.exists():
+        file.write_text(content or "")
+
+
+def _admin(marker: Path, common_dir: Path) -> Path:
+    """The git directory of a worktree, if it is one of this repository and says so itself."""
+    own = Path(marker.read_text(encoding="utf-8", errors="surrogateescape").removeprefix("gitdir: ").rstrip("\n"))
+    back = own / "gitdir"
+    if own.parent.resolve() != common_dir.resolve() / "worktrees" or not back.is_file():
+        raise WorkspaceError(f"{marker} leads to {own}, which is no worktree of this repository")
+    named = Path(back.read_text(encoding="utf-8", errors="surrogateescape").rstrip("\n"))
+    if named.resolve() != marker.resolve():
+        raise WorkspaceError(f"{marker} leads to {own}, which is another's")
+    return own
+
+
+def _configuration_of(git_dir: Path) -> tuple[Path, ...]:
+    return tuple(path for name in _CONFIGURATION if (path := git_dir / name).exists())
+
+
+def _with_modules(git_dir: Path, folders: GitFolders) -> GitFolders:
+    """The same for the repositories of submodules, which stand below the git directory."""
+    write, read = list(folders.write), list(folders.read)
+    for config in sorted((git_dir / "modules").glob("**/config"))[:_WHOLE_MODULES]:
+        module = config.parent
+        if not (module / "HEAD").is_file():
+            continue
+        write.append(module)
+        read += _configuration_of(module)
+        write, read = _with_files_of(module, write, read)
+    return GitFolders(tuple(write), tuple(read))
+
+
+def _with_files_of(module: Path, write: list[Path], read: list[Path]) -> tuple[list[Path], list[Path]]:
+    """The submodule's files, and its `.git`, which must lead on to `module`."""
+    for line in (module / "config").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+        key, _, value = line.strip().partition(" = ")
+        files = (module / value.strip('"')).resolve()
+        if key == "worktree" and (files / ".git").exists():
+            return [*write, files], [*read, files / ".git"]
+    return write, read

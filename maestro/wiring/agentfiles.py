@@ -1,0 +1,39 @@
+"""What each agent keeps below HOME, for a sandbox that hides the rest: its login, which it may refresh, and the user's
+own settings, which it may only read, for they name commands that are run outside of any sandbox."""
+
+from __future__ import annotations
+
+from maestro.resources.sandbox import AgentFiles
+
+AGENT_FILES = {
+    "claude": AgentFiles(
+        read=tuple(
+            f".claude/{name}"
+            for name in (
+                "CLAUDE.md", "settings.json", "settings.local.json", "agents", "commands", "hooks", "output-styles",
+                "plugins", "rules", "skills",
+            )
+        ),
+        write=(".claude/.credentials.json",),
+        copy=(".claude.json",),
+    ),
+    "codex": AgentFiles(
+        read=(".codex/AGENTS.md", ".codex/config.toml", ".codex/prompts", ".codex/skills"), write=(".codex/auth.json",)
+    ),
+    "cursor": AgentFiles(
+        read=(".cursor/cli-config.json", ".cursor/mcp.json", ".cursor/rules"), write=(".config/cursor/auth.json",)
+    ),
+    "droid": AgentFiles(
+        read=(".factory/settings.json", ".factory/mcp.json", ".factory/droids", ".factory/commands"),
+        write=(".factory/auth.v2.file", ".factory/auth.v2.keyring", ".factory/auth.json"),
+    ),
+    "gemini": AgentFiles(
+        read=tuple(
+            f".gemini/{name}"
+            for name in (".env", "GEMINI.md", "settings.json", "commands", "extensions", "google_accounts.json")
+        ),
+        write=(".gemini/oauth_creds.json",),
+    ),
+    "opencode": AgentFiles(read=(".config/opencode",), write=(".local/share/opencode/auth.json",)),
+}  # fmt: skip
+"""By the adapter's name. The rest of HOME is a folder of the attempt's own: conversations, logs, what tools keep."""
