@@ -41,6 +41,11 @@ class App:
         self._directory = _absolute(value)
         self._directory_given = True
 
+    @property
+    def directory_given(self) -> bool:
+        """Whether -C named it."""
+        return self._directory_given
+
     def repository(self) -> Path:
         """Top of the repository that holds the directory; BadInput outside of one."""
         if self._repository is None:

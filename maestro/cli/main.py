@@ -28,6 +28,7 @@ COMMANDS = {
     "history": "Show all runs: how long they took, what landed, what it cost.",
     "note": "Leave a note that later prompts of a run show.",
     "notes": "Show the notes of a run.",
+    "lock": "Run a command while a named resource is yours, such as the tests.",
     "mcp": "Serve maestro to an MCP client, such as Claude Code.",
     "rollback": "Put the integration branch and the tracker back to a checkpoint.",
     "workspace": "Show what the workspaces of tasks have to themselves, such as ports.",

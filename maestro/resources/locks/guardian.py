@@ -1,0 +1,90 @@
+"""A process that outlives the holder of a lock by as long as it takes to end what works under it.
+
+`maestro lock` may be killed with a signal that it cannot hear. So a fork of it stands aside, in a session of its own
+and deaf to all signals but that one, and holds the slot too: the lock passes on when both have gone. It also ends what
+is over its limit, since a holder that has been stopped cannot. Where both are killed at once, the kernel kills the
+command (`PR_SET_PDEATHSIG`), and whoever is next in the queue ends the rest of the family before it goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Collection
+from contextlib import suppress
+
+from maestro.proc.ending import GENTLE, QUICK, end_family, signal_process
+from maestro.proc.family import ProcessId, identify
+from maestro.resources.locks.base import Family
+
+_ORDERLY = b"."
+_FOLLOWS_SECONDS = 1.0
+"""How soon a holder gives its lock back once what worked under it has ended."""
+
+
+class Guardian:
+    """The process, as its holder knows it."""
+
+    def __init__(self, slot: int, family: Family, ends_at: float | None) -> None:
+        """Fork it. `slot` is the descriptor of the lock, `ends_at` the limit on the monotonic clock. The process that
+        calls must have one thread only."""
+        holder = identify(os.getpid())
+        theirs, self._ours = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                _stand_aside({slot, theirs})
+                _watch(theirs, family, ends_at, holder)
+            finally:
+                os._exit(0)
+        os.close(theirs)
+
+    def dismiss(self) -> None:
+        """All has ended in order; until the process has gone."""
+        with suppress(BrokenPipeError):  # it was killed
+            os.write(self._ours, _ORDERLY)
+        os.close(self._ours)
+        with suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+
+    def forget(self) -> None:
+        """It was killed, and has been waited for."""
+        os.close(self._ours)
+
+
+def _stand_aside(kept: Collection[int]) -> None:
+    """Nothing of it is seen: no terminal, no output held open, no folder kept from being unmounted."""
+    os.setsid()
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    os.chdir("/")
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nothing, standard)
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - numbers, no paths
+        if int(name) > 2 and int(name) not in kept:
+            with suppress(OSError):  # that of the list itself
+                os.close(int(name))
+
+
+def _watch(holder_pipe: int, family: Family, ends_at: float | None, holder: ProcessId | None) -> None:
+    said = _hear(holder_pipe, None if ends_at is None else ends_at - time.monotonic())
+    if said is None:
+        end_family(family.value, family.variable, GENTLE)
+        for number in (None, signal.SIGCONT, signal.SIGKILL):
+            if number is not None and holder is not None:
+                signal_process(holder, number)
+            if (said := _hear(holder_pipe, _FOLLOWS_SECONDS)) is not None:
+                break
+    if said != _ORDERLY:
+        end_family(family.value, family.variable, QUICK)
+
+
+def _hear(pipe: int, seconds: float | None) -> bytes | None:
+    """What the holder says; empty when it has died, None where it says nothing for so long."""
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN)
+    if not poll.poll(None if seconds is None else max(0, int(seconds * 1000) + 1)):
+        return None
+    return os.read(pipe, 1)
