@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from itertools import count
+from pathlib import Path
 
 from maestro.agents.base import Invocation
 from maestro.engine.context import RunContext
 from maestro.engine.environment import allowed_environment
+from maestro.engine.gateturn import GateTurn
 from maestro.engine.hiding import hide_secrets_in
 from maestro.engine.providing import give_back, provide
 from maestro.engine.watch import tail_of
@@ -48,11 +50,13 @@ class GateBench:
         self._numbers = count(1)
         self._lock = asyncio.Lock()
         self._executor = _Remembering(context.executor)
+        self._turn = GateTurn(context, gate.timeout_seconds)
         self._stopped = ""
 
     async def stop(self, reason: str) -> None:
         """End the gate under way; from now on nothing is judged."""
         self._stopped = reason
+        await self._turn.stop()
         if self._executor.last is not None:
             await self._executor.last.stop(reason)
 
@@ -71,11 +75,24 @@ class GateBench:
             number = next(self._numbers)
             log_dir = self._context.layout.gate(self._context.run_id, number)
             log_dir.mkdir(parents=True, exist_ok=True)
-            marker = self._context.marker(GATE, str(number))
-            env = self._environment(workspace, marker)
-            result = await run_gate(self._gate, workspace.repo, env, log_dir, self._executor, marker)
+            result = await self._test(workspace, log_dir, self._context.marker(GATE, str(number)))
             await hide_secrets_in(self._context, log_dir)
             return self._stop_result() if self._stopped else masked(result, self._context.redactor.mask)
+
+    async def _test(self, workspace: Workspace, log_dir: Path, marker: str) -> GateResult:
+        """Run the gate when it is its turn; the wait is no part of its time."""
+        try:
+            lock = await self._turn.take(marker)
+        except MaestroError as error:
+            return GateUnjudged(why=NotJudged.SETUP, reason=f"the resource tests cannot be had: {error.message}")
+        try:
+            if self._stopped:
+                return self._stop_result()
+            env = self._environment(workspace, marker) | (lock.variables if lock is not None else {})
+            return await run_gate(self._gate, workspace.repo, env, log_dir, self._executor, marker)
+        finally:
+            if lock is not None:
+                lock.release()
 
     def _stop_result(self) -> GateUnjudged:
         return GateUnjudged(why=NotJudged.STOPPED, reason=self._stopped)

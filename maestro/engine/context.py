@@ -21,7 +21,7 @@ from maestro.model.redaction import Redactor
 from maestro.model.report import BadReport, Report
 from maestro.model.task import Task
 from maestro.model.used import Failure
-from maestro.resources.base import Provision
+from maestro.resources.base import Locks, Provision
 from maestro.resources.keysource import KeySource
 from maestro.resources.throttle import Limits, Reading
 from maestro.store.layout import Layout
@@ -52,6 +52,8 @@ class Brief:
     failures: tuple[Failure, ...]
     notes: tuple[Note, ...] = ()  # from the board of the run, the newest first
     session: str | None = None  # the conversation that is gone on with
+    resources: tuple[str, ...] = ()  # the named ones that it holds (I-7)
+    variables: Mapping[str, str] = field(default_factory=dict)  # that come with them
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ class RunContext:
     withdraw: Callable[[str, int], bool] | None = None  # keep an attempt (safe name, number) from who would take it up
     redactor: Redactor = field(default_factory=Redactor)  # what is secret here
     keys: KeySource | None = None  # where agents get API keys from; None: as the user's environment has them
+    locks: Locks | None = None  # the named resources; None: there are none, and nobody waits
     provisions: tuple[Provision, ...] = ()  # what attempts and gates get beside their workspace, in this order
 
     def home_of(self, name: str) -> Path:

@@ -9,6 +9,7 @@ from maestro.engine.caution import Caution
 from maestro.engine.context import Chosen, Options, RunContext
 from maestro.engine.holds import Holds
 from maestro.engine.phases import GroupPhases
+from maestro.engine.reserving import Reservations
 from maestro.planning.schedule import Dispatcher
 
 
@@ -22,9 +23,11 @@ class Dispatch:
         phases: GroupPhases,
         holds: Holds,
         caution: Caution | None = None,
+        reservations: Reservations | None = None,
     ) -> None:
         self._context = context
         self._caution = caution
+        self._reservations = reservations
         self._dispatcher = dispatcher
         self._phases = phases
         self._holds = holds
@@ -46,13 +49,23 @@ class Dispatch:
             return None
         agents = Counter(chosen.agent.name for chosen in self.running.values())
         groups = Counter(self._phases.group_of(task) for task in self.running)
-        for task in self._ready():
+        for task in self._candidates():
             chosen, group = self.chosen(task), self._phases.group_of(task)
             if not self._holds.may_start(chosen.agent.account):
                 continue
             if not self._phases.is_preparing(task) and _has_room(options, agents, groups, chosen, group):
                 return task
         return None
+
+    def _candidates(self) -> Iterator[str]:
+        """Ready tasks that wait for no resource; first those that hold one already."""
+        if self._reservations is None:
+            yield from self._ready()
+            return
+        yield from [task for task in self._reservations.idle if self._dispatcher.may_start(task)]
+        for task in self._ready():
+            if not self._reservations.hold_back(task):
+                yield task
 
     def _ready(self) -> Iterator[str]:
         """Ready tasks in order; asked for in growing portions, since mostly the first one may start."""

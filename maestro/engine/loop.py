@@ -28,6 +28,7 @@ from maestro.engine.messages import (
     Interrupted,
     Message,
     NotStarted,
+    NotToBeHad,
     Nudge,
     SessionOver,
     StillOurs,
@@ -35,6 +36,7 @@ from maestro.engine.messages import (
 from maestro.engine.phases import GroupPhases
 from maestro.engine.putaway import save_what_waits
 from maestro.engine.recover import Recovery
+from maestro.engine.reserving import Reservations
 from maestro.engine.settle import Settling
 from maestro.engine.sharing import closing_for
 from maestro.engine.spending import Spending
@@ -63,7 +65,8 @@ class Engine:
         self._desk = LandingDesk(context, self._delivered)
         self._phases = phases = GroupPhases(context)
         self._caution = Caution(context, lambda: len(self._desk.waiting) + len(self._endings.asking))
-        self._dispatch = Dispatch(context, self._dispatcher, phases, self._holds, self._caution)
+        self._reservations = Reservations(context, self._crew, self.tell)
+        self._dispatch = Dispatch(context, self._dispatcher, phases, self._holds, self._caution, self._reservations)
         self._settling = Settling(context, self._dispatcher, self._closing, phases)
         self._starts = Starts(
             context,
@@ -74,6 +77,7 @@ class Engine:
             desk=self._desk,
             closing=self._closing,
             settling=self._settling,
+            reservations=self._reservations,
             crew=self._crew,
             tell=self.tell,
         )
@@ -217,6 +221,7 @@ class Engine:
         if self._stopped is None and self._dispatcher.waiting():
             left = f"{self._dispatcher.waiting()} task(s) were neither started nor blocked: this is a bug in maestro"
             await self._context.recorder.record(Warned(at=self._now(), message=left))
+        self._reservations.close()
         self._closing.give_all_back(self._settling.not_started())
 
     @property
@@ -240,6 +245,9 @@ class Engine:
             case ClaimRefused(task=task, reason=reason):
                 await self._never_began(task)
                 await self._settling.refused(task, f"the tracker does not give it out: {reason}")
+            case NotToBeHad(task=task, reason=reason):
+                self._dispatcher.take_up(task)
+                await self._settling.refused(task, reason)
             case NotStarted(task=task):
                 await self._never_began(task)
                 self._dispatcher.back(task)
@@ -289,6 +297,7 @@ class Engine:
         if self._stopped is None:
             self._stopped = reason
             self._starts.stopped = True
+            self._reservations.stop()
             self._closing.give_all_back(self._settling.not_started())
             await self._context.recorder.record(DispatchStopped(at=self._now(), reason=reason))
             for attempt in self._starts.attempts.values():
@@ -330,6 +339,7 @@ class Engine:
         await self._crew.cut_off()
         await self._endings.put_all_away()
         await self._desk.abandon()
+        self._reservations.close()
 
     def _now(self) -> datetime:
         return self._context.clock.now()

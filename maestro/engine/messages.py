@@ -24,6 +24,14 @@ class ClaimRefused:
 
 
 @dataclass(frozen=True)
+class NotToBeHad:
+    """What the task needs cannot be had at all, so it cannot start."""
+
+    task: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class NotStarted:
     """The tracker gave the task out when nothing was to start any more."""
 
@@ -72,4 +80,15 @@ class Nudge:
     """Look again: a hold is over, a group is prepared, an attempt is under way."""
 
 
-Message = AttemptOver | StillOurs | ClaimRefused | NotStarted | Delivered | Interrupted | SessionOver | Broken | Nudge
+Message = (
+    AttemptOver
+    | StillOurs
+    | ClaimRefused
+    | NotToBeHad
+    | NotStarted
+    | Delivered
+    | Interrupted
+    | SessionOver
+    | Broken
+    | Nudge
+)

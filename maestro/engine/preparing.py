@@ -98,6 +98,7 @@ class Outfit:
                 **self._tracker_env(),  # weakest: who names these variables in env_allow wants otherwise
                 **allowed_environment(self.context.environ, names),
                 **self.provided.env,
+                **self.brief.variables,
                 **workspace.env,
                 **invocation.env,
                 **self._variables(workspace),

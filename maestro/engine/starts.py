@@ -16,6 +16,7 @@ from maestro.engine.holds import Holds
 from maestro.engine.landing import LandingDesk
 from maestro.engine.messages import AttemptOver, ClaimRefused, Message, NotStarted, Nudge
 from maestro.engine.phases import GroupPhases
+from maestro.engine.reserving import Reservations
 from maestro.engine.settle import Settling
 from maestro.engine.throttling import Throttling
 from maestro.model.task import Progress
@@ -38,6 +39,7 @@ class Starts:
         desk: LandingDesk,
         closing: Closing,
         settling: Settling,
+        reservations: Reservations,
         crew: Crew,
         tell: Callable[[Message], None],
     ) -> None:
@@ -49,6 +51,7 @@ class Starts:
         self._desk = desk
         self._closing = closing
         self._settling = settling
+        self._reservations = reservations
         self._crew = crew
         self._tell = tell
         self._throttling = Throttling(context, tell)
@@ -63,8 +66,8 @@ class Starts:
 
     @property
     def are_busy(self) -> bool:
-        """Whether an attempt or a preparation is under way."""
-        return bool(self.attempts or self.preparing)
+        """Whether an attempt or a preparation is under way, or a task waits for a resource."""
+        return bool(self.attempts or self.preparing or self._reservations.are_awaited)
 
     @property
     def are_settled(self) -> bool:
@@ -74,12 +77,16 @@ class Starts:
     async def fill(self, busy: Callable[[], bool]) -> str | None:
         """Start as many as capacity allows; why nothing can start ever, where `busy` finds nothing that helps."""
         await self._holds.look()
+        self._reservations.forget_the_settled()
         while (task := self._dispatch.next_start()) is not None:
             if (short := await self._shortage()) is not None:
                 return await self._wait(short, busy())
             self.say_settled(False)
             if not self._phases.is_ready(task):
                 self._prepare(task)
+                continue
+            if not self._reservations.is_complete(task):
+                self._reservations.begin(task)
                 continue
             await self._open_level_of(task)
             self._start(task)
@@ -107,6 +114,7 @@ class Starts:
 
     def forget(self, task: str) -> None:
         """Its attempt is over."""
+        self._reservations.give_back(task)
         self._dispatch.running.pop(task, None)
         if (attempt := self.attempts.pop(task, None)) is not None and attempt.workspace is not None:
             self._lately.append(self._trace(attempt))
@@ -132,11 +140,15 @@ class Starts:
 
     async def _shortage(self) -> Shortage | None:
         """What the machine has too little of, once the space of workspaces that go is free (E-4, W-6)."""
-        short = self._throttling.shortage(alone=not self.are_busy)
+        short = self._throttling.shortage(alone=self._are_alone)
         if short is None or short.kind is not Scarce.DISK:
             return short
         await self._desk.workspaces_gone()
-        return self._throttling.shortage(alone=not self.are_busy)
+        return self._throttling.shortage(alone=self._are_alone)
+
+    @property
+    def _are_alone(self) -> bool:
+        return not self.attempts and not self.preparing
 
     async def _wait(self, short: Shortage, busy: bool) -> str | None:
         """Wait for the machine; why that is in vain, where nothing of this run can free the disk."""
@@ -166,6 +178,7 @@ class Starts:
             self.watch_desk()
 
     def _start(self, task: str) -> None:
+        self._reservations.use(task)
         self._dispatcher.start(task)
         chosen = self._dispatch.chosen(task)
         self._dispatch.running[task] = chosen
@@ -177,6 +190,7 @@ class Starts:
         """Keep an attempt company that an earlier coordinator began."""
         self._claimed.add(task)
         self._dispatch.running[task] = self._dispatch.chosen(task)
+        self._reservations.take_again(task)
         self._begin(task, number, base, begun)
 
     def _begin(self, task: str, number: int, base: str, begun: Begun | None = None) -> None:
@@ -195,6 +209,8 @@ class Starts:
             group_summary=self._phases.summary(task),
             failures=self._settling.failures(task),
             session=last.session if last else None,
+            resources=self._context.plan.resources.get(task, ()),
+            variables=self._reservations.variables(task),
         )
         attempt = AttemptRun(
             self._context,

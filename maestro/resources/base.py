@@ -1,4 +1,5 @@
-"""What an attempt is provided with beside its workspace: ports, a home, caches, a sandbox."""
+"""What an attempt is provided with beside its workspace: ports, a home, caches, a sandbox; and named resources, for
+which it waits before it starts."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from maestro.proc.request import ProcessRequest
+from maestro.resources.locks.base import LockStatus, Who
 
 
 @dataclass(frozen=True)
@@ -43,4 +45,35 @@ class Provision(Protocol):
 
     def give_back(self, need: Need) -> None:
         """The attempt has ended, with all its processes. Never raises; fine where nothing was taken."""
+        ...
+
+
+class Lock(Protocol):
+    """A slot of a named resource that is held (I-7)."""
+
+    token: int  # only grows
+    waited_seconds: float
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """For the environment of what works under it."""
+        ...
+
+    def release(self) -> None:
+        """Give it back. Quick; may be called again."""
+        ...
+
+
+class Locks(Protocol):
+    """The named resources there are."""
+
+    async def take(
+        self, name: str, who: Who, *, limit_seconds: float | None, on_queued: Callable[[LockStatus], None]
+    ) -> Lock:
+        """A slot, in the order of coming; where `who` outlives its coordinator and has one, that again. `on_queued` is
+        called once, where it has to wait. When cancelled, nothing is held. MaestroError where it cannot be had."""
+        ...
+
+    def status(self, name: str) -> LockStatus:
+        """Who holds it and who waits. Blocks for a moment. StateError where that cannot be read."""
         ...
