@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from maestro import __version__
+from maestro.cli import collecting
 from maestro.cli.app import App
 from maestro.cli.boundary import guarded
 from maestro.cli.lazy import LazyGroup
@@ -78,4 +79,6 @@ def maestro(app: App, directory: str | None, config: str | None) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (that of the process by default); the exit code."""
+    if argv is None:
+        collecting.spare()
     return guarded(maestro, argv)

@@ -22,11 +22,13 @@ def command(app: App, flags: dict[str, Any], run_id: str | None, retry_failed: b
     Agents that still work are adopted, those that have ended are judged by what they left, a landing that was
     half done is finished. The run goes on with the settings of its start, but for those given here.
     """
+    from maestro.cli import collecting
     from maestro.cli.interrupts import Interrupts
     from maestro.cli.outcome import say_outcome
     from maestro.cli.progress import progress_observers
     from maestro.coordinator import ParallelCoordinator
 
+    collecting.as_usual()
     with Interrupts() as interrupts:
         repository = app.repository()
         current = app.load(flags, repository=repository).settings

@@ -63,11 +63,13 @@ def run_backlog(app: App, flags: dict[str, Any], run_id: str | None) -> int:
 
 
 def _run(app: App, flags: dict[str, Any], run_id: str | None, interrupts: Interrupts) -> int:
+    from maestro.cli import collecting
     from maestro.cli.outcome import say_outcome
     from maestro.cli.progress import progress_observers
     from maestro.cli.standard_input import text_for
     from maestro.coordinator import ParallelCoordinator
 
+    collecting.as_usual()
     repository = app.repository()
     settings = app.load(flags, repository=repository).settings
     text = text_for(settings)

@@ -1,0 +1,34 @@
+"""Imports are spared the search for garbage, and a run that works for hours is not."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+
+from maestro.cli import collecting
+
+_STARTS = """
+import gc
+from maestro.cli import collecting
+
+found = []
+gc.callbacks.append(lambda phase, info: found.append(phase))
+collecting.spare()
+import maestro.coordinator
+assert not found, f"{len(found) // 2} searches while modules came"
+collecting.as_usual()
+print(gc.get_threshold(), gc.get_freeze_count() > 10_000)
+"""
+
+
+def test_nothing_is_searched_while_modules_come_and_as_much_as_ever_afterwards() -> None:
+    done = subprocess.run([sys.executable, "-c", _STARTS], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{gc.get_threshold()} True\n"
+
+
+def test_a_process_that_was_never_spared_is_left_as_it_is() -> None:
+    frozen, threshold = gc.get_freeze_count(), gc.get_threshold()
+    collecting.as_usual()
+    assert (gc.get_freeze_count(), gc.get_threshold()) == (frozen, threshold)
