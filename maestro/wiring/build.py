@@ -21,6 +21,7 @@ from maestro.errors import BadInput, StateError
 from maestro.executors.local import LocalExecutor
 from maestro.integration.branches import check_branch, check_land_on_base
 from maestro.model.events import RunStarted
+from maestro.model.gate import TESTS
 from maestro.model.ids import is_plain, safe_names
 from maestro.model.offer import DELEGATE
 from maestro.model.redaction import Redactor
@@ -39,7 +40,9 @@ from maestro.wiring.choices import make_gate, make_options, open_agent
 from maestro.wiring.delegate import choose as choose_subagent
 from maestro.wiring.delegate import session_of, settings_of_run, settled_teller, subagents_of, withdrawer
 from maestro.wiring.keys import Pool, open_pools, source_of, variables_of, withheld_from_run
+from maestro.wiring.named import named_resources_of
 from maestro.wiring.prompts import composer
+from maestro.wiring.provisions import check_provisions, provisions_of
 from maestro.wiring.redaction import redactor_for
 from maestro.wiring.resuming import is_unfinished
 from maestro.workspaces.base import Workspaces
@@ -115,6 +118,7 @@ def prepare(
     `root` is where the workspaces of a run stand that is resumed, which has its branches already.
     """
     remarks = preflight(git)
+    check_provisions(settings, environ)
     pools = open_pools(settings, environ)
     agent = open_agent(
         settings_of_run(settings, Layout(git.directory), run_id, environ), {**environ, **variables_of(pools)}
@@ -125,6 +129,7 @@ def prepare(
         Layout(git.directory).root / "prompts",
         own_command(environ),
         delegated=settings.agent == DELEGATE,
+        tests_limit_seconds=settings.resources[TESTS].limit,
     )
     if settings.land_on_base and (refused := check_land_on_base(git, backlog.base_branch)) is not None:
         hint = "make that possible, or start without --land-on-base: the integration branch holds everything"
@@ -230,6 +235,10 @@ def build(
             environ=environ,
             clock=clock,
             record=recorder.record,
+        ),
+        locks=named_resources_of(settings, layout, run_id, environ),
+        provisions=provisions_of(
+            settings, git=git, layout=layout, run_id=run_id, root=prepared.root, clock=clock, environ=environ
         ),
     )
     recorder.hide(prepared.redactor)

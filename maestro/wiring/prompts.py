@@ -16,10 +16,16 @@ from maestro.model.used import Failure
 
 
 def composer(
-    tasks: Iterable[Task], overrides: Path, maestro: str = "maestro", *, delegated: bool = False
+    tasks: Iterable[Task],
+    overrides: Path,
+    maestro: str = "maestro",
+    *,
+    delegated: bool = False,
+    tests_limit_seconds: float | None = None,
 ) -> Callable[[Brief], str]:
     """A function from brief to prompt for these tasks; `overrides` is the folder of the user's own templates, and
     `maestro` what the agents' shells know maestro by. `delegated`: how to finish is left to the adapter.
+    `tests_limit_seconds`: how long a command of theirs may hold the resource `tests`; None: they share none.
 
     BadInput names a task whose role has no template, before anything is started.
     """
@@ -48,6 +54,8 @@ def composer(
             context={name: _text(value) for name, value in task.context.items()},
             failures=tuple(map(_previous, brief.failures)),
             maestro=maestro,
+            tests_limit_seconds=tests_limit_seconds,
+            resources=brief.resources,
             delegated=delegated,
         )
         return compose(parts, templates[task.role] if brief.session is None else again)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pydantic import Field
 
 from maestro.agents.prompts.templates import Template, fill
+from maestro.model.gate import TESTS
 from maestro.model.record import Record
 
 _FAILURES_SHOWN = 3
@@ -38,6 +39,16 @@ What tasks that start later must know before yours has landed (a name you chose,
 """
 
 
+_TESTS = """
+Others here test too, and tests disturb each other. So run each test command as `{maestro} lock tests -- COMMAND`:
+it waits for its turn, and ends with the exit code of COMMAND, which is stopped after {limit:g} seconds.
+"""
+
+_HELD = """
+Until you have finished, {names} {are} this task's alone. Use {them} as {they} {are}, without `maestro lock`.
+"""
+
+
 class PreviousAttempt(Record):
     """What an earlier attempt at the same task came to."""
 
@@ -64,6 +75,8 @@ class PromptParts(Record):
     context: dict[str, str] = Field(default_factory=dict)  # further fields of the task, name → text
     failures: tuple[PreviousAttempt, ...] = ()
     maestro: str = ""  # how a shell of the agent's starts it
+    tests_limit_seconds: float | None = None  # of a command under the resource `tests`; None: nobody shares it
+    resources: tuple[str, ...] = ()  # the named ones that the task holds
     delegated: bool = False  # the adapter itself says by whom, where and how to finish
 
 
@@ -83,13 +96,21 @@ def compose(parts: PromptParts, template: Template) -> str:
             "subagent": "" if parts.delegated else _section("Subagent", _subagent(parts.subagent)),
             "notes": _section("Notes", _notes(parts.notes)),
             "failures": _section("What failed before", _failures(parts.failures)),
-            "finish": "" if parts.delegated else _finish(parts.maestro),
+            "finish": "" if parts.delegated else _finish(parts),
         },
     )
 
 
-def _finish(maestro: str) -> str:
-    return _FINISH + (_NOTE.format(maestro=maestro) if maestro else "")
+def _finish(parts: PromptParts) -> str:
+    said = _FINISH
+    if parts.maestro and parts.tests_limit_seconds is not None and TESTS not in parts.resources:
+        said += _TESTS.format(maestro=parts.maestro, limit=parts.tests_limit_seconds)
+    if parts.resources:
+        names, many = ", ".join(_code(parts.resources)), len(parts.resources) > 1
+        said += _HELD.format(
+            names=names, are="are" if many else "is", them="them" if many else "it", they="they" if many else "it"
+        )
+    return said + (_NOTE.format(maestro=parts.maestro) if parts.maestro else "")
 
 
 def _section(heading: str, body: str) -> str:

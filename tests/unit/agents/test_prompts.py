@@ -119,3 +119,22 @@ def test_the_placeholders_are_exactly_what_compose_fills() -> None:
     for name in PLACEHOLDERS:
         text = f"{{{{task}}}}|{{{{{name}}}}}"
         assert compose(FULL, Template(role="x", source="x", text=text)).count("{{") == (2 if name == "task" else 1)
+
+
+def test_an_agent_is_told_how_to_share_the_tests() -> None:
+    shared = compose(FULL.evolve(maestro="maestro", tests_limit_seconds=900.0), load_template(None))
+    assert "run each test command as `maestro lock tests -- COMMAND`" in shared
+    assert "stopped after 900 seconds" in shared
+    for alone in (FULL.evolve(maestro="maestro"), FULL.evolve(tests_limit_seconds=900.0)):
+        assert "lock tests" not in compose(alone, load_template(None))
+    assert "\n\n\n" not in shared
+
+
+def test_an_agent_is_told_what_is_its_alone() -> None:
+    holds = FULL.evolve(maestro="maestro", tests_limit_seconds=900.0, resources=("docker", "tests"))
+    prompt = compose(holds, load_template(None))
+    assert "`docker`, `tests` are this task's alone. Use them as they are, without `maestro lock`" in prompt
+    assert "lock tests" not in prompt, "it would be refused to an agent that holds them"
+    assert "`gpu` is this task's alone. Use it as it is" in compose(
+        FULL.evolve(resources=("gpu",)), load_template(None)
+    )
