@@ -75,6 +75,7 @@ CONFIG = """\
 # copy = []                           # files that git does not know, such as [".env"]
 # symlink = []                        # folders, such as ["node_modules"]
 # git_credentials = "path"            # no default: a git credential store; agents get a copy of it
+# ports = {}                          # more services, such as { SEARCH_PORT = 20000 }: the first of 1,000 ports
 # mcp_servers = {}                    # MCP servers for the agents, by name: client-config.json
 
 # --- landing ---

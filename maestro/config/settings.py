@@ -145,6 +145,8 @@ class Settings(Record):
     mcp_servers: dict[str, dict[str, Any]] = Field(default_factory=dict)  # `mcpServers` of client-config.json
     git_credentials: Path | None = None  # a file as git's credential store keeps it; agents get a copy (0600)
 
+    ports: dict[str, Count] = Field(default_factory=dict)  # variable → first of its 1,000 ports, beside those of I-1
+
     # landing
     integration_base_branch: Text | None = None  # None: main where there is one, else the branch checked out
     land_on_base: bool = False
