@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from maestro.errors import StateError
 from maestro.resources.base import Lock
 from maestro.resources.locks.acquire import acquire
 from maestro.resources.locks.base import LockStatus, Resource, Scope, Who
 from maestro.resources.locks.status import status
+
+
+class Once:
+    """Calls it the first time, and never again."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call: Callable[[], None] | None = call
+
+    def __call__(self) -> None:
+        call, self._call = self._call, None
+        if call is not None:
+            call()
 
 
 class NamedResources:
@@ -26,14 +41,28 @@ class NamedResources:
         self._resource_named = resource_named
         self._folder_of = folder_of
         self._environ = environ
+        self._doors: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def take(
         self, name: str, who: Who, *, limit_seconds: float | None, on_queued: Callable[[LockStatus], None]
     ) -> Lock:
-        """See `Locks.take`."""
+        """See `Locks.take`. A place in the queue is taken in a thread: so one after the other, in the order of asking."""
         resource = replace(self._resource_named(name), limit_seconds=limit_seconds)
-        folder = self._folder_of(resource.scope)
-        return await acquire(folder, resource, who, on_queued=on_queued, environ=self._environ)
+        folder, door = self._folder_of(resource.scope), self._doors[name]
+        let_in = Once(door.release)
+
+        def queued(status: LockStatus) -> None:
+            let_in()
+            on_queued(status)
+
+        await door.acquire()
+        try:
+            return await acquire(folder, resource, who, on_queued=queued, environ=self._environ)
+        except OSError as error:
+            what = (error.strerror or str(error)).lower()
+            raise StateError(f"the lock {name} cannot be used: {what}: {folder / name}") from error
+        finally:
+            let_in()
 
     def status(self, name: str) -> LockStatus:
         """See `Locks.status`."""
