@@ -127,7 +127,8 @@ def read_text(file: Path) -> str:
 
 def _is_internal(name: str) -> bool:
     ours = name in {"MAESTRO_TEST_COMMAND", "MAESTRO_TEST_TIMEOUT"}
-    return name in NOT_SETTINGS or name.startswith("MAESTRO_LOCK_") or (name.startswith("MAESTRO_TEST_") and not ours)
+    held = name.startswith(("MAESTRO_LOCK_", "MAESTRO_FENCING_TOKEN_"))  # locks that it works under
+    return name in NOT_SETTINGS or held or (name.startswith("MAESTRO_TEST_") and not ours)
 
 
 def _from_text(key: str, name: str, value: str) -> Any:

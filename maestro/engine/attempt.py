@@ -18,10 +18,11 @@ from maestro.engine.hiding import hide_secrets_in
 from maestro.engine.preparing import Outfit, report_file
 from maestro.engine.providing import give_back, provide
 from maestro.engine.putaway import put_away
+from maestro.engine.testruns import read_test_runs
 from maestro.engine.watch import Clocks, RanOut, StopAsked, Watch, tail_of
 from maestro.errors import MaestroError
 from maestro.executors.base import Running
-from maestro.model.events import AttemptEnded, AttemptSpawned, AttemptStarting, AttemptStopping
+from maestro.model.events import AttemptEnded, AttemptSpawned, AttemptStarting, AttemptStopping, AttemptTested
 from maestro.model.masking import masked
 from maestro.model.outcome import Cancelled, Failed, FailureKind, Lost, Outcome, Succeeded, TimedOut, Usage
 from maestro.workspaces.base import Workspace, WorkspaceSpec
@@ -131,7 +132,7 @@ class AttemptRun:
         )
         try:
             await self._company.all_noted()
-            await context.recorder.record(ended)
+            await context.recorder.record(*await self._tested(), ended)
         except MaestroError:  # the run is at its end: nobody will land this any more
             if self.workspace is not None:
                 with suppress(MaestroError):  # it cannot even be said that it is kept
@@ -140,6 +141,13 @@ class AttemptRun:
         saved = await self._put_away(outcome)
         account = self._brief.chosen.agent.account
         return Ended(self.task, outcome, self.workspace, self.base, saved, account)
+
+    async def _tested(self) -> list[AttemptTested]:
+        """What its agent found when it ran the tests under their lock."""
+        if not (self.directory / "tests").is_dir():
+            return []
+        now, named = self._context.clock.now(), {"task": self.task, "attempt_id": self.attempt_id}
+        return await asyncio.to_thread(read_test_runs, self.directory, at=now, **named)
 
     def _spec(self) -> WorkspaceSpec:
         return WorkspaceSpec(

@@ -46,7 +46,7 @@ class NamedResources:
     async def take(
         self, name: str, who: Who, *, limit_seconds: float | None, on_queued: Callable[[LockStatus], None]
     ) -> Lock:
-        """See `Locks.take`. A place in the queue is taken in a thread: so one after the other, in the order of asking."""
+        """See `Locks.take`. A place in the queue is taken in a thread: so one after the other, as they come."""
         resource = replace(self._resource_named(name), limit_seconds=limit_seconds)
         folder, door = self._folder_of(resource.scope), self._doors[name]
         let_in = Once(door.release)
