@@ -1,9 +1,11 @@
-"""`maestro init`: a configuration file with every key explained, the script for C-2, the slash commands of C-3."""
+"""`maestro init`: a configuration file with every key explained, the script for C-2, the slash commands of C-3; and
+what keeps the services of tasks apart (I-3 to I-5)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +13,9 @@ from maestro.cli.app import App
 from maestro.cli.options import output_options
 from maestro.errors import StateError
 from maestro.store.shipped import COMMANDS, HOOKS, SCRIPT, command_files, shipped
+
+if TYPE_CHECKING:
+    from maestro.cli.zenflow_files import ZenflowFiles
 
 SESSION_SETTINGS = ".claude/settings.json"
 
@@ -45,30 +50,37 @@ class Wanted:
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Only say what would be written.")
 @click.option("--hooks", is_flag=True, help=f"Add the hooks to {SESSION_SETTINGS} too; the plugin brings them itself.")
+@click.option("--zenflow", is_flag=True, help="Add what keeps the services of tasks apart: ports, compose, tests.")
 @output_options
 @click.pass_obj
-def command(app: App, dry_run: bool, hooks: bool) -> None:
+def command(app: App, dry_run: bool, hooks: bool, zenflow: bool) -> None:
     """Write a configuration file with every key explained, the script for other tools, and commands for Claude Code.
 
     A file that is there already is never changed; with --hooks, settings of Claude Code gain entries and lose none.
+    With --zenflow, an overlay for docker compose, a script for pytest and the template of an .env.task come along.
     """
     from maestro.store.atomic import write_atomically
 
-    done = []
-    for wanted in wanted_files(app.repository(), hooks=hooks):
+    done, services = [], _services(app) if zenflow else None
+    for wanted in wanted_files(app.repository(), hooks=hooks, services=services):
         action = wanted.action()
         if action in INTENDED and not dry_run:
             write_atomically(wanted.path, wanted.content, wanted.mode)
         done.append({"path": str(wanted.path), "action": action})
     if app.output.as_json:
-        app.output.json({"dry_run": dry_run, "files": done})
+        shared = {"compose_file": services.compose_file, "shared": list(services.collisions)} if services else {}
+        app.output.json({"dry_run": dry_run, "files": done, **shared})
         return
     words = {**WORDS, **(INTENDED if dry_run else {})}
     app.output.text(*(f"{one['path']}: {words[one['action']]}" for one in done))
+    for one in services.collisions if services else ():
+        app.output.warn(f"{one}, which the stacks of two tasks cannot share.")
+    if services and services.collisions:
+        app.output.note("Let it say variables of an .env.task instead, such as ${POSTGRES_PORT:-5432}.")
     app.output.note("`maestro doctor` checks whether a run can start.")
 
 
-def wanted_files(repository: Path, *, hooks: bool = False) -> list[Wanted]:
+def wanted_files(repository: Path, *, hooks: bool = False, services: ZenflowFiles | None = None) -> list[Wanted]:
     """What init writes into a repository."""
     from maestro.cli.config_template import CONFIG
     from maestro.store.layout import Layout
@@ -78,7 +90,17 @@ def wanted_files(repository: Path, *, hooks: bool = False) -> list[Wanted]:
         Wanted(repository / SCRIPT, shipped(SCRIPT).read_bytes(), 0o755),
         *(Wanted(repository / COMMANDS / one.name, one.read_bytes(), 0o644) for one in command_files()),
     ]
+    if services:
+        wanted += [Wanted(repository / place, content, mode) for place, (content, mode) in services.files.items()]
     return [*wanted, _settings_with_hooks(repository)] if hooks else wanted
+
+
+def _services(app: App) -> ZenflowFiles:
+    from maestro.cli.zenflow_files import zenflow_files
+    from maestro.planning.ports import services_of
+
+    repository = app.repository()
+    return zenflow_files(repository, services_of(app.load(repository=repository).settings.ports))
 
 
 def _settings_with_hooks(repository: Path) -> Wanted:

@@ -31,7 +31,7 @@ def command(app: App, task: str, write: bool, force: bool) -> None:
     if force and not write:
         raise BadInput("--force goes with --write", hint="add --write")
     top = app.repository() if write else app.repository_if_any()
-    services = services_of(getattr(app.load(repository=top).settings, "ports", {}))
+    services = services_of(app.load(repository=top).settings.ports)
     variables = _leased(app.environ, task, services) or variables_of(task, services, _others(top, task))
     path = top / place_of(task) if top else None
     text = text_of(variables)
