@@ -55,6 +55,8 @@ class Mounts:
         said: list[str] = []
         hidden: list[str] = []
         for place, (how, source) in sorted(self._at.items(), key=lambda one: (len(one[0].parts), one[0])):
+            if how is _How.READ and not self._is_hidden(place):
+                continue  # it can be read as it is
             if how is _How.HIDDEN:
                 said += ["--tmpfs", str(place)]
                 hidden += ["--remount-ro", str(place)]
@@ -74,7 +76,7 @@ class Mounts:
                 self._at[named] = (exact, real)
 
     def _is_hidden(self, path: Path) -> bool:
-        """Whether a link on the way to it would not be seen."""
+        """Whether something else than the system itself stands there, or around it."""
         return any(path.is_relative_to(place) for place, (how, _) in self._at.items() if how is not _How.READ)
 
 

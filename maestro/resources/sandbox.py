@@ -31,6 +31,19 @@ _OWN = ("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try
 _SYSTEM = ("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc")
 _HIDDEN = ("/home", "/root", "/run")
 _TEMPORARY = {"tmp": "/tmp", "var-tmp": "/var/tmp"}
+_INSIDE = """\
+trap : INT TERM HUP
+( exec /usr/bin/env "$@" )
+code=$?
+others() { set -- /proc/[0-9]*; [ $# -gt 2 ]; }
+wait_for_others() { left=$1; while others && [ "$left" -gt 0 ]; do sleep 0.05; left=$((left - 1)); done; }
+case $code in 130 | 143) wait_for_others 100 ;; esac
+others && kill -TERM -1 2>/dev/null && wait_for_others 40
+exit $code
+"""
+"""Around the command, inside: when it has ended all others there are killed at once, so they are told to end before,
+and where it was stopped have some time to do so by themselves. `env` says 127 of a command that does not exist."""
+
 _INSTALL = 'install it (apt-get install bubblewrap), or set sandbox = "none"'
 
 
@@ -133,9 +146,7 @@ class Bubblewrap:
             mounts.write(request.stdout_file.parent)
         argv = (
             "/usr/bin/env", "-u", MARKER, self.executable, *_OWN, *_SYSTEM, *mounts.arguments(),
-            "--setenv", MARKER, marker, "--chdir", str(request.cwd),
-            # of a command that does not exist bubblewrap says 1, a shell 127
-            "--", "/bin/sh", "-c", 'exec "$@"', "maestro", *request.argv,
+            "--chdir", str(request.cwd), "--", "/bin/sh", "-c", _INSIDE, "maestro", f"{MARKER}={marker}", *request.argv,
         )  # fmt: skip
         return request.evolve(argv=argv)
 

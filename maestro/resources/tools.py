@@ -61,4 +61,6 @@ def _on_path(path: str, hidden: Collection[Path]) -> Iterator[Path]:
 
 def _is_installation(folder: Path) -> bool:
     """Whether its `bin` is part of something whole: a virtual environment, a Node or a Python of one's own."""
-    return (folder / "pyvenv.cfg").is_file() or (folder / "lib" / "node_modules").is_dir()
+    return any(
+        (folder / name).exists() for name in ("pyvenv.cfg", "lib/node_modules", "libexec/pyenv", "libexec/rbenv")
+    )

@@ -14,10 +14,16 @@ from maestro.vcs.parse import Status, StatusEntry, parse_status
 from maestro.workspaces.removal import make_writable
 from maestro.workspaces.site import MAESTRO, Identity
 
+_BY_COMMIT = "--ignore-submodules=dirty"
+
 
 def read_status(git: Git, repo: Path) -> Status:
-    """All that differs from HEAD, every untracked file by name; folders that were made unreadable are opened."""
-    args = ("status", "--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--no-renames")
+    """All that differs from HEAD, every untracked file by name; folders that were made unreadable are opened.
+
+    Of a repository inside only its commit is looked at: to see its files git would run there, by a configuration that
+    an agent wrote, and that can name programs.
+    """
+    args = ("status", "--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--no-renames", _BY_COMMIT)
     done = git.run(*args)
     if b"Permission denied" in done.stderr:
         make_writable(repo)

@@ -24,6 +24,7 @@ HOW_TO_GET = {
     "claude": "npm install -g @anthropic-ai/claude-code",
     **dict.fromkeys(("codex", "opencode", "droid"), FETCHED),
     "gemini": f"{FETCHED} and Node 20 or newer",
+    "bwrap": "apt-get install bubblewrap",
     "bd-0.47.1": "scripts/install_bd.sh builds it, given Go 1.24 or newer",
     "bd-1.0.5": "scripts/install_bd.sh builds it, given Go 1.26.2 or newer and a C compiler",
 }
