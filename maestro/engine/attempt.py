@@ -66,11 +66,12 @@ class AttemptRun:
         begun: Begun | None,
         on_spawned: Callable[[], None],
         *,
+        room: Callable[[], Awaitable[None]],
         going_on: GoingOn | None = None,
         on_heard: Callable[[Heard], None] | None = None,
     ) -> None:
         """`begun`: it is not started but adopted, with the number it has. `going_on`: in the workspace of the one
-        before; the session is in the brief."""
+        before; the session is in the brief. `room`: awaited before a workspace is made."""
         self._context = context
         self._brief = brief
         self._number = number
@@ -90,6 +91,7 @@ class AttemptRun:
         self.command_line = ""
         self.spawned = False  # the agent has been started
         self._on_spawned = on_spawned
+        self._room = room
 
     def stop(self, reason: str) -> None:
         """Ask for the end: the stop ladder, then Cancelled."""
@@ -199,6 +201,7 @@ class AttemptRun:
                 await self._provide(self.workspace)
                 return await self._work(self.workspace)
             self._outfit = replace(self._outfit, brief=replace(self._brief, session=None))
+        await self._room()
         self.workspace = await asyncio.to_thread(self._context.workspaces.create, spec)
         await self._provide(self.workspace)
         if (failed := await self._set_up(self.workspace)) is not None:

@@ -10,6 +10,7 @@ from maestro.engine.bench import GateBench
 from maestro.engine.checkpoints import make_checkpoint
 from maestro.engine.context import RunContext
 from maestro.engine.putaway import put_away
+from maestro.engine.returning import Returning
 from maestro.errors import GitError, MaestroError
 from maestro.integration.branches import create_branch
 from maestro.integration.checkpoint import name_of_level
@@ -44,6 +45,10 @@ class LandingDesk:
         self._running: asyncio.Task[None] | None = None
         self._workspaces: dict[str, Workspace] = {}
         self._removals: set[asyncio.Task[None]] = set()
+        self._leaving = 0  # workspaces that are being removed
+        self.returning = Returning(
+            context.options.max_parallel, lambda: len(self._workspaces) + self._leaving, self._one_is_coming_back
+        )
         self.level: int | None = None
         self.waiting: set[str] = set()
 
@@ -117,6 +122,7 @@ class LandingDesk:
         workspace = self._workspaces.pop(task, None)
         if workspace is None or self._context.options.keep_workspaces:
             return
+        self._leaving += 1
         removal = asyncio.create_task(self._remove(workspace), name=f"remove workspace of {task}")
         self._removals.add(removal)
         removal.add_done_callback(self._removals.discard)
@@ -126,12 +132,24 @@ class LandingDesk:
             await asyncio.to_thread(self._context.workspaces.remove, workspace)
         except (MaestroError, OSError):
             return  # what is landed is safe; `maestro clean` finds the folder by its marker file
+        finally:
+            self._leaving -= 1
+            await self.returning.changed()
+
+    def _one_is_coming_back(self) -> bool:
+        """Whether a workspace will be there to be used again in a moment: no test stands before it."""
+        options = self._context.options
+        if options.keep_workspaces or self._context.workspaces.kind == "none":
+            return False
+        return self._leaving > 0 or (options.gate is None and bool(self._workspaces))
 
     async def not_landed(self, task: str) -> str | None:
         """Save and remove the workspace of work that came back; the ref it is saved under."""
         self.waiting.discard(task)
         workspace = self._workspaces.pop(task, None)
-        return await put_away(self._context, workspace, task) if workspace is not None else None
+        saved = await put_away(self._context, workspace, task) if workspace is not None else None
+        await self.returning.changed()
+        return saved
 
     async def stop(self, reason: str) -> None:
         """End the gate under way; what waits comes back as not landed."""

@@ -219,6 +219,7 @@ class Starts:
             last.base if last and begun is None else base,
             begun,
             lambda: self._spawned(task),
+            room=lambda: self._desk.returning.room(lambda: len(self.attempts)),
             going_on=last,
             on_heard=lambda heard: self._heard(task, heard),
         )
