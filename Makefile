@@ -42,9 +42,10 @@ venv:
 venv-dev:
 	@scripts/set_up_venv.sh $(VENV) dev
 
-tools: ## the real agents and beads for the tests, as far as this machine can have them
+tools: ## the real agents, beads and compose for the tests, as far as this machine can have them
 	@scripts/install_agents.sh
 	@PATH="$$PATH:/usr/local/go/bin" scripts/install_bd.sh
+	@PATH="$$PATH:/usr/local/go/bin" scripts/install_compose.sh
 
 clean: ## what tests and builds leave
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build

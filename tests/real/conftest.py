@@ -25,6 +25,10 @@ HOW_TO_GET = {
     **dict.fromkeys(("codex", "opencode", "droid"), FETCHED),
     "gemini": f"{FETCHED} and Node 20 or newer",
     "bwrap": "apt-get install bubblewrap",
+    **{one: f"apt-get install {one}" for one in ("docker-compose", "shellcheck")},
+    "docker-compose-v2": "scripts/install_compose.sh builds it, given Go 1.24.9 or newer",
+    "podman": "apt-get install podman runc netavark aardvark-dns iptables",
+    "busybox": "apt-get install busybox-static",
     "bd-0.47.1": "scripts/install_bd.sh builds it, given Go 1.24 or newer",
     "bd-1.0.5": "scripts/install_bd.sh builds it, given Go 1.26.2 or newer and a C compiler",
 }
