@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +11,7 @@ from maestro.cli.app import App
 from maestro.cli.budgets import budget_lines, spent_line
 from maestro.cli.columns import columns
 from maestro.cli.options import output_options
+from maestro.errors import MaestroError
 from maestro.store.standing import (
     DIED,
     group_metadata,
@@ -19,6 +21,9 @@ from maestro.store.standing import (
     result_of_run,
     run_of_group,
 )
+
+if TYPE_CHECKING:
+    from maestro.config.settings import Settings
 
 
 @click.command()
@@ -41,6 +46,8 @@ def command(app: App, group_id: str | None, run_id: str | None) -> None:
 def _show_newest(app: App) -> None:
     newest = newest_object(app.layout())
     runs = newest["runs"]
+    found = _resources(app, [run["run_id"] for run in runs if run["alive"]])
+    newest |= {"resources": found} if found else {}
     if app.output.as_json:
         app.output.json(newest)
     elif not runs:
@@ -50,6 +57,29 @@ def _show_newest(app: App) -> None:
         app.output.text(*columns([("RUN", "STATUS", "TASKS", ""), *rows]))
         if newest["total_runs"] > len(runs):
             app.output.text(f"… and {newest['total_runs'] - len(runs)} older runs")
+    if not app.output.as_json:
+        _show_resources(app, found)
+
+
+def _resources(app: App, alive: list[str]) -> list[dict[str, Any]]:
+    """Which named resources are held or waited for, by these runs or by anybody here."""
+    from maestro.wiring.inuse import resources_in_use
+
+    return resources_in_use(lambda: _settings(app), app.repository(), alive, app.environ)
+
+
+def _settings(app: App) -> Settings:
+    with suppress(MaestroError):  # where the configuration is in no good state, the names on disk tell enough
+        return app.load_silently(repository=app.repository()).settings
+    from maestro.config.settings import Settings
+
+    return Settings()
+
+
+def _show_resources(app: App, found: list[dict[str, Any]]) -> None:
+    from maestro.wiring.inuse import resource_lines
+
+    app.output.text(*resource_lines(found))
 
 
 def _reason(run: dict[str, Any]) -> str:
@@ -63,6 +93,8 @@ def _counts(counts: dict[str, int]) -> str:
 def _show_run(app: App, run_id: str) -> None:
     layout = app.layout()
     result = result_of_run(layout, known_run(layout, run_id))
+    found = _resources(app, [run_id]) if result["alive"] else []
+    result |= {"resources": found} if found else {}
     if app.output.as_json:
         app.output.json(result)
         return
@@ -77,8 +109,18 @@ def _show_run(app: App, run_id: str) -> None:
     app.output.text(*(f"Account {hold['words']}" for hold in result.get("holds", ())))
     if result.get("throttled"):
         app.output.text(f"No more is started for now: {result['throttled']}")
+    waits = {wait["task"]: wait["words"] for wait in result.get("waits", ())}
+    if None in waits:
+        app.output.text(f"The gate {waits[None]}")
+    _show_resources(app, found)
     rows = [
-        (task, one.get("state", one["status"]), _times(one["attempts"]), (one["commit"] or "")[:10], _why(one))
+        (
+            task,
+            one.get("state", one["status"]),
+            _times(one["attempts"]),
+            (one["commit"] or "")[:10],
+            waits.get(task) or _why(one),
+        )
         for task, one in result["tasks"].items()
     ]
     app.output.text(*columns(rows))

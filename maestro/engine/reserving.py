@@ -72,7 +72,8 @@ class Reservations:
 
     def variables(self, task: str) -> dict[str, str]:
         """For the environment of its attempt."""
-        return variables_under(self._held.get(task, {}))
+        locks = self._context.locks
+        return {} if locks is None else {**locks.variables, **variables_under(self._held.get(task, {}))}
 
     def take_again(self, task: str) -> None:
         """For an attempt that an earlier coordinator began: what it holds is known to be ours again. It goes on in any

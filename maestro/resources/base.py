@@ -67,6 +67,8 @@ class Lock(Protocol):
 class Locks(Protocol):
     """The named resources there are."""
 
+    variables: Mapping[str, str]  # for agents and gates: by these, `maestro lock` means the same resources
+
     async def take(
         self, name: str, who: Who, *, limit_seconds: float | None, on_queued: Callable[[LockStatus], None]
     ) -> Lock:

@@ -36,8 +36,11 @@ class NamedResources:
         resource_named: Callable[[str], Resource],
         folder_of: Callable[[Scope], Path],
         environ: Mapping[str, str],
+        variables: Mapping[str, str],
     ) -> None:
-        """`environ`: of the coordinator; under a lock of its own it is refused that very lock, not left waiting."""
+        """`environ`: of the coordinator; under a lock of its own it is refused that very lock, not left waiting.
+        `variables`: see `Locks`."""
+        self.variables = variables
         self._resource_named = resource_named
         self._folder_of = folder_of
         self._environ = environ

@@ -88,6 +88,8 @@ def result_of_run(layout: Layout, run_id: str) -> dict[str, Any]:
             result["tasks"][task.id]["suspected"] = suspected
     result["throttled"] = run.throttled if alive else None
     result["holds"] = _holds(run) if alive else []
+    if alive and run.queued:
+        result["waits"] = _waits(run)
     if run.status is RunStatus.RUNNING and not alive:
         late = finished(layout, run_id)
         if late is not None:
@@ -103,6 +105,23 @@ def _holds(run: Run) -> list[dict[str, Any]]:
 
     now = SystemClock().now()
     return [{**hold.model_dump(), "until": as_z(hold.until), "words": hold.words(now)} for hold in holds_of(run, now)]
+
+
+def _waits(run: Run) -> list[dict[str, Any]]:
+    """Who waits for which resource, and in words; without a task, the tests before landing."""
+    from maestro.clock import as_z
+    from maestro.model.view import waiting_words
+
+    return [
+        {
+            "task": one.task,
+            "resource": one.resource,
+            "since": as_z(one.at),
+            "holders": list(one.holders),
+            "words": waiting_words(one),
+        }
+        for one in run.queued.values()
+    ]
 
 
 def newest_object(layout: Layout) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from maestro.config.settings import Settings
@@ -17,4 +18,5 @@ def named_resources_of(settings: Settings, layout: Layout, run_id: str, environ:
         lambda name: resource_named(settings, name),
         lambda scope: folder_of(scope, layout.repository, run_id, environ),
         environ,
+        {"MAESTRO_RESOURCES": json.dumps({name: one.model_dump() for name, one in settings.resources.items()})},
     )
