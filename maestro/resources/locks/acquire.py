@@ -31,8 +31,6 @@ async def acquire(
     Busy where this process works under the lock itself (`environ`, by default its own, says so), StateError where the
     folder cannot be used. When cancelled, nothing is held.
     """
-    if (again := await asyncio.to_thread(take_again, folder, resource, who)) is not None:
-        return again
     waiter = _Waiter(folder, resource, who, os.environ if environ is None else environ)
     ends = None if wait_seconds is None else time.monotonic() + wait_seconds
     try:
@@ -53,11 +51,12 @@ async def acquire(
 
 class _Waiter:
     """A turn that is moved on in threads. When it is given up while a thread is at it, that thread gives back what it
-    got: the loop may be gone by then."""
+    got: the loop may be gone by then. What it got just before nobody has heard of, and is given back too."""
 
     def __init__(self, folder: Path, resource: Resource, who: Who, environ: Mapping[str, str]) -> None:
         self._arguments = (folder, resource, who, environ)
         self._turn: Turn | None = None
+        self._held: Held | None = None
         self._lock = threading.Lock()
         self._is_moving = False
         self._is_given_up = False
@@ -69,23 +68,32 @@ class _Waiter:
     def give_up(self) -> None:
         with self._lock:
             self._is_given_up = True
-            if self._turn is not None and not self._is_moving:
-                self._turn.leave()
+            if not self._is_moving:
+                self._give_back()
 
     def _move(self) -> Held | Pending:
-        step: Held | Pending | None = None
         try:
-            if self._turn is None:
-                self._turn = Turn(*self._arguments)
-            step = self._turn.advance()
+            step = self._advance()
+            self._held = step if isinstance(step, Held) else None
             return step
         finally:
             with self._lock:
                 self._is_moving = False
-                if self._is_given_up and self._turn is not None:
-                    self._turn.leave()
-                    if isinstance(step, Held):
-                        step.release()
+                if self._is_given_up:
+                    self._give_back()
+
+    def _advance(self) -> Held | Pending:
+        if self._turn is None:
+            if (again := take_again(*self._arguments[:3])) is not None:
+                return again
+            self._turn = Turn(*self._arguments)
+        return self._turn.advance()
+
+    def _give_back(self) -> None:
+        if self._turn is not None:
+            self._turn.leave()
+        if self._held is not None:
+            self._held.release()
 
 
 async def _ready(fds: tuple[int, ...], until: float | None) -> None:

@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 from maestro.clock import as_z
 from maestro.errors import BadInput, Busy, StateError
 from maestro.model.ids import is_plain
-from maestro.proc.family import start_time
+from maestro.proc.family import ProcessId, start_time
 from maestro.resources.locks.base import TOKEN, Family, Resource, Who, marks
 from maestro.resources.locks.slots import Slot, find_slots
 from maestro.resources.locks.tickets import (
@@ -40,6 +40,7 @@ from maestro.resources.locks.tickets import (
     numbers,
     read_record,
     remove_ticket,
+    write_keepers,
     write_record,
 )
 
@@ -76,9 +77,7 @@ class Held:
 
     def name_keepers(self, pids: tuple[int, ...]) -> None:
         """Say which processes keep the slot: those that are ended when it is over its limit and they do nothing."""
-        keepers = [[pid, start_time(pid) or 0.0] for pid in pids]
-        self._record = {**self._record, "keepers": keepers}
-        write_record(self.path, self._record)
+        write_keepers(self.path, [ProcessId(pid, start_time(pid) or 0.0) for pid in pids])
 
     def release(self) -> None:
         """Give it back: who is next goes on at once. Quick; may be called again, and by any thread."""
@@ -130,7 +129,6 @@ class Turn:
             "family": [family.variable, family.value],
             "outlives": who.outlives,
             "limit_seconds": resource.limit_seconds,
-            "keepers": [],
         }
         _refuse_again(self._home, resource.name, environ)
         try:
@@ -252,16 +250,17 @@ def _is_held(holders: Path, mark: str) -> bool:
 
 
 def _next_token(path: Path) -> int:
-    """Larger than every one before, also where the file was lost: then the clock says how far they can have come."""
+    """Larger than every one before, also where the file was lost: then the clock says how far they can have come.
+
+    Written in place, by one process at a time: to replace a file costs some file systems milliseconds.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
-        last = _number(path.read_bytes()) or 0
-    except FileNotFoundError:
-        last = 0
-    token = max(last + 1, time.time_ns() // 1_000_000)
-    new = path.with_name(f"token.{os.getpid()}-{os.urandom(4).hex()}.new")
-    new.write_bytes(b"%d\n" % token)
-    new.replace(path)
-    return token
+        token = max((_number(os.read(fd, 32)) or 0) + 1, time.time_ns() // 1_000_000)
+        os.pwrite(fd, b"%d\n" % token, 0)
+        return token
+    finally:
+        os.close(fd)
 
 
 def _number(data: bytes) -> int | None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from maestro.proc.ending import GENTLE, QUICK, end_family, signal_process
 from maestro.proc.family import ProcessId, members, stat_fields
-from maestro.resources.locks.tickets import is_alive, look_at, numbers, read_record, remove_ticket
+from maestro.resources.locks.tickets import is_alive, look_at, numbers, read_keepers, read_record, remove_ticket
 
 LATE_SECONDS = 0.5
 """After its limit, a holder is looked at: has it been stopped, so that it cannot end its command itself?"""
@@ -78,7 +78,7 @@ def _living(path: Path, fd: int, record: dict[str, Any]) -> Slot | None:
     now, ends = time.monotonic(), since + limit
     if now < ends + LATE_SECONDS:
         return Slot(fd, ends + LATE_SECONDS)
-    keepers = [ProcessId(pid, started) for pid, started in record.get("keepers", ())]
+    keepers = read_keepers(path)
     if (now >= ends + TOO_LATE_SECONDS or _all_stopped(keepers)) and _stop(fd, record, keepers):
         _clear(path, fd)
         return None

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from maestro.errors import StateError
+from maestro.proc.family import ProcessId
 
 
 def make_ticket(path: Path, record: dict[str, Any]) -> int:
@@ -48,12 +50,26 @@ def read_record(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def write_keepers(path: Path, keepers: Sequence[ProcessId]) -> None:
+    """Which processes keep the ticket alive. Beside the record, since to replace a file costs some file systems
+    milliseconds."""
+    _keepers_of(path).write_text("".join(f"{one.pid} {one.started}\n" for one in keepers))
+
+
+def read_keepers(path: Path) -> list[ProcessId]:
+    """Those that `write_keepers` named."""
+    try:
+        lines = [line.split() for line in _keepers_of(path).read_text().splitlines()]
+        return [ProcessId(int(pid), float(started)) for pid, started in lines]
+    except (OSError, ValueError):
+        return []
+
+
 def remove_ticket(path: Path) -> None:
     """Take it away; fine where it is gone."""
-    with suppress(FileNotFoundError):
-        os.unlink(path)  # noqa: PTH108
-    with suppress(FileNotFoundError):
-        os.unlink(_record_of(path))  # noqa: PTH108
+    for one in (path, _record_of(path), _keepers_of(path)):
+        with suppress(FileNotFoundError):
+            os.unlink(one)  # noqa: PTH108
 
 
 def look_at(path: Path) -> int | None:
@@ -86,6 +102,10 @@ def numbers(folder: Path) -> list[int]:
 
 def _record_of(path: Path) -> Path:
     return path.with_suffix(".json")
+
+
+def _keepers_of(path: Path) -> Path:
+    return path.with_suffix(".keepers")
 
 
 def _new_name(path: Path) -> Path:

@@ -49,7 +49,7 @@ def too_long(folder: Path, resource: Resource, seconds: float) -> WaitedTooLong:
     """The words for a waiter whose time is up."""
     holders = held_by(status(folder, resource))
     return WaitedTooLong(
-        f"{resource.name} was not free within {seconds:g} s{f': it is held by {holders}' if holders else ''}",
+        f"the lock {resource.name} was not free within {seconds:g} s{f': it is held by {holders}' if holders else ''}",
         hint="wait longer, or try again later",
     )
 

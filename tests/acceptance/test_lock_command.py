@@ -1,0 +1,183 @@
+"""`maestro lock`: what its command is given, how it ends, and in which order (I-7)."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from maestro.testing.commandline import maestro
+from maestro.testing.processes import until
+from maestro.testing.repository import Repository
+from tests.acceptance.lock_lab import LockLab, alive, ended, lock_lab, said_by, told
+
+
+@pytest.fixture
+def lab(repo: Repository, tmp_path: Path) -> Iterator[LockLab]:
+    with lock_lab(repo.path, tmp_path / "lab") as lab:
+        yield lab
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (("true",), 0),
+        (("sh", "-c", "exit 7"), 7),
+        (("sh", "-c", "kill -TERM $$"), 143),
+        (("no-such-program",), 127),
+        (("/etc/passwd",), 126),
+        (("./script",), 3),  # says not what runs it, so a shell does
+    ],
+)
+def test_it_ends_with_the_commands_exit_code(lab: LockLab, command: tuple[str, ...], code: int) -> None:
+    script = lab.repository / "script"
+    script.write_text("exit 3\n")
+    script.chmod(0o755)
+    said = lab.run("--", *command)
+    assert said.code == code
+    assert "Traceback" not in said.err
+    assert not lab.now.holders
+
+
+def test_the_command_has_its_streams_and_a_token_that_grows(lab: LockLab) -> None:
+    said = [lab.run("--", "sh", "-c", "cat; echo $MAESTRO_FENCING_TOKEN") for _ in range(2)]
+    first, second = (int(one.out) for one in said)
+    assert 1_700_000_000 < first < second
+    assert said[0].err == ""
+
+
+def test_status_for_scripts_and_people(lab: LockLab) -> None:
+    holder, gate = lab.hold()
+    waiter = lab.queue(script="true")
+    found = told(lab.run("--status", "--json"))
+    assert list(found) == ["name", "capacity", "holders", "queue"]
+    assert (found["name"], found["capacity"]) == ("tests", 1)
+    assert [list(one) for one in found["holders"]] == [["pid", "task", "since", "token"]]
+    assert [one["pid"] for one in found["holders"]] == [holder.pid]
+    assert found["holders"][0]["task"] is None
+    assert [(one["pid"], list(one)) for one in found["queue"]] == [(waiter.pid, ["pid", "since"])]
+    words = lab.run("--status").out
+    assert f"held by process {holder.pid}" in words
+    assert f"1 waiting, in this order: {waiter.pid}." in words
+    gate.let_through()
+    assert ended(holder) == 0
+    assert ended(waiter) == 0
+    assert told(lab.run("--status", "--json")) == {"name": "tests", "capacity": 1, "holders": [], "queue": []}
+
+
+def test_first_come_first_served(lab: LockLab) -> None:
+    holder, gate = lab.hold()
+    waiters = [lab.queue(script=f"echo {number} >>$LOG") for number in range(4)]
+    gate.let_through()
+    assert [ended(one) for one in (holder, *waiters)] == [0] * 5
+    assert lab.lines() == [str(number) for number in range(4)]
+
+
+def test_twelve_processes_that_count_in_one_file(lab: LockLab) -> None:
+    counter = lab.folder / "counter"
+    counter.write_text("0\n")
+    script = f"read n <{counter}; sleep 0.02; echo $((n + 1)) >{counter}; echo $MAESTRO_FENCING_TOKEN >>$LOG"
+    calls = [lab.start(script=script) for _ in range(12)]
+    assert [ended(one) for one in calls] == [0] * 12
+    assert counter.read_text() == "12\n"
+    tokens = [int(line) for line in lab.lines()]
+    assert tokens == sorted(set(tokens))
+
+
+def test_the_wait_runs_out(lab: LockLab) -> None:
+    _holder, gate = lab.hold()
+    behind = lab.queue(script="echo behind >>$LOG")
+    said = lab.run("--wait", "0.3", "--", "sh", "-c", "echo ran >>$LOG", env={"LOG": str(lab.log)})
+    assert said.code == 124
+    assert "The lock tests was not free within 0.3 s: it is held by process" in said.err
+    assert lab.run("--wait", "0", "--", "true").code == 124
+    last = lab.queue(script="echo last >>$LOG")
+    gate.let_through()
+    assert (ended(behind), ended(last)) == (0, 0)
+    assert lab.lines() == ["behind", "last"]  # it ran nothing, and blocked nobody
+    assert lab.run("--wait", "0", "--", "true").code == 0
+
+
+def test_over_its_limit_the_command_is_stopped_and_the_lock_passes_on(lab: LockLab) -> None:
+    holder = lab.start(
+        "--limit", "1", script=f"setsid {lab.work} & trap 'echo told >>$LOG' INT; {lab.work}; {lab.work}"
+    )
+    until(lambda: bool(lab.now.holders))
+    waiter = lab.queue(script="echo next >>$LOG")
+    assert ended(holder) == 124
+    assert "it held tests for more than 1 s" in said_by(holder)
+    assert ended(waiter) == 0
+    assert lab.lines()[-1] == "next"
+    assert not alive(lab.work)
+
+
+def test_what_the_command_leaves_running_ends_before_the_next_one(lab: LockLab) -> None:
+    holder, gate = lab.hold(script=f"setsid {lab.work} & read _ <$GATE")
+    waiter = lab.queue(script=lab.look)
+    until(lambda: bool(alive(lab.work)))
+    gate.let_through()
+    assert (ended(holder), ended(waiter)) == (0, 0)
+    assert lab.lines() == ["next"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+def test_signals_are_passed_on(lab: LockLab, number: signal.Signals) -> None:
+    script = f"trap 'exit 41' {number.name.removeprefix('SIG')}; echo ready >>$LOG; while :; do sleep 0.02; done"
+    one = lab.start(script=script)
+    until(lambda: lab.lines() == ["ready"])
+    os.kill(one.pid, number)
+    assert ended(one) == 41
+
+
+def test_a_waiter_that_is_interrupted_leaves(lab: LockLab) -> None:
+    holder, gate = lab.hold()
+    waiter = lab.queue(script="true")
+    os.kill(waiter.pid, signal.SIGINT)
+    assert ended(waiter) == 130
+    assert lab.now.queue == ()
+    gate.let_through()
+    assert ended(holder) == 0
+
+
+def test_the_same_lock_below_itself_is_refused(lab: LockLab) -> None:
+    inner = "python -m maestro lock tests -- true; echo $? >>$LOG; python -m maestro lock other -- true; echo $? >>$LOG"
+    said = ended(one := lab.start(script=inner))
+    assert said == 0, one
+    assert lab.lines() == ["3", "0"]
+
+
+def test_a_lock_below_another_one_dies_with_it(lab: LockLab) -> None:
+    script = f"python -m maestro lock inner -- sh -c 'setsid {lab.work}; true'"
+    one = lab.start(script=script)
+    until(lambda: bool(alive(lab.work)))
+    os.kill(one.pid, signal.SIGKILL)
+    until(lambda: not alive(lab.work))
+    until(lambda: not lab.now.holders)
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("tests",), "Give a command"),
+        (("tests", "--status", "--", "true"), "--status runs nothing"),
+        (("a/b", "--", "true"), "cannot name a resource"),
+        (("tests", "--limit", "0", "--", "true"), "--limit"),
+        (("tests", "--scope", "redis", "--", "true"), "--scope"),
+        (("tests", "--scope", "run", "--", "true"), "belongs to a run"),
+    ],
+)
+def test_bad_input_is_a_sentence(repo: Repository, args: tuple[str, ...], words: str) -> None:
+    said = maestro("lock", *args, cwd=repo.path)
+    assert said.code == 2
+    assert words in said.err
+    assert "Traceback" not in said.err
+
+
+def test_outside_of_a_repository(tmp_path: Path) -> None:
+    said = maestro("lock", "tests", "--", "true", cwd=tmp_path)
+    assert said.code == 2
+    assert "give --scope machine" in said.err
+    assert maestro("lock", "tests", "--scope", "machine", "--", "true", cwd=tmp_path).code == 0
