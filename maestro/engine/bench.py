@@ -167,7 +167,9 @@ class GateBench:
 
     def _environment(self, workspace: Workspace, marker: str) -> dict[str, str]:
         allowed = allowed_environment(self._context.environ, self._context.env_allow)
+        locks = self._context.locks
         ours = {
+            **(locks.variables if locks is not None else {}),
             "MAESTRO_RUN_ID": self._context.run_id,
             MACHINE_DIR: str(machine_path(self._context.environ)),
             MARKER: marker,
