@@ -97,6 +97,10 @@ class AttemptRun:
         """Ask for the end: the stop ladder, then Cancelled."""
         self._stop.ask(reason)
 
+    def is_at_work(self) -> bool:
+        """Whether its agent works, or will: what it has committed so far is not the end of it."""
+        return not self._company.is_over
+
     def has_reported(self) -> bool:
         """Whether the agent has said how it went; it is about to end by itself then."""
         return self.spawned and self.workspace is not None and report_file(self.workspace).exists()

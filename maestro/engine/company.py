@@ -53,6 +53,7 @@ class Company:
         self._notes: set[asyncio.Task[None]] = set()
         self._overspent: str | None = None  # which budget of the attempt it has used up
         self._stopping: AttemptStopping | None = None  # by an earlier coordinator
+        self.is_over = False  # the agent has ended, and is judged
         self.wellbeing = Wellbeing(outfit, ask_to_stop=stop.ask, note=self._note, record=self._record_soon)
 
     async def accompany(
@@ -90,6 +91,7 @@ class Company:
         if stopping is not None and isinstance(ended, Exited) and ended.exit.code != 0:
             ended = StopAsked()
         await self._end_processes(running, ended)
+        self.is_over = True
         if self.wellbeing.seemed_dead:
             ended = await _late_exit(running) or ended
         watch.read_rest()

@@ -9,6 +9,7 @@ from maestro.engine.context import RunContext
 from maestro.errors import GitError
 from maestro.integration.overlaps import conflicts_with
 from maestro.model.events import Warned
+from maestro.vcs.refs import tips_of
 
 MOST = 32
 """Other tasks that new work is compared with; each costs about 3 ms of git."""
@@ -19,13 +20,12 @@ class Lookahead:
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
-        self._task_of = {name: task for task, name in context.names.items()}
         self._said: set[frozenset[str]] = set()
 
     async def look(self, task: str, commit: str, bases: Mapping[str, str]) -> None:
         """Warn of each task whose commits so far cannot be merged with this one's, once for each pair.
 
-        `bases`: the other tasks under way, with the commit each of them started from.
+        `bases`: the other tasks that agents work at, with the commit each of them started from.
         """
         try:
             found = await asyncio.to_thread(self._compare, commit, bases)
@@ -42,13 +42,9 @@ class Lookahead:
                 await self._context.recorder.record(Warned(at=self._context.clock.now(), message=message, task=other))
 
     def _compare(self, commit: str, bases: Mapping[str, str]) -> list[tuple[str, tuple[str, ...]]]:
-        prefix = f"refs/heads/maestro/{self._context.run_id}/"
-        listed = self._context.git.text("for-each-ref", "--format=%(objectname) %(refname)", prefix)
-        tips = {}
-        for line in listed.splitlines():
-            tip, _, ref = line.partition(" ")
-            task = self._task_of.get(ref.removeprefix(prefix))
-            if task is not None and task in bases and tip not in (bases[task], commit):
-                tips[task] = tip
+        branches = {task: f"maestro/{self._context.run_id}/{self._context.names[task]}" for task in bases}
+        found_tips = tips_of(self._context.git, branches.values())
+        at = {task: found_tips.get(branch) for task, branch in branches.items()}
+        tips = {task: tip for task, tip in at.items() if tip is not None and tip not in (bases[task], commit)}
         found = conflicts_with(self._context.git, commit, dict(list(tips.items())[:MOST]))
         return [(task, conflict.paths) for task, conflict in found]

@@ -275,7 +275,9 @@ class Engine:
         asyncio.get_running_loop().call_later(max(seconds, 0.0) + 0.05, self.tell, Nudge())
 
     def _bases(self) -> dict[str, str]:
-        return {task: attempt.base for task, attempt in self._starts.attempts.items()}
+        """Of those that agents work at; who is to be judged comes to landing by itself."""
+        attempts = self._starts.attempts.items()
+        return {task: attempt.base for task, attempt in attempts if attempt.spawned and attempt.is_at_work()}
 
     def _look_if_due(self) -> None:
         if self._checkout.is_due():
