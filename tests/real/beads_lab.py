@@ -1,10 +1,9 @@
-"""A beads repository per test, copied from one that `bd` made, and a wrapper before `bd` that counts and misbehaves."""
+"""A beads repository per test, and a wrapper before `bd` that counts and misbehaves."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -115,13 +114,7 @@ class Lab:
             database.execute(statement)
 
 
-_TEMPLATES: dict[Path, Path] = {}
-
-
 def make_lab(bd: Path, tmp_path: Path, factory: pytest.TempPathFactory) -> Lab:
     """A lab in `tmp_path/project`; `bd` is the program on PATH, and becomes the wrapper."""
-    real = bd.resolve()
-    if real not in _TEMPLATES:
-        _TEMPLATES[real] = make_beads(factory.mktemp("template") / "project").repo.path
-    shutil.copytree(_TEMPLATES[real], tmp_path / "project", symlinks=True)
+    make_beads(tmp_path / "project", factory)
     return Lab(bd, tmp_path / "project", factory.mktemp("lab"))

@@ -20,9 +20,9 @@ pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture
-def beads(bd: Path, tmp_path: Path) -> Beads:
+def beads(bd: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Beads:
     """A repository with an empty database, for each era."""
-    return make_beads(tmp_path / "project")
+    return make_beads(tmp_path / "project", tmp_path_factory)
 
 
 def arguments(*flags: str, agent: str) -> list[str]:

@@ -44,9 +44,9 @@ __all__ = [
 
 
 @pytest.fixture
-def backlog(bd: Path, tmp_path: Path) -> Backlog:
+def backlog(bd: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Backlog:
     """A database of 16 issues, imported by `bd` itself."""
-    beads = make_beads(tmp_path / "project")
+    beads = make_beads(tmp_path / "project", tmp_path_factory)
     lines = tmp_path / "issues.jsonl"
     lines.write_text("\n".join(map(json.dumps, map(issue, range(1, 17)))) + "\n")
     beads("import", *(["-i"] if beads.is_sqlite else []), str(lines))

@@ -13,9 +13,11 @@ from tests.real.beads_repository import make_beads
 pytestmark = pytest.mark.timeout(240)
 
 
-def test_claims_of_a_killed_run_are_given_back(bd: Path, tmp_path: Path) -> None:
+def test_claims_of_a_killed_run_are_given_back(
+    bd: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     del bd
-    beads, here = make_beads(tmp_path / "project"), tmp_path / "here"
+    beads, here = make_beads(tmp_path / "project", tmp_path_factory), tmp_path / "here"
     task, other = beads.create("A task"), beads.create("Somebody's own")
     beads("update", other, "--status", "in_progress")
     agent = f"echo half > half.txt; touch '{here}'; while :; do sleep 50; done"

@@ -16,8 +16,8 @@ pytestmark = [pytest.mark.real("claude"), pytest.mark.timeout(240)]
 
 
 @pytest.fixture
-def beads(bd: Path, tmp_path: Path) -> Beads:
-    return make_beads(tmp_path / "project")
+def beads(bd: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Beads:
+    return make_beads(tmp_path / "project", tmp_path_factory)
 
 
 @pytest.fixture

@@ -77,12 +77,14 @@ def test_claude_repeats_secrets_and_none_is_kept(
 
 
 @pytest.mark.real("bd-1.0.5")
-def test_beads_is_told_no_secret(real: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beads_is_told_no_secret(
+    real: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     folder = tmp_path / "bin"
     folder.mkdir()
     (folder / "bd").symlink_to(real["bd-1.0.5"])
     monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
-    beads = make_beads(tmp_path / "project")
+    beads = make_beads(tmp_path / "project", tmp_path_factory)
     fails, lands = beads.create("This one fails"), beads.create("This one lands")
     vault = tmp_path / "vault.json"
     vault.write_text(json.dumps(SECRETS))

@@ -27,10 +27,10 @@ pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture
-def beads(bd: Path, tmp_path: Path) -> Iterator[Beads]:
+def beads(bd: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beads]:
     """A repository with an empty database, for each era; no process of its runs outlives the test."""
     del bd
-    made = make_beads(tmp_path / "project")
+    made = make_beads(tmp_path / "project", tmp_path_factory)
     yield made
     for marker in census():
         if "/it/" in marker:

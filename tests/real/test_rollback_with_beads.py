@@ -14,10 +14,10 @@ pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture
-def beads(bd: Path, tmp_path: Path) -> Beads:
+def beads(bd: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Beads:
     """A repository with an empty database, for each era."""
     del bd
-    return make_beads(tmp_path / "project")
+    return make_beads(tmp_path / "project", tmp_path_factory)
 
 
 def call(beads: Beads, *args: str) -> Said:

@@ -25,10 +25,10 @@ AS_A_PERSON = "env BD_READONLY=false BEADS_NO_DAEMON=1 BD_NON_INTERACTIVE=1 BD_A
 
 
 @pytest.fixture
-def beads(bd: Path, tmp_path: Path) -> Beads:
+def beads(bd: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Beads:
     """A repository with an empty database, for each era."""
     del bd
-    return make_beads(tmp_path / "project")
+    return make_beads(tmp_path / "project", tmp_path_factory)
 
 
 def run(beads: Beads, *flags: str, agent: str = WRITES_ONE_FILE, cwd: Path | None = None, **env: str) -> Said:
