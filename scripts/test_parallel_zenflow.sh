@@ -16,8 +16,8 @@ The task is the first of these that is there:
   the branch         maestro/RUN/ID, or one that .zenflow/tasks has
 Without any, the tests run with the environment as it is, and this is said.
 
-Its file is .zenflow/tasks/ID/.env.task, .env.task in the repository, or .env.task beside it; where there is none,
-`maestro workspace env ID` works the values out.
+Its file is .env.task beside the repository (a run of maestro puts one there), .zenflow/tasks/ID/.env.task, or
+.env.task in the repository; where there is none, `maestro workspace env ID` works the values out.
 
 Variables:
   ZENFLOW_TASK_ID    the task
@@ -73,8 +73,8 @@ find_task() { # prints the task's id; nothing where there is none
 find_file() { # sets `file` to the task's; empty where there is none
     local each
     file=''
-    for each in "$root/.zenflow/tasks/$task/.env.task" "$root/.env.task" "$root/../.env.task"; do
-        # one beside the repository may be another task's
+    for each in "$root/../.env.task" "$root/.zenflow/tasks/$task/.env.task" "$root/.env.task"; do
+        # those outside of a task's own folder may be another task's
         if [ -f "$each" ] && { [[ $each == */tasks/* ]] || [ "$(value_in "$each" ZENFLOW_TASK_ID)" = "$task" ]; }; then
             file=$each
             return

@@ -9,6 +9,7 @@ from maestro.clock import Clock
 from maestro.config.settings import Settings
 from maestro.planning.ports import services_of
 from maestro.resources.base import Provision
+from maestro.resources.envfile import EnvFile
 from maestro.resources.ports.leases import PortLeases
 from maestro.store.layout import Layout
 from maestro.store.machine import machine_folder, machine_path
@@ -37,4 +38,5 @@ def provisions_of(
     ports = PortLeases(
         machine_folder(environ), services_of(settings.ports), run_id=run_id, repository=git.directory, clock=clock
     )
-    return (ports, *surroundings_of(settings, git=git, layout=layout, run_id=run_id, root=root, environ=environ))
+    first = EnvFile(ports)
+    return (first, *surroundings_of(settings, git=git, layout=layout, run_id=run_id, root=root, environ=environ))

@@ -216,6 +216,16 @@ def test_the_file_is_stronger_than_what_the_shell_had(project: Project, recorder
     assert done.stdout.split().count("SEARCH_PORT") == 1, "services of the configuration are shown too"
 
 
+def test_what_a_run_put_beside_its_workspace_is_stronger_than_a_file_of_the_repository(
+    project: Project, recorder: Path
+) -> None:
+    project.write_env(TASK)
+    project.write_env(TASK, project.top.parent / ".env.task", POSTGRES_PORT="10002")
+    assert "POSTGRES_PORT=10002" in project.run(env={"ZENFLOW_TASK_ID": TASK}).stdout
+    project.write_env("cart-12", project.top.parent / ".env.task")
+    assert "POSTGRES_PORT=10947" in project.run(env={"ZENFLOW_TASK_ID": TASK}).stdout
+
+
 @pytest.mark.parametrize("task", [TASK, "a b/c"])
 def test_what_a_run_has_leased_is_stronger_than_the_file(project: Project, recorder: Path, task: str) -> None:
     written = project.write_env(task)
