@@ -140,6 +140,8 @@ def _lines(found: LockStatus) -> list[str]:
 
 
 def _run(app: App, folder: Path, resource: Resource, caller: Caller, cmd: tuple[str, ...], wait: float | None) -> int:
+    # before it waits: whoever has the lock must not spend its time with imports
+    from maestro.resources.locks.command import run_under
     from maestro.resources.locks.waiting import wait_for_lock
 
     def say(found: LockStatus) -> None:
@@ -157,8 +159,6 @@ def _run(app: App, folder: Path, resource: Resource, caller: Caller, cmd: tuple[
     )
     attempt = attempt_folder(caller, app.environ) if resource.name == TESTS else None
     results = _results(app, attempt, cmd, held) if attempt is not None else None
-    from maestro.resources.locks.command import run_under
-
     ended = run_under(held, cmd, {**app.environ, **(results.variables(app.environ) if results else {})})
     if results is not None:
         with suppress(OSError):  # what the tests said stays in the XML

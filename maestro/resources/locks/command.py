@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import signal
@@ -22,7 +23,8 @@ _PASSED_ON = frozenset(
     {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM}
 )
 _FROM_KERNEL = 128  # SI_KERNEL: the terminal, which sends its signals to the command as well
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
+_prctl = ctypes.CDLL(None).prctl
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,9 @@ def run_under(held: Held, argv: Sequence[str], environ: Mapping[str, str]) -> En
     ends_at = None if limit is None else started + limit
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {*_PASSED_ON, signal.SIGCHLD})
     handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would hide how the command ended
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
-        guardian = Guardian(held.fd, held.family, ends_at)
+        guardian = Guardian(held, ends_at)
         held.name_keepers((os.getpid(), guardian.pid))
         try:
             pid = _start(argv, {**environ, **held.variables}, before)
@@ -58,9 +61,9 @@ def run_under(held: Held, argv: Sequence[str], environ: Mapping[str, str]) -> En
             seconds = time.monotonic() - started
             is_over = limit is not None and seconds >= limit
             ended = Ended(TIMED_OUT if is_over else status, seconds, is_over)
-        end_family(held.family.value, held.family.variable, QUICK)
-        guardian.dismiss()
+        _end_rest(held, guardian)
         held.release()
+        guardian.dismiss()
         return ended
     finally:
         signal.signal(signal.SIGCHLD, handler)
@@ -69,14 +72,12 @@ def run_under(held: Held, argv: Sequence[str], environ: Mapping[str, str]) -> En
 
 def _start(argv: Sequence[str], environ: Mapping[str, str], mask: set[signal.Signals] | set[int]) -> int:
     """The pid of the command, in our process group: the terminal is its own. OSError where it cannot be executed."""
-    import ctypes
-
-    prctl, ours = ctypes.CDLL(None).prctl, os.getpid()
+    ours = os.getpid()
     told, tells = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
-            prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+            _prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
             if os.getppid() != ours:  # it died before we would have been told
                 os._exit(1)
             for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores
@@ -121,13 +122,53 @@ def _wait_for(pid: int, held: Held, guardian: Guardian, ends_at: float | None) -
                 with suppress(ProcessLookupError):
                     os.kill(pid, heard.si_signo)
             continue
-        found, status = os.waitpid(pid, os.WNOHANG)
-        if found:
-            return _as_shell(status), guardian
-        if os.waitpid(guardian.pid, os.WNOHANG)[0]:
-            guardian.forget()
-            guardian = Guardian(held.fd, held.family, ends_at)
-            held.name_keepers((os.getpid(), guardian.pid))
+        while (reaped := _reap()) is not None:
+            if reaped[0] == pid:
+                return _as_shell(reaped[1]), guardian
+            if reaped[0] == guardian.pid:
+                guardian.forget()
+                guardian = Guardian(held, ends_at)
+                held.name_keepers((os.getpid(), guardian.pid))
+
+
+def _reap() -> tuple[int, int] | None:
+    """A child that has ended: the command, the guardian, or one whose own parent has ended before it."""
+    try:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return None
+    return (pid, status) if pid else None
+
+
+def _end_rest(held: Held, guardian: Guardian) -> None:
+    """End what the command has left running. All of it is our own child by now, whatever it did to get away, unless
+    somebody below it collects orphans too: then it is that one's."""
+    if _children(guardian) == []:
+        return
+    end_family(held.family.value, held.family.variable, QUICK)
+    for number, seconds in QUICK:  # those that have no mark any more, such as what `env -i` started
+        deadline = time.monotonic() + seconds
+        signalled: set[int] = set()
+        while (left := _children(guardian)) and time.monotonic() < deadline:
+            for pid in left:
+                if pid not in signalled:
+                    os.kill(pid, number)
+                    os.kill(pid, signal.SIGCONT)
+                    signalled.add(pid)
+            signal.sigtimedwait({signal.SIGCHLD}, 0.05)
+
+
+def _children(guardian: Guardian) -> list[int] | None:
+    """Living children; None where this kernel does not tell. They stay ours until they are waited for, so that none
+    of these numbers can name anybody else."""
+    while (reaped := _reap()) is not None:
+        if reaped[0] == guardian.pid:
+            guardian.is_reaped = True
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children", "rb") as file:
+            return [pid for pid in map(int, file.read().split()) if pid != guardian.pid]
+    except OSError:
+        return None
 
 
 def _as_shell(status: int) -> int:

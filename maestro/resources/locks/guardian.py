@@ -18,6 +18,7 @@ from contextlib import suppress
 from maestro.proc.ending import GENTLE, QUICK, end_family, signal_process
 from maestro.proc.family import ProcessId, identify
 from maestro.resources.locks.base import Family
+from maestro.resources.locks.queue import Held
 
 _ORDERLY = b"."
 _FOLLOWS_SECONDS = 1.0
@@ -27,16 +28,17 @@ _FOLLOWS_SECONDS = 1.0
 class Guardian:
     """The process, as its holder knows it."""
 
-    def __init__(self, slot: int, family: Family, ends_at: float | None) -> None:
-        """Fork it. `slot` is the descriptor of the lock, `ends_at` the limit on the monotonic clock. The process that
-        calls must have one thread only."""
+    def __init__(self, held: Held, ends_at: float | None) -> None:
+        """Fork it. `ends_at`: the limit on the monotonic clock. The process that calls must have one thread only."""
+        self.is_reaped = False
         holder = identify(os.getpid())
         theirs, self._ours = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             try:
-                _stand_aside({slot, theirs})
-                _watch(theirs, family, ends_at, holder)
+                _stand_aside({held.fd, theirs})
+                _watch(theirs, held.family, ends_at, holder)
+                held.release()  # where its holder has not: who is next need not look for what was left
             finally:
                 os._exit(0)
         os.close(theirs)
@@ -46,7 +48,7 @@ class Guardian:
         with suppress(BrokenPipeError):  # it was killed
             os.write(self._ours, _ORDERLY)
         os.close(self._ours)
-        with suppress(ChildProcessError):
+        if not self.is_reaped:
             os.waitpid(self.pid, 0)
 
     def forget(self) -> None:

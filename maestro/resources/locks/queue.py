@@ -22,7 +22,6 @@ import fcntl
 import os
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +33,7 @@ from maestro.proc.family import ProcessId, start_time
 from maestro.resources.locks.base import TOKEN, Family, Resource, Who, marks
 from maestro.resources.locks.slots import Slot, find_slots
 from maestro.resources.locks.tickets import (
+    give_up_ticket,
     is_alive,
     look_at,
     make_ticket,
@@ -82,12 +82,9 @@ class Held:
     def release(self) -> None:
         """Give it back: who is next goes on at once. Quick; may be called again, and by any thread."""
         fd, self.fd = self.fd, -1
-        if fd < 0:
-            return
-        with suppress(OSError):
-            if os.fstat(fd).st_ino == self.path.stat().st_ino:  # or it was taken from us, over its limit
-                remove_ticket(self.path)
-        os.close(fd)
+        if fd >= 0:
+            give_up_ticket(self.path, fd)
+            os.close(fd)
 
 
 def take_again(folder: Path, resource: Resource, who: Who) -> Held | None:

@@ -94,7 +94,7 @@ def _stop(fd: int, record: dict[str, Any], keepers: list[ProcessId]) -> bool:
     for number in (signal.SIGCONT, signal.SIGKILL):
         for one in keepers:
             signal_process(one, number)
-        if _hangs_up(fd, _GIVE_UP_SECONDS):
+        if _is_given_up(fd, _GIVE_UP_SECONDS):
             return True
     return not keepers
 
@@ -104,9 +104,9 @@ def _all_stopped(keepers: list[ProcessId]) -> bool:
     return bool(states) and all(state in b"Tt" for state in states)
 
 
-def _hangs_up(fd: int, seconds: float) -> bool:
+def _is_given_up(fd: int, seconds: float) -> bool:
     poll = select.poll()
-    poll.register(fd, 0)
+    poll.register(fd, select.POLLIN)
     return bool(poll.poll(seconds * 1000))
 
 

@@ -72,6 +72,16 @@ def remove_ticket(path: Path) -> None:
             os.unlink(one)  # noqa: PTH108
 
 
+def give_up_ticket(path: Path, fd: int) -> None:
+    """Take away the ticket that `fd` keeps alive, unless somebody else has it by now, and wake who looks at it, also
+    where others have not closed their descriptors yet."""
+    with suppress(OSError):
+        if path.stat().st_ino == os.fstat(fd).st_ino:
+            remove_ticket(path)
+    with suppress(OSError):
+        os.write(fd, b".")
+
+
 def look_at(path: Path) -> int | None:
     """A descriptor that shows a hang-up when the ticket dies; to be closed. None where there is no such ticket."""
     try:
