@@ -58,6 +58,7 @@ class PortLeases:
         self._repository = str(repository)
         self._clock = clock
         self._are_free = are_free
+        self._pid_started = start_time(os.getpid()) or 0.0
         self._held: dict[str, _Held] = {}
         self._lock = threading.Lock()
 
@@ -151,7 +152,7 @@ class PortLeases:
             repository=self._repository,
             ports=dict(ports),
             pid=os.getpid(),
-            pid_started=start_time(os.getpid()) or 0.0,
+            pid_started=self._pid_started,
             since=self._clock.now(),
         )
         try:

@@ -7,14 +7,12 @@ is right: a task's own server may not ask for reuse either.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import socket
 from collections.abc import Iterable
 
-_ADDRESSES = ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::"))
-"""The unspecified ones meet every listener of their family, whichever address it has; loopback is what servers of
-tasks use."""
+_ADDRESSES = ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::"))
+"""They meet every listener of their family, whichever address it has: 127.0.0.1 and ::1 too."""
 
 _NO_SUCH_FAMILY = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
 _TAKEN = frozenset({errno.EADDRINUSE, errno.EACCES})
@@ -26,16 +24,15 @@ def are_free(ports: Iterable[int]) -> bool:
 
 
 def _is_free(family: socket.AddressFamily, address: str, port: int) -> bool:
-    with contextlib.ExitStack() as closing:
-        try:
-            one = closing.enter_context(socket.socket(family, socket.SOCK_STREAM))
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as one:
             if family == socket.AF_INET6:  # or it would be refused because of an IPv4 socket, of which we have asked
                 one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             one.bind((address, port))
-        except OSError as error:
-            if error.errno in _NO_SUCH_FAMILY:
-                return True
-            if error.errno in _TAKEN:
-                return False
-            raise
+    except OSError as error:
+        if error.errno in _NO_SUCH_FAMILY:
+            return True
+        if error.errno in _TAKEN:
+            return False
+        raise
     return True

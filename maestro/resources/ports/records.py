@@ -61,11 +61,14 @@ class Records:
         new = path.with_suffix(".new")
         new.write_bytes(lease.model_dump_json().encode())
         new.replace(path)  # not synced: after a power cut nobody has a port
+        target = f"../leases/{path.name}"
         for port in lease.ports.values():
             link = self._by_port / str(port)
-            with contextlib.suppress(FileNotFoundError):
-                link.unlink()
-            link.symlink_to(f"../leases/{path.name}")
+            try:
+                link.symlink_to(target)
+            except FileExistsError:  # of a lease that was torn, or taken away half
+                link.unlink(missing_ok=True)
+                link.symlink_to(target)
         with contextlib.suppress(OSError):
             os.utime(self.lock)  # whoever tidies up by age takes it for used
 
