@@ -11,6 +11,8 @@ from maestro.workspaces.base import WorkEvidence, Workspace
 from maestro.workspaces.leftovers import commit_leftovers, is_leftover, read_status
 from maestro.workspaces.site import Identity
 
+_RAW = ("-r", "-z", "--raw", "--no-renames")
+
 
 @dataclass(frozen=True)
 class Place:
@@ -155,12 +157,15 @@ def _evidence(
                 tip=None, new_commits=0, changed_paths=(), committed_by_maestro=committed, remarks=tuple(remarks)
             )
         )
-    missing, new = map(int, git.text("rev-list", "--count", "--left-right", f"{base}...{tip}").split("\t"))
+    diff, missing, new = _one_commit(git, base, tip), 0, 1
+    if diff is None:
+        missing, new = map(int, git.text("rev-list", "--count", "--left-right", f"{base}...{tip}").split("\t"))
+        diff = git.run("diff-tree", *_RAW, base, tip).stdout
     if missing:
         if git.run("merge-base", base, tip, ok=(0, 1)).returncode == 1:
             return damaged("its commits share no history with the base", remarks)
         remarks.append(f"HEAD was moved off the base: {missing} of its commits are not in the work")
-    changes = parse_raw_diff(git.run("diff-tree", "-r", "-z", "--raw", "--no-renames", base, tip).stdout)
+    changes = parse_raw_diff(diff)
     links = [change for change in changes if change.new_mode == GITLINK]
     for change in links:
         if change.old_mode != GITLINK and not _is_submodule(git, tip, change.path):
@@ -177,6 +182,13 @@ def _evidence(
         ),
         beside,
     )
+
+
+def _one_commit(git: Git, base: str, tip: str) -> bytes | None:
+    """What a tip changed that is one commit right on the base, as most work is: one process tells all of it. None
+    where it is something else, or changes nothing."""
+    parents, _, diff = git.run("diff-tree", *_RAW, "--pretty=format:%P", tip).stdout.partition(b"\n")
+    return diff if parents == base.encode() else None
 
 
 def _is_submodule(git: Git, tip: str, path: str) -> bool:
