@@ -12,6 +12,7 @@ from pathlib import Path
 from maestro.errors import GitError, MaestroError, WorkspaceError
 from maestro.store.filelocks import locked
 from maestro.vcs.git import Git
+from maestro.vcs.refs import tip_of
 from maestro.workspaces.base import WorkEvidence, Workspace, WorkspaceSpec
 from maestro.workspaces.environ import environment_of, exclude_paths, excludes_file, write_layout
 from maestro.workspaces.evidence import Place, damaged, gather
@@ -71,9 +72,8 @@ class Lifecycle(ABC):
 
     def _bring_home(self, workspace: Workspace, place: Place, tip: str) -> None:
         """Make the user's repository hold the tip, and the branch there point to it."""
-        ref = f"refs/heads/{workspace.branch}"
-        if place.git.commit_of(ref) != tip:
-            place.git.run("update-ref", "-m", "maestro: collect", ref, tip)
+        if tip_of(self.site.git, workspace.branch) != tip:
+            place.git.run("update-ref", "-m", "maestro: collect", f"refs/heads/{workspace.branch}", tip)
 
     def _tips(self, place: Place) -> list[str]:
         """HEAD's commit, then every other that nothing else keeps, all now objects of the user's repository."""
