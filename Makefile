@@ -18,6 +18,7 @@ demo: venv ## a small run from start to end: offline, no key, no tracker
 	@$(BIN)/maestro demo
 
 test: venv-dev tools ## all tests; names each real component that could not be tried (ARGS="-k words")
+	@$(BIN)/python -m compileall -q maestro
 	@$(WITH_TOOLS) $(BIN)/python -m pytest -n auto $(ARGS)
 
 lint: venv-dev ## format, lint, types, layers
@@ -28,7 +29,7 @@ lint: venv-dev ## format, lint, types, layers
 
 check: lint test other-pythons ## lint, all tests, and unit and integration tests on 3.11 and 3.13
 
-other-pythons: venv-dev tools
+other-pythons: venv-dev # whose tests need no real agent and no beads
 	@$(WITH_TOOLS) scripts/test_other_pythons.sh $(BIN)/python $(PYTHONS)
 
 bench: venv ## overhead side by side, latency, planning (ARGS="--tasks 20 --rounds 1" for overhead)

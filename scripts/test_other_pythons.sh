@@ -23,6 +23,7 @@ for version in "$@"; do
         continue
     fi
     echo "Unit and integration tests on Python $version"
+    ".venv-$version/bin/python" -m compileall -q maestro
     PATH="$PWD/.venv-$version/bin:$PATH" ".venv-$version/bin/python" -m pytest -n auto -q tests/unit tests/integration ||
         failed=1
 done
