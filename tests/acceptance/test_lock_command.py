@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from maestro.store.layout import Layout
 from maestro.testing.commandline import maestro
 from maestro.testing.processes import until
 from maestro.testing.repository import Repository
@@ -123,6 +126,14 @@ def test_what_the_command_leaves_running_ends_before_the_next_one(lab: LockLab) 
     assert lab.lines() == ["next"]
 
 
+def test_what_has_shed_its_mark_ends_too(lab: LockLab) -> None:
+    holder, gate = lab.hold(script=f"setsid env -i {lab.work} & read _ <$GATE")
+    until(lambda: bool(alive(lab.work)))
+    gate.let_through()
+    assert ended(holder) == 0
+    assert not alive(lab.work)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
 def test_signals_are_passed_on(lab: LockLab, number: signal.Signals) -> None:
     script = f"trap 'exit 41' {number.name.removeprefix('SIG')}; echo ready >>$LOG; while :; do sleep 0.02; done"
@@ -181,3 +192,31 @@ def test_outside_of_a_repository(tmp_path: Path) -> None:
     assert said.code == 2
     assert "give --scope machine" in said.err
     assert maestro("lock", "tests", "--scope", "machine", "--", "true", cwd=tmp_path).code == 0
+
+
+def test_agents_of_a_run_share_the_lock_and_their_results_are_kept(repo: Repository, tmp_path: Path) -> None:
+    counter = tmp_path / "counter"
+    counter.write_text("0\n")
+    (tmp_path / "tasks.json").write_text(json.dumps([{"id": name, "title": name} for name in "abc"]))
+    (tmp_path / "agent.sh").write_text(
+        f"""
+        python -m maestro lock tests -- sh -c '
+            read n <{counter}; sleep 0.1; echo $((n + 1)) >{counter}; echo $PYTEST_ADDOPTS >{tmp_path}/$MAESTRO_TASK_ID
+            exit $((n + 10))'
+        echo $? >$MAESTRO_TASK_ID.txt; git add -A; git commit -qm work
+        """
+    )
+    run = ("run", "--tasks-file", str(tmp_path / "tasks.json"), "--no-tests", "--json", "--run-id", "r1")
+    said = maestro(
+        *run, "--agent-command", f"sh {tmp_path / 'agent.sh'}", "--max-parallel", "3", cwd=repo.path,
+        env={"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+    )  # fmt: skip
+    assert said.code == 0, said.err
+    assert counter.read_text() == "3\n"
+    layout = Layout(repo.path)
+    results = [json.loads((layout.attempt("r1", name, 1) / "tests" / "1.json").read_text()) for name in "abc"]
+    assert sorted(one["exit_code"] for one in results) == [10, 11, 12]
+    assert all(one["seconds"] >= 0.1 for one in results)
+    for name in "abc":
+        assert str(layout.attempt("r1", name, 1) / "tests" / "1.xml") in (tmp_path / name).read_text()
+    assert (layout.locks / "named" / "tests" / "token").exists()

@@ -63,7 +63,7 @@ def _dead(path: Path, fd: int, record: dict[str, Any]) -> Slot | None:
             if family:
                 watched = os.pidfd_open(family[0].pid)
                 os.close(fd)
-                return Slot(watched, time.monotonic() + _LOOK_AGAIN_SECONDS if len(family) == 1 else None)
+                return Slot(watched, None)
     elif record.get("family"):
         variable, value = record["family"]
         end_family(value, variable, QUICK)
