@@ -40,6 +40,7 @@ def clean_environment(home: Path) -> dict[str, str]:
         "TMPDIR": str(home),
         "LANG": "C.UTF-8",
         "GIT_CONFIG_NOSYSTEM": "1",
+        "MAESTRO_MACHINE_DIR": str(home / "machine"),  # leases of other runs on the machine are not its business
         "MAESTRO_MAX_LOAD": "0",  # what else the machine does would otherwise hold starts back
     }
 

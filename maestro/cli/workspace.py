@@ -9,6 +9,7 @@ from maestro.cli.options import output_options
 
 PARTS = {
     "env": "Show the ports and names of a task's own services, or write its .env.task.",
+    "ports": "Show who has which ports on this machine.",
 }
 """Command → its line in `maestro workspace --help`; the module `maestro.cli.workspace_<command>` holds it."""
 

@@ -97,7 +97,7 @@ def test_everything_a_killed_run_left_is_shown_and_then_gone(
     assert len(family) >= 4
 
     shown = clean_up()
-    assert sorted(set(kinds(shown))) == ["branch", "claim", "process", "workspace"]
+    assert sorted(set(kinds(shown))) == ["branch", "claim", "port_lease", "process", "workspace"]
     processes = [one for one in shown.json["orphans"] if one["kind"] == "process"]
     assert {one["pid"] for one in processes} == {one.pid for one in family}
     said = {f"{one['what']}, {one['reason']}" for one in processes}
@@ -196,7 +196,7 @@ def test_processes_whose_run_folder_is_gone_are_known_by_the_repository_they_nam
     assert {one["cause"] for one in shown} == {"run_gone"}
     assert "whose folder is gone" in shown[0]["reason"]
     done = clean_up("--force")
-    assert sorted(set(kinds(done, done=True))) == ["branch", "process", "workspace"]
+    assert sorted(set(kinds(done, done=True))) == ["branch", "port_lease", "process", "workspace"]
     assert members(killed) == []
     assert {"out-a.txt", "half.txt"} <= set(repo.files("refs/maestro/saved/dead/a"))
     check_sound(repo)

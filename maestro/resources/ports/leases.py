@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maestro.clock import Clock
-from maestro.errors import Busy, StateError
+from maestro.errors import Busy, MaestroError, StateError
 from maestro.planning.ports import BLOCKS, candidates, ports_of
 from maestro.planning.task_environment import task_environment
 from maestro.proc.family import start_time
 from maestro.resources.base import Need, Provided
 from maestro.resources.ports.bytelocks import ByteLocks
+from maestro.resources.ports.listing import remove_stale
 from maestro.resources.ports.probe import are_free
 from maestro.resources.ports.records import Lease, Records, is_of, living_markers
 
@@ -52,6 +53,7 @@ class PortLeases:
         are_free: Callable[[Collection[int]], bool] = are_free,
     ) -> None:
         """`are_free` asks the kernel whether anybody is on a port."""
+        self._machine = machine
         self._records = Records(machine)
         self._services = dict(services)
         self._run_id = run_id
@@ -84,14 +86,16 @@ class PortLeases:
         """Others may have the ports from now on."""
         with self._lock:
             held = self._held.pop(need.marker, None)
-        if held is None:
-            return
         try:
-            self._records.remove(held.lease)
-        except OSError as error:  # whoever meets it finds its owner dead
+            if held is not None:
+                self._records.remove(held.lease)
+            elif (left := self._records.of_marker(need.marker)) is not None:  # by a coordinator that died
+                remove_stale(self._machine, left)
+        except (OSError, MaestroError) as error:  # whoever meets it finds its owner dead
             log.warning("the lease of ports of task %s cannot be removed: %s", need.task_id, error)
         finally:
-            held.locks.close()
+            if held is not None:
+                held.locks.close()
 
     def _adopted(self, need: Need) -> _Held | None:
         """The block that processes of this very attempt work with since an earlier coordinator started them."""

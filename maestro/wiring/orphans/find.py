@@ -9,6 +9,7 @@ from maestro.model.ids import is_plain
 from maestro.wiring.orphans.branches import Branches
 from maestro.wiring.orphans.files import Claims, GitLocks, Temporaries, shared_temporaries
 from maestro.wiring.orphans.kinds import Leftovers, Orphan
+from maestro.wiring.orphans.leases import PortLeases
 from maestro.wiring.orphans.processes import Processes
 from maestro.wiring.orphans.scene import RunFacts, Scene, Standing
 from maestro.wiring.orphans.tracker import TrackerClaims
@@ -16,6 +17,7 @@ from maestro.wiring.orphans.workspaces import EmptyFolders, HalfRemoved, Workspa
 
 EVERYTHING: tuple[Leftovers, ...] = (
     Processes(),  # first: who writes in a workspace must not do so while it is saved
+    PortLeases(),  # after those who work with the ports
     GitLocks(),  # or nothing can be saved
     HalfRemoved(),  # makes room
     Workspaces(),

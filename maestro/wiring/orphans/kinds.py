@@ -25,6 +25,7 @@ class Kind(StrEnum):
     TEMPORARY = "temporary"  # a file that was being written
     EMPTY_FOLDER = "empty_folder"
     TRACKER = "tracker"  # what the tracker was not told
+    PORT_LEASE = "port_lease"
     CLAIM = "claim"  # the file that a run holds its tasks by
     SAVED_REF = "saved_ref"  # work that did not land, kept longer than the user wants
     RUN_FOLDER = "run_folder"  # of a run that landed all, kept longer than the user wants

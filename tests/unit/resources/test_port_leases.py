@@ -180,6 +180,17 @@ def test_a_lease_whose_owner_is_dead_is_stale_and_given_out_again(machine: Path)
     assert [seen.lease.marker for seen in list_leases(machine)] == ["new"]
 
 
+def test_giving_back_takes_away_what_a_dead_coordinator_had_for_the_attempt(machine: Path) -> None:
+    one, later = leases(machine), leases(machine)
+    one.take(need("t/r/a/1"))
+    later.give_back(need("t/r/a/1"))
+    assert [seen.state for seen in list_leases(machine)] == [LeaseState.HELD]  # it is not dead
+    [held] = one._held.values()
+    held.locks.close()
+    later.give_back(need("t/r/a/1"))
+    assert list_leases(machine) == []
+
+
 def test_a_stale_lease_can_be_taken_away(machine: Path) -> None:
     one = leases(machine)
     one.take(need("dead/r/a/1"))
