@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,24 @@ from maestro.clock import SystemClock
 from maestro.config.load import Loaded, load_settings
 from maestro.coordinator import ParallelCoordinator
 from maestro.errors import BadInput, MaestroError
-from maestro.mcp.inputs import Input, NoteInput, PlanInput, ReportInput, RunInput, StatusInput, WaitInput, one_of
+from maestro.mcp.inputs import (
+    Input,
+    LockInput,
+    NoteInput,
+    PlanInput,
+    ReportInput,
+    RunInput,
+    StatusInput,
+    WaitInput,
+    one_of,
+)
 from maestro.mcp.place import Answer, Place
 from maestro.planning.render_json import plan_object
+from maestro.proc.ourselves import own_argv
+from maestro.resources.locks.base import Scope, status_object
+from maestro.resources.locks.caller import find_caller
+from maestro.resources.locks.place import folder_of
+from maestro.resources.locks.status import status as lock_status
 from maestro.store.board import note_object, post_as
 from maestro.store.endings import LOOK_SECONDS, Looks
 from maestro.store.layout import Layout
@@ -30,6 +46,7 @@ from maestro.store.standing import group_metadata, known_run, newest_object, res
 from maestro.vcs.git import Git, open_repository
 from maestro.wiring.backlog import plan_backlog
 from maestro.wiring.build import new_run_id
+from maestro.wiring.locks import resource_named
 from maestro.wiring.redaction import secrets_in_settings
 from maestro.wiring.reporting import take_report
 from maestro.workspaces.marker import layout_of_workspace, variables_of_workspace
@@ -106,6 +123,43 @@ def note(place: Place, given: NoteInput) -> Answer:
     return Answer({"run_id": run_id, **note_object(left)})
 
 
+async def lock(place: Place, given: LockInput) -> Answer:
+    """As `maestro lock NAME --status --json`; with a command, its exit code and the end of its output."""
+    if given.call is None and given.command is None:
+        return await anyio.to_thread.run_sync(_lock_status, place, given)
+    call, commands = given.call, place.commands
+    if call is None:
+        directory = await anyio.to_thread.run_sync(_directory, place, given)
+        argv = _lock_argv(place, given)
+        call = await commands.start(argv, name=given.name, cwd=directory, environ=place.environ)
+    command = commands.named(call)
+    try:
+        await command.wait(given.timeout)
+    except anyio.get_cancelled_exc_class():
+        await command.stop()
+        raise
+    return Answer(commands.told(call))
+
+
+def _lock_argv(place: Place, given: LockInput) -> list[str]:
+    config = ["--config", str(place.config_file)] if place.config_file is not None else []
+    where = ["-C", "."] if given.repository is not None else []  # stronger than what an agent's variables say
+    flags = {"--scope": given.scope, "--limit": given.limit, "--wait": given.wait}
+    told = [f"{flag}={value}" for flag, value in flags.items() if value is not None]
+    return [*own_argv(), *where, *config, "lock", *told, "--", given.name, "sh", "-c", given.command or ""]
+
+
+def _lock_status(place: Place, given: LockInput) -> Answer:
+    caller = find_caller(_directory(place, given), place.environ, is_given=given.repository is not None)
+    loaded = load_settings(caller.repository, place.config_file, place.environ, {}, caller.repository)
+    _hide(place, loaded)
+    resource = resource_named(loaded.settings, given.name)
+    if given.scope is not None:
+        resource = replace(resource, scope=Scope(given.scope))
+    folder = folder_of(resource.scope, caller.repository, caller.run, place.environ)
+    return Answer(status_object(lock_status(folder, resource)), tuple(map(str, loaded.warnings)))
+
+
 def report(place: Place, given: ReportInput) -> Answer:
     """As `maestro report --json`."""
     said = given.model_dump(include={"status", "summary", "confidence", "notes", "discovered"})
@@ -158,5 +212,8 @@ def _todos(given: PlanInput) -> str | None:
     return None if given.todos is None else json.dumps(given.todos)
 
 
-ACTS: dict[str, Any] = {"plan": plan, "run": run, "status": status, "wait": wait, "note": note, "report": report}
+ACTS: dict[str, Any] = {
+    "plan": plan, "run": run, "status": status, "wait": wait, "note": note, "lock": lock,
+    "report": report,
+}  # fmt: skip
 """Tool → what it does with a place and its checked arguments."""

@@ -30,11 +30,13 @@ def _no_truth(value: Any) -> Any:
 Count = Annotated[int, Field(ge=1), BeforeValidator(_no_truth)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_no_truth)]
 Money = Seconds
+Timeout = Annotated[float, Field(ge=0, le=LONGEST_WAIT_SECONDS, allow_inf_nan=False), BeforeValidator(_no_truth)]
 Name = Annotated[str, Field(min_length=1, max_length=300)]
 Path = Annotated[str, Field(min_length=1, max_length=4096)]
 Command = Annotated[str, Field(min_length=1, max_length=100_000)]
 Names = Annotated[tuple[Name, ...], Field(max_length=1000)]
 Schedule = Literal["auto", "stages", "levels", "dataflow"]
+Scope = Literal["run", "repo", "machine"]
 Status = Literal["done", "failed", "blocked", "no_change"]
 NotGiven = SkipJsonSchema[None]
 
@@ -125,8 +127,8 @@ class WaitInput(Input):
 
     run_id: Name | NotGiven = Field(None, description="This run.")
     group_id: Name | NotGiven = Field(None, description="This parallel group.")
-    timeout: Annotated[float, Field(ge=0, le=LONGEST_WAIT_SECONDS, allow_inf_nan=False), BeforeValidator(_no_truth)] = (
-        Field(WAIT_SECONDS, description="Seconds to wait at most; then the answer has timed_out true: call again.")
+    timeout: Timeout = Field(
+        WAIT_SECONDS, description="Seconds to wait at most; then the answer has timed_out true: call again."
     )
 
 
@@ -137,6 +139,32 @@ class NoteInput(Input):
     to_task: Name | NotGiven = Field(None, description="For this task. Default: for all that start later.")
     from_task: Name | NotGiven = Field(None, description="The task that says so. Default: nobody's, a person's.")
     run_id: Name | NotGiven = Field(None, description="Which run. Default: the only one that is under way.")
+
+
+class LockInput(Input):
+    """The flags of `maestro lock`."""
+
+    name: Name = Field(description="The resource, such as tests.")
+    command: Command | NotGiven = Field(
+        None, description="Run this by sh -c when the resource is free. Default: only say who holds it and who waits."
+    )
+    call: Name | NotGiven = Field(None, description="Go on waiting for a command: the `call` of an earlier answer.")
+    scope: Scope | NotGiven = Field(None, description="Among whom. Default: as configured, else repo.")
+    limit: Seconds | NotGiven = Field(None, description="Stop the command after so many seconds. Default: 900.")
+    wait: Seconds | NotGiven = Field(
+        None, description="Wait for the resource so many seconds at most: then exit code 124."
+    )
+    timeout: Timeout = Field(
+        WAIT_SECONDS, description="Seconds this call may take; then timed_out is true: call again with `call`."
+    )
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> LockInput:
+        if self.call is not None and self.command is not None:
+            raise ValueError("command starts one and call waits for one that was started: give one of them")
+        if self.command is None and (self.limit is not None or self.wait is not None):
+            raise ValueError("limit and wait are for a command: give one")
+        return self
 
 
 class ReportInput(Input):

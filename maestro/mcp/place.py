@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from maestro.mcp.locking import Commands
 from maestro.model.redaction import Redactor, redactor_of
 
 
@@ -23,6 +24,11 @@ class Place:
     def redactor(self) -> Redactor:
         """What is secret: variables, and what calls add to them."""
         return redactor_of(self.environ)
+
+    @cached_property
+    def commands(self) -> Commands:
+        """What runs under locks for the client."""
+        return Commands()
 
 
 @dataclass(frozen=True)

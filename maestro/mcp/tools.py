@@ -11,6 +11,7 @@ import anyio.to_thread
 
 from maestro.mcp.inputs import (
     Input,
+    LockInput,
     NoteInput,
     PlanInput,
     ReportInput,
@@ -89,6 +90,14 @@ TOOLS = {
             "note",
             "Leave a note for a task of a run under way, or for all of its tasks: prompts made from now on show it.",
             NoteInput,
+        ),
+        Tool(
+            "lock",
+            "Run a command while a named resource is ours, such as the tests: others here use it too, one after the "
+            "other, first come first served. Without a command: who holds it and who waits. `timed_out` true: it "
+            "waits or runs still, call again with `call`. `exit_code` is the command's own, 124 where its time ran "
+            "out. A call that is cancelled ends its command.",
+            LockInput,
         ),
         Tool(
             "report",

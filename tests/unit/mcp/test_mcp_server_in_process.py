@@ -41,7 +41,7 @@ def test_the_tools_are_listed_with_what_they_do(repo: Repository) -> None:
     async def go() -> None:
         async with Client(make_server(Place(repo.path, {}))) as client:
             listed = (await client.list_tools()).tools
-            assert [tool.name for tool in listed] == ["plan", "run", "status", "wait", "note", "report"]
+            assert [tool.name for tool in listed] == ["plan", "run", "status", "wait", "note", "lock", "report"]
             for tool in listed:
                 assert tool.description
                 assert tool.input_schema == TOOLS[tool.name].schema
@@ -58,8 +58,11 @@ def test_every_tool_does_something() -> None:
 
 
 def test_an_unknown_tool(repo: Repository) -> None:
-    said = error(call(repo.path, "lock", {}))
-    assert said == {"message": "There is no tool lock.", "hint": "tools: plan, run, status, wait, note, report."}
+    said = error(call(repo.path, "unlock", {}))
+    assert said == {
+        "message": "There is no tool unlock.",
+        "hint": "tools: plan, run, status, wait, note, lock, report.",
+    }
 
 
 def test_outside_of_a_repository_and_in_a_directory_that_is_none(tmp_path: Path) -> None:
