@@ -61,6 +61,14 @@ def _pin(file: Path, content: str | None) -> None:
         file.write_text(content or "")
 
 
+def unpin(repo: Path) -> None:
+    """Take out of a clone what was put there to be made read-only: nobody works in it any more. OSError as from the
+    file system."""
+    pinned = repo / ".git" / "commondir"
+    if not (repo / ".git").is_symlink() and (repo / ".git").is_dir() and not pinned.is_symlink():
+        pinned.unlink(missing_ok=True)
+
+
 def _admin(marker: Path, common_dir: Path) -> Path:
     """The git directory of a worktree, if it is one of this repository and says so itself."""
     own = Path(marker.read_text(encoding="utf-8", errors="surrogateescape").removeprefix("gitdir: ").rstrip("\n"))

@@ -22,7 +22,7 @@ from maestro.proc.capture import capture
 from maestro.proc.request import MARKER, ProcessRequest
 from maestro.resources.base import Need, Provided
 from maestro.resources.caches import Caches
-from maestro.resources.checkouts import git_folders
+from maestro.resources.checkouts import git_folders, unpin
 from maestro.resources.homes import Homes, make_private_home, private_home
 from maestro.resources.mounts import Mounts
 from maestro.resources.tools import certificate_files, system_folders, tool_folders
@@ -94,6 +94,8 @@ class Bubblewrap:
 
     def give_back(self, need: Need) -> None:
         with suppress(OSError):
+            unpin(need.repo)
+        with suppress(OSError):
             shutil.rmtree(_temporary(need))
 
     def _mounts(self, need: Need) -> Mounts:
@@ -104,7 +106,7 @@ class Bubblewrap:
             mounts.put(_temporary(need) / name, Path(place))
         mounts.read(*system_folders(), *tool_folders(ground.environ, (home, ground.checkout, ground.root)))
         mounts.read(*ground.installed, *certificate_files(ground.environ), *ground.known)
-        mounts.read(*(ground.checkout / name for name in ground.symlinked))
+        mounts.read(*(path for pattern in ground.symlinked for path in ground.checkout.glob(pattern.rstrip("/"))))
         if ground.common_dir is not None:
             mounts.read(ground.common_dir)
         self._put_home(need, home, mounts)

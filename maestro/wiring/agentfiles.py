@@ -34,6 +34,15 @@ AGENT_FILES = {
         ),
         write=(".gemini/oauth_creds.json",),
     ),
-    "opencode": AgentFiles(read=(".config/opencode",), write=(".local/share/opencode/auth.json",)),
+    "opencode": AgentFiles(
+        read=tuple(  # the folder itself must be writable: it keeps a .gitignore there
+            f".config/opencode/{name}"
+            for name in (
+                "AGENTS.md", "agent", "agents", "command", "commands", "config.json", "mode", "opencode.json",
+                "opencode.jsonc", "plugin", "skill", "tui.json",
+            )
+        ),
+        write=(".local/share/opencode/auth.json",),
+    ),
 }  # fmt: skip
 """By the adapter's name. The rest of HOME is a folder of the attempt's own: conversations, logs, what tools keep."""

@@ -20,7 +20,7 @@ from maestro.vcs.git import Git
 from maestro.wiring.budgets import check_budgets
 from maestro.wiring.delegate import SUBAGENTS_AT_ONCE
 from maestro.wiring.refreshing import refresh_argv, refresh_every_group
-from maestro.wiring.surroundings import environment_of_agent
+from maestro.wiring.surroundings import WITHOUT_ITS_OWN, environment_of_agent
 
 
 def make_gate(git: Git, settings: Settings) -> Gate | None:
@@ -105,6 +105,8 @@ def _agent_options(settings: Settings) -> dict[str, object]:
         if settings.agent_command is None:
             raise BadInput("the agent `command` needs a command line", hint="give it with --agent-command 'CMD'")
         options["command"] = settings.agent_command
+    if settings.agent == "codex" and settings.sandbox != "none":
+        options.setdefault("sandbox", WITHOUT_ITS_OWN)
     return options
 
 

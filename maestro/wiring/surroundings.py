@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import maestro
@@ -19,6 +19,9 @@ from maestro.store.layout import Layout
 from maestro.store.machine import machine_folder
 from maestro.vcs.git import Git
 from maestro.wiring.agentfiles import AGENT_FILES
+
+WITHOUT_ITS_OWN = "danger-full-access"
+"""The mode of codex that leaves the sandbox to us: its own needs folders writable that ours does not give."""
 
 _NOWHERE = "/dev/null"
 """As HOME: nothing can be below it."""
@@ -40,6 +43,14 @@ def check_surroundings(settings: Settings, environ: Mapping[str, str]) -> None:
         raise BadInput(
             "a sandbox keeps agents out of your checkout, and --workspace none has them work there",
             hint='choose another kind of workspace, or set sandbox = "none"',
+        )
+    if (
+        settings.agent == "codex"
+        and settings.agents.get("codex", {}).get("sandbox", WITHOUT_ITS_OWN) != WITHOUT_ITS_OWN
+    ):
+        raise BadInput(
+            "codex's own sandbox does not work inside of another",
+            hint="leave `sandbox` in [agents.codex] out: maestro's allows less",
         )
     find_bubblewrap(environ)
 
@@ -119,9 +130,21 @@ def _ground(
         shared=lambda need: _shared(layout, run_id, need, environ),
         known=known,
         installed=(Path(sys.prefix), Path(sys.base_prefix), Path(maestro.__file__).parent),
-        read=settings.sandbox_read,
+        read=(*_files_named(settings.agents.get(settings.agent)), *settings.sandbox_read),
         write=settings.sandbox_write,
     )
+
+
+def _files_named(value: object) -> Iterator[Path]:
+    """Files and folders that options of an agent name: its program, a file of settings."""
+    if isinstance(value, str) and value.startswith(("/", "~/")):
+        yield Path(value).expanduser()
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _files_named(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _files_named(one)
 
 
 def _shared(layout: Layout, run_id: str, need: Need, environ: Mapping[str, str]) -> tuple[Path, ...]:

@@ -51,6 +51,7 @@ class AgentLab:
         self.env = {
             "PATH": f"{executable.parent}:{os.environ['PATH']}",
             "HOME": str(home),
+            "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
             "MAESTRO_TEST_MARK": os.environ["MAESTRO_TEST_MARK"],
             **IDENTITY,
             **env,

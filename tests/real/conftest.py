@@ -80,12 +80,23 @@ def beads_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def real(request: pytest.FixtureRequest, hermetic: Path) -> dict[str, Path]:
-    """The executables that the test's `real` markers name, by component."""
+def real(
+    request: pytest.FixtureRequest,
+    hermetic: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> dict[str, Path]:
+    """The executables that the test's `real` markers name, by component.
+
+    codex makes no helpers in a home below the temporary folder, as every home is here, and without them it cannot use
+    a bwrap that is older than 0.9: so its temporary folder is another.
+    """
     found = {name: require(name) for marker in request.node.iter_markers("real") for name in marker.args}
     if "bd-0.47.1" in found:
         (hermetic / ".cache").mkdir(exist_ok=True)
         (hermetic / ".cache" / "beads").symlink_to(request.getfixturevalue("beads_cache"))
+    if "codex" in found:
+        monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("codex")))
     return found
 
 

@@ -370,6 +370,7 @@ def test_what_it_starts_carries_the_marker_also_inside_the_sandbox(lab: AgentLab
 
 @pytest.mark.needs_namespaces
 def test_it_is_available_and_says_its_version(real: dict[str, Path]) -> None:
-    found = CodexAgent().availability({"PATH": f"{real['codex'].parent}:/usr/bin:/bin", "HOME": os.environ["HOME"]})
+    kept = {name: os.environ[name] for name in ("HOME", "TMPDIR")}
+    found = CodexAgent().availability({"PATH": f"{real['codex'].parent}:/usr/bin:/bin", **kept})
     assert found.available, found
     assert "codex-cli" in found.detail

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from maestro.errors import WorkspaceError
-from maestro.resources.checkouts import git_folders
+from maestro.resources.checkouts import git_folders, unpin
 from maestro.testing.repository import Repository
 
 RUN = "maestro/r"
@@ -50,6 +50,9 @@ def test_a_clone_writes_only_itself_and_its_configuration_stays_where_it_is(repo
     clone = Repository(place)
     clone.commit({"a.txt": "a"})
     assert clone.git("status", "--porcelain") == ""
+    unpin(place)
+    unpin(place)
+    assert not (place / ".git" / "commondir").exists()
     (place / ".git" / "commondir").write_text("/tmp/evil\n")
     with pytest.raises(WorkspaceError, match="put there by an agent"):
         git_folders(place, repo.path / ".git", RUN)

@@ -49,6 +49,10 @@ def test_nothing_is_provided_that_nobody_asked_for(repo: Repository, tmp_path: P
         ({"agents": {"claude": {"home": 3}}}, "must be user, private or a path"),
         ({"sandbox": "bubblewrap", "agent": "delegate"}, "subagents of a session"),
         ({"sandbox": "bubblewrap", "workspace": "none"}, "--workspace none"),
+        (
+            {"sandbox": "bubblewrap", "agent": "codex", "agents": {"codex": {"sandbox": "read-only"}}},
+            "inside of another",
+        ),
         ({"sandbox": "bubblewrap"}, "no bwrap on PATH"),
     ],
 )
