@@ -1,4 +1,4 @@
-"""The agents by name; used by wiring only."""
+"""The agents by name; used by wiring only. An adapter is imported when it is chosen: a run has one of them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,8 @@ from pydantic import ValidationError
 
 from maestro.agents.base import Agent
 from maestro.agents.claude import ClaudeAgent, ClaudeOptions
-from maestro.agents.codex import CodexAgent, CodexOptions
 from maestro.agents.command import CommandAgent, CommandOptions
-from maestro.agents.cursor import CursorAgent, CursorOptions
 from maestro.agents.delegate import DelegateAgent, DelegateOptions
-from maestro.agents.droid import DroidAgent, DroidOptions
-from maestro.agents.gemini import GeminiAgent, GeminiOptions
-from maestro.agents.opencode import OpencodeAgent, OpencodeOptions
 from maestro.errors import BadInput
 
 
@@ -24,6 +19,8 @@ def _claude(options: Mapping[str, Any]) -> Agent:
 
 
 def _codex(options: Mapping[str, Any]) -> Agent:
+    from maestro.agents.codex import CodexAgent, CodexOptions
+
     return CodexAgent(CodexOptions.model_validate(dict(options)))
 
 
@@ -34,6 +31,8 @@ def _command(options: Mapping[str, Any]) -> Agent:
 
 
 def _cursor(options: Mapping[str, Any]) -> Agent:
+    from maestro.agents.cursor import CursorAgent, CursorOptions
+
     return CursorAgent(CursorOptions.model_validate(dict(options)))
 
 
@@ -42,14 +41,20 @@ def _delegate(options: Mapping[str, Any]) -> Agent:
 
 
 def _droid(options: Mapping[str, Any]) -> Agent:
+    from maestro.agents.droid import DroidAgent, DroidOptions
+
     return DroidAgent(DroidOptions.model_validate(dict(options)))
 
 
 def _gemini(options: Mapping[str, Any]) -> Agent:
+    from maestro.agents.gemini import GeminiAgent, GeminiOptions
+
     return GeminiAgent(GeminiOptions.model_validate(dict(options)))
 
 
 def _opencode(options: Mapping[str, Any]) -> Agent:
+    from maestro.agents.opencode import OpencodeAgent, OpencodeOptions
+
     return OpencodeAgent(OpencodeOptions.model_validate(dict(options)))
 
 

@@ -1,4 +1,4 @@
-"""Trackers by name; the one place that knows all of them, used by wiring only."""
+"""Trackers by name; the one place that knows all of them, used by wiring only. Imported is the one that is opened."""
 
 from __future__ import annotations
 
@@ -13,16 +13,8 @@ from maestro.model.record import Record
 from maestro.store.claims import working_runs
 from maestro.store.layout import Layout
 from maestro.trackers.base import Tracker
-from maestro.trackers.beads.place import FOLDER as BEADS_FOLDER
-from maestro.trackers.beads.place import main_checkout
-from maestro.trackers.beads.tracker import Beads
 from maestro.trackers.detect import kind_of_file, pick
-from maestro.trackers.epic import Epic
-from maestro.trackers.markdown import Markdown
 from maestro.trackers.source import read_text, shown
-from maestro.trackers.taskfile import TaskFile
-from maestro.trackers.taskmaster import TaskMaster
-from maestro.trackers.todos import Todos
 
 
 class Wanted(Record):
@@ -45,22 +37,32 @@ class Opened(Record):
 
 
 def _taskfile(wanted: Wanted) -> Tracker:
+    from maestro.trackers.taskfile import TaskFile
+
     return TaskFile(wanted.repository, _source(wanted, "taskfile"), write_back=wanted.write_back)
 
 
 def _taskmaster(wanted: Wanted) -> Tracker:
+    from maestro.trackers.taskmaster import TaskMaster
+
     return TaskMaster(wanted.repository, wanted.source, tag=wanted.tag)
 
 
 def _markdown(wanted: Wanted) -> Tracker:
+    from maestro.trackers.markdown import Markdown
+
     return Markdown(wanted.repository, _source(wanted, "markdown"))
 
 
 def _epic(wanted: Wanted) -> Tracker:
+    from maestro.trackers.epic import Epic
+
     return Epic(wanted.repository, _source(wanted, "epic"))
 
 
 def _todos(wanted: Wanted) -> Tracker:
+    from maestro.trackers.todos import Todos
+
     text = wanted.text
     if text is None and wanted.source is not None:
         text = read_text(wanted.source, shown(wanted.source, wanted.repository))
@@ -73,9 +75,12 @@ def _todos(wanted: Wanted) -> Tracker:
 
 def _beads(wanted: Wanted) -> Tracker:
     """The repository's own database by default: `.beads` in a linked worktree is not one, whatever found it there."""
+    from maestro.trackers.beads.place import FOLDER, main_checkout
+    from maestro.trackers.beads.tracker import Beads
+
     layout = Layout(wanted.repository)
     environ = wanted.environ or os.environ
-    detected = (wanted.repository / BEADS_FOLDER, main_checkout(wanted.repository, environ) / BEADS_FOLDER)
+    detected = (wanted.repository / FOLDER, main_checkout(wanted.repository, environ) / FOLDER)
     given = None if wanted.source in detected else wanted.source
 
     def is_alive(run_id: str) -> bool:  # a run that never was in this checkout may live in another one
