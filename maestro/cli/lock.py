@@ -87,7 +87,7 @@ def _resource(app: App, caller: Caller, name: str) -> Resource:
     has configured a resource."""
     if not _is_configured(app, caller):
         return Resource(name)
-    with suppress(ValueError, TypeError, KeyError):  # what is wrong with it, the checks say
+    with suppress(ValueError, TypeError, KeyError, AttributeError):  # what is wrong with it, the checks say
         told = json.loads(app.environ["MAESTRO_RESOURCES"])
         return _plain_resource(name, told.get(name))
     from maestro.wiring.locks import resource_named
