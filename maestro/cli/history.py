@@ -125,7 +125,7 @@ def _show_run(app: App, found: History, run_id: str) -> None:
         query = "SELECT * FROM {} WHERE run_id = ? ORDER BY rowid"
         extra = {
             table: [_without_run(row) for row in found.select(query.format(table), run_id)]
-            for table in ("attempts", "landings", "gates", "spend")
+            for table in ("attempts", "landings", "gates", "waits", "spend")
         }
         app.output.json({**_run_object(run), "tasks": [_without_run(task) for task in tasks], **extra})
         return

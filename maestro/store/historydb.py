@@ -20,7 +20,7 @@ from maestro.errors import StateError
 from maestro.store.filelocks import locked
 from maestro.store.layout import Layout
 
-SCHEMA = 1
+SCHEMA = 2
 """`user_version` of the file. An older one is made anew; a newer one is left alone."""
 
 TABLES: Mapping[str, tuple[str, ...]] = {
@@ -49,6 +49,10 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "gates": (
         "run_id TEXT", "number INTEGER", "at TEXT", "commit_id TEXT", "tasks TEXT", "result TEXT", "seconds REAL",
         "passed INTEGER", "failed INTEGER", "PRIMARY KEY (run_id, number)",
+    ),
+    "waits": (
+        "run_id TEXT", "number INTEGER", "at TEXT", "resource TEXT", "task TEXT", "seconds REAL",
+        "PRIMARY KEY (run_id, number)",
     ),
     "spend": (
         "run_id TEXT", "day TEXT", "agent TEXT", "attempts INTEGER", "seconds REAL", "cost_usd REAL",

@@ -12,7 +12,7 @@ from maestro.clock import as_z
 from maestro.model import events as e
 from maestro.model.budget import Spent
 from maestro.model.events import Event
-from maestro.model.gate import GatePassed, GateRed, GateUnjudged
+from maestro.model.gate import TESTS, GatePassed, GateRed, GateUnjudged
 from maestro.model.outcome import Failed, Succeeded, Usage, describe
 from maestro.model.states import FINAL, RunStatus, TaskState
 
@@ -45,6 +45,8 @@ class RunRows:
         self._landings: list[list[Any]] = []
         self._gates: list[tuple[Any, ...]] = []
         self._gate_began: dict[tuple[str, tuple[str, ...]], datetime] = {}
+        self._gate_waited = 0.0  # of the gate under way, for its resource
+        self._waits: list[tuple[Any, ...]] = []
 
     @property
     def run_id(self) -> str | None:
@@ -86,6 +88,8 @@ class RunRows:
                 self._sequential = event.reason
             case e.ModelUsed():
                 self._beside.append((event.at, event.asked_for, *self._counted(event.usage)))
+            case e.ResourceTaken() | e.AttemptTested():
+                self._waited(event)
             case e.RollingBack():
                 self._undo(event)
             case e.RunResumed():
@@ -146,11 +150,21 @@ class RunRows:
             return
         task |= {"state": _ENDS[event.type], "reason": event.reason[:LONGEST_REASON], "saved_ref": event.saved_ref}
 
+    def _waited(self, event: e.ResourceTaken | e.AttemptTested) -> None:
+        """For a resource; what an agent waited for the tests is told with their results."""
+        name = event.resource if isinstance(event, e.ResourceTaken) else TESTS
+        self._waits.append((as_z(event.at), name, event.task, event.waited_seconds))
+        if event.task is None:
+            self._gate_waited += event.waited_seconds
+
     def _judged(self, event: e.GateEnded) -> None:
         result = event.result
         began = self._gate_began.pop((event.commit, event.tasks), None)
         totals = result.totals if isinstance(result, GatePassed | GateRed) else None
-        seconds = (event.at - began).total_seconds() if began is not None else getattr(result, "seconds", None)
+        seconds = getattr(result, "seconds", None)
+        if began is not None:
+            seconds = max(0.0, (event.at - began).total_seconds() - self._gate_waited)
+        self._gate_waited = 0.0
         word = f"unjudged: {result.why}" if isinstance(result, GateUnjudged) else result.kind
         counts = (totals.passed, totals.failed) if totals is not None else (None, None)
         self._gates.append((as_z(event.at), event.commit, json.dumps(event.tasks), word, seconds, *counts))
@@ -189,6 +203,7 @@ class RunRows:
             ],
             "landings": [(run_id, number, *landing) for number, landing in enumerate(self._landings, 1)],
             "gates": [(run_id, number, *gate) for number, gate in enumerate(self._gates, 1)],
+            "waits": [(run_id, number, *wait) for number, wait in enumerate(self._waits, 1)],
             "spend": self._spend_rows(run_id),
         }
 

@@ -18,6 +18,7 @@ import pytest
 from maestro.errors import StateError
 from maestro.model import events as e
 from maestro.model.events import Event
+from maestro.model.gate import GatePassed
 from maestro.model.outcome import LimitHit, Usage
 from maestro.store.claims import claim
 from maestro.store.historydb import SCHEMA, history, history_in_memory
@@ -339,3 +340,22 @@ def test_a_long_run_is_written_now_and_then(tmp_path: Path) -> None:
             thread.join()
     assert read(layout, "SELECT status, attempts, journal_bytes FROM runs") == [("running", 2, 0)]
     observer.close()
+
+
+def test_waits_for_resources_have_a_row_each_and_are_no_part_of_a_gate_s_time(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    gate: dict[str, Any] = {"commit": "c", "tasks": ("a",)}
+    events = [
+        started(),
+        starting("a", 1, 1),
+        e.ResourceTaken(at=at(1), resource="docker", task="a", fencing=7, waited_seconds=0.5),
+        e.AttemptTested(at=at(2), task="a", attempt_id="x", number=1, exit_code=0, seconds=1, waited_seconds=2),
+        e.GateStarted(at=at(3), command="make test", **gate),
+        e.ResourceTaken(at=at(7), resource="tests", fencing=8, waited_seconds=4.0),
+        e.GateEnded(at=at(9), result=GatePassed(seconds=2.0), **gate),
+    ]
+    observe(layout, events)
+    assert read(layout, "SELECT resource, task, seconds FROM waits ORDER BY number") == [
+        ("docker", "a", 0.5), ("tests", "a", 2.0), ("tests", None, 4.0),
+    ]  # fmt: skip
+    assert read(layout, "SELECT seconds FROM gates") == [(2.0,)]
