@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 from maestro.errors import MaestroError
 from maestro.model.events import Event
@@ -48,13 +48,15 @@ class FanOut:
 
     def __init__(self, observers: Iterable[Observer]) -> None:
         self._observers = list(observers)
+        # asked once: it takes Python longer than most observers take for an event
+        self._following = {id(observer) for observer in self._observers if isinstance(observer, Following)}
 
     def notify(self, event: Event, run: Run | None = None) -> None:
         """Tell all of them; `run` is how it stands after the event, where that is known."""
 
         def tell(observer: Observer) -> None:
-            if run is not None and isinstance(observer, Following):
-                observer.follow(event, run)
+            if run is not None and id(observer) in self._following:
+                cast(Following, observer).follow(event, run)
             else:
                 observer.notify(event)
 
