@@ -6,7 +6,9 @@ One coordinator, in a process of its own, takes `--tasks` tasks of an agent that
 of fifty so that metadata.json is kept too, with the live table drawn on a terminal that is a pipe. At each landing an
 observer looks at the process (/proc) and at its event loop: resident memory, open files, threads, asyncio tasks. What
 counts is the first tenth of the run against its last: memory at the end at most 1.2 times that after a tenth (100 of
-1,000), the others no higher than they were then.
+1,000), the others no higher than they were then. What is open only while a child is started or read from says nothing:
+of open files and asyncio tasks the fewest of each tenth are compared, which are those that never go. Threads are those
+beside the pool of the event loop, which makes its own as several are first wanted at once, up to a number of its own.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,6 +38,8 @@ from maestro.telemetry.plain import PlainObserver
 GOAL_RATIO = 1.2
 SWAY = 2
 """Open files, threads and asyncio tasks of agents that happen to start or end at that moment."""
+POOL = "maestro_"
+"""How the names of the threads begin that the event loop's pool made."""
 GROUP_OF = 50
 AGENT = """\
 printf 'made by %s\\n' "$MAESTRO_TASK_ID" >"result-$MAESTRO_TASK_ID.txt"
@@ -50,6 +55,7 @@ class Look:
     seconds: float
     asyncio_tasks: int
     blocks: int  # of memory that Python holds
+    pooled: int  # threads
     at: Footprint
 
 
@@ -69,8 +75,9 @@ class Looker:
         self._landed += 1
         if self._landed % self._every == 0:
             seconds = time.monotonic() - self._begun
+            pooled = sum(thread.name.startswith(POOL) for thread in threading.enumerate())
             self.looks.append(
-                Look(self._landed, seconds, len(asyncio.all_tasks()), sys.getallocatedblocks(), look_at())
+                Look(self._landed, seconds, len(asyncio.all_tasks()), sys.getallocatedblocks(), pooled, look_at())
             )
 
     def close(self) -> None:
@@ -79,7 +86,7 @@ class Looker:
 
 @dataclass(frozen=True)
 class Soak:
-    """The start of the run against its end. `first` and `last` are medians of a tenth of the run each."""
+    """The start of the run against its end. `first` and `last` are medians or the fewest of a tenth of the run each."""
 
     tasks: int
     landed: int
@@ -101,15 +108,15 @@ class Soak:
 
 
 def around(looks: list[Look], place: float) -> dict[str, float]:
-    """Medians over the looks next to a place between 0 and 1: a tenth of the run."""
+    """The looks next to a place between 0 and 1, a tenth of the run: medians, and the fewest of what comes and goes."""
     middle, half = round(place * len(looks)), max(len(looks) // 20, 1)
     near = looks[max(middle - half, 0) : middle + half]
     return {
         "rss_mib": statistics.median(look.at.rss_mib for look in near),
         "pss_mib": statistics.median(look.at.pss_mib for look in near),
-        "open_files": statistics.median_high(look.at.open_files for look in near),
-        "threads": statistics.median_high(look.at.threads for look in near),
-        "asyncio_tasks": statistics.median_high(look.asyncio_tasks for look in near),
+        "open_files": min(look.at.open_files for look in near),
+        "threads": statistics.median_high(look.at.threads - look.pooled for look in near),
+        "asyncio_tasks": min(look.asyncio_tasks for look in near),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import uuid
@@ -53,12 +54,22 @@ def hermetic(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
         monkeypatch.setenv(name, value)
     yield home
     left = processes_with(f"MAESTRO_TEST_MARK={mark}")
-    assert not left, f"the test left processes behind: {left}"
+    end_all(left, f"MAESTRO_TEST_MARK={mark}")
+    assert not left, f"the test left processes behind: {list(left.values())}"
 
 
-def processes_with(variable: str) -> list[str]:
+def end_all(left: dict[int, str], variable: str) -> None:
+    """What one test left shall not disturb the others, nor live on for days; children that they make meanwhile too."""
+    while left:
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        left = processes_with(variable)
+
+
+def processes_with(variable: str) -> dict[int, str]:
     """Command lines of other live processes whose environment holds `variable`."""
-    wanted, own, found = variable.encode(), str(os.getpid()), []
+    wanted, own, found = variable.encode(), str(os.getpid()), {}
     for pid in os.listdir("/proc"):  # noqa: PTH208 - after every test: Path.iterdir costs several times as much
         if not pid.isdigit() or pid == own:
             continue
@@ -66,7 +77,7 @@ def processes_with(variable: str) -> list[str]:
             if wanted in read(f"/proc/{pid}/environ").split(b"\0"):
                 state = read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[0]
                 if state != b"Z":
-                    found.append(read(f"/proc/{pid}/cmdline").replace(b"\0", b" ").decode(errors="replace"))
+                    found[int(pid)] = read(f"/proc/{pid}/cmdline").replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
     return found
