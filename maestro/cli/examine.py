@@ -229,6 +229,27 @@ def _surroundings(patient: Patient) -> Iterator[Finding]:
     yield Finding("surroundings", Health.OK, f"agents and tests have {home}, {sandbox}")
 
 
+def _ports(patient: Patient) -> Iterator[Finding]:
+    from maestro.planning.ports import BLOCKS, services_of
+    from maestro.resources.ports.listing import list_leases
+    from maestro.resources.ports.outgoing import in_the_way, outgoing_ports
+    from maestro.store.machine import machine_path, make_trusted
+
+    if patient.loaded is None:
+        return
+    services = services_of(patient.loaded.settings.ports)
+    machine = machine_path(patient.app.environ)
+    if os.path.lexists(machine):
+        make_trusted(machine)
+    ranges = ", ".join(f"{name} from {start}" for name, start in services.items())
+    yield Finding("ports", Health.OK, f"{ranges}; {len(list_leases(machine))} of {BLOCKS:,} leased")
+    outgoing = outgoing_ports()
+    if met := in_the_way(services, outgoing):
+        what = f"outgoing connections of any program may take ports of {', '.join(met)}"
+        hint = f"choose ranges outside of {outgoing.start} to {outgoing.stop - 1}"
+        yield Finding("ports", Health.WARNING, what, hint)
+
+
 def _state(patient: Patient) -> Iterator[Finding]:
     if patient.layout is None:
         return
@@ -270,6 +291,7 @@ EXAMINATIONS: dict[str, Callable[[Patient], Iterator[Finding]]] = {
     "tests": _tests,
     "workspaces": _workspaces,
     "surroundings": _surroundings,
+    "ports": _ports,
     "state": _state,
     "tools": _tools,
 }

@@ -81,6 +81,24 @@ def test_what_would_be_refused_is_a_problem(cli: Any, ready: Repository, monkeyp
     assert cli("doctor").out.endswith("Not ready.\n")
 
 
+def test_ports_are_looked_at(cli: Any, ready: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    [found] = checks(cli("doctor", "--json"), "ports")
+    assert (found["health"], found["detail"].partition("; ")[2]) == ("ok", "0 of 1,000 leased")
+    lowest, highest = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    monkeypatch.setenv("MAESTRO_PORTS", f'{{"SEARCH_PORT": {int(highest) - 999}}}')
+    [_, warning] = checks(cli("doctor", "--json"), "ports")
+    assert warning["health"] == "warning"
+    assert "may take ports of SEARCH_PORT" in warning["detail"]
+    assert f"outside of {lowest} to {highest}" in warning["hint"]
+    monkeypatch.setenv("MAESTRO_PORTS", '{"SEARCH_PORT": 10500}')
+    [problem] = checks(cli("doctor", "--json"), "ports")
+    assert problem["health"] == "problem"
+    monkeypatch.delenv("MAESTRO_PORTS")
+    Path(os.environ["MAESTRO_MACHINE_DIR"]).chmod(0o777)
+    [problem] = checks(cli("doctor", "--json"), "ports")
+    assert problem["detail"].endswith("may be written by others")
+
+
 def test_a_backlog_that_is_all_done_is_no_problem(cli: Any, ready: Repository) -> None:
     (ready.path / "tasks.json").write_text(json.dumps([{"id": "a", "status": "done"}]))
     said = cli("doctor")
