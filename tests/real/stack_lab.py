@@ -46,6 +46,7 @@ FIRST = f"""\
 set -e
 mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /dev/shm
+[ ! -d /var/lib/containers ] || mount -t tmpfs tmpfs /var/lib/containers
 busybox ip link set lo up
 podman system service --time=0 unix://{SOCKET} </dev/null >/dev/null 2>&1 &
 echo ready
@@ -114,6 +115,13 @@ class Machine:
         done = self.attempt(*seen_from, "nc", "-w", str(PATIENCE), host, str(port), given=b"GET / HTTP/1.0\r\n\r\n")
         _, found, page = done.stdout.decode().partition("\r\n\r\n")
         return page.strip() if found else None
+
+    def page(self, port: int, *, host: str = "127.0.0.1", container: str | None = None) -> str | None:
+        """The same of a server that may just be starting."""
+        deadline = time.monotonic() + 30
+        while (found := self.fetch(port, host=host, container=container)) is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return found
 
     def _wait_for_podman(self) -> None:
         deadline = time.monotonic() + 30

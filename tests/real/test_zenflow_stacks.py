@@ -91,15 +91,15 @@ def test_two_stacks_answer_on_their_own_ports_and_cannot_reach_each_other(
         stack.compose("up", "-d", "--no-build")
     for stack, task in ((one, "shop-9947"), (other, "cart-9947")):
         for service in TARGETS:
-            assert machine.fetch(stack.port(service)) == f"{task} {service}"
+            assert machine.page(stack.port(service)) == f"{task} {service}"
     assert {one.port(service) for service in TARGETS}.isdisjoint(other.port(service) for service in TARGETS)
 
     for stack, stranger in ((one, other), (other, one)):
         task, inside = stack.variables["ZENFLOW_TASK_ID"], f"{stack.prefix}-celery"
         for service, port in INSIDE.items():
-            assert machine.fetch(port, host=service, container=inside) == f"{task} {service}"
+            assert machine.page(port, host=service, container=inside) == f"{task} {service}"
         own_gateway = stack.addresses()["db"][1]  # the machine itself: the stack's ports are there, the stranger's not
-        assert machine.fetch(stack.port("db"), host=own_gateway, container=inside) == f"{task} db"
+        assert machine.page(stack.port("db"), host=own_gateway, container=inside) == f"{task} db"
         doors = [(INSIDE[service], address) for service, (address, _) in stranger.addresses().items()]
         doors += [(stranger.port(service), own_gateway) for service in TARGETS]
         assert fetched(machine, inside, doors) == [None] * len(doors)
@@ -112,7 +112,22 @@ def test_two_stacks_answer_on_their_own_ports_and_cannot_reach_each_other(
     one.compose("down", "--volumes", "--timeout", "0")
     assert [machine.fetch(one.port(service)) for service in TARGETS] == [None] * len(TARGETS)
     for service in TARGETS:
-        assert machine.fetch(other.port(service)) == f"cart-9947 {service}"
+        assert machine.page(other.port(service)) == f"cart-9947 {service}"
     other.compose("down", "--volumes", "--timeout", "0")
     assert machine.run("podman", "volume", "ls", "--quiet") == ""
     assert machine.run("podman", "ps", "--all", "--quiet") == ""
+
+
+@pytest.mark.parametrize(("options", "is_reached"), [((), True), (("--opt", "isolate=true"), False)])
+def test_silence_means_isolation_and_podman_needs_to_be_told(
+    machine: Machine, options: tuple[str, ...], is_reached: bool
+) -> None:
+    """What the test above takes for a closed door is one: without the overlay's option the same question is answered.
+    (podman's docker socket isolates by itself, podman and podman-compose do not.)"""
+    for name, command in (("one", ("/bin/serve", "5432")), ("other", ("/bin/sleep", "600"))):
+        machine.run("podman", "network", "create", *options, name)
+        machine.run("podman", "run", "-d", "--name", name, "--network", name, "--env", f"STACK={name}", IMAGE, *command)
+    one = json.loads(machine.run("podman", "inspect", "one"))[0]
+    address = one["NetworkSettings"]["Networks"]["one"]["IPAddress"]
+    assert machine.page(5432, host=address) == "one"
+    assert machine.fetch(5432, host=address, container="other") == ("one" if is_reached else None)
