@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from maestro.errors import BadInput
 from maestro.integration.discovery import find_test_command
 from maestro.integration.gates import Gate
 from maestro.integration.land import Strategy
+from maestro.model.gate import TESTS
 from maestro.model.offer import DELEGATE
 from maestro.resources.admission import Admitted, admit, look
 from maestro.resources.throttle import Limits
@@ -28,6 +30,11 @@ def make_gate(git: Git, settings: Settings) -> Gate | None:
     if settings.no_tests:
         return None
     if settings.test_command is not None:
+        if _TAKES_TESTS.search(settings.test_command):
+            raise BadInput(
+                f"the test command takes the resource {TESTS}, which maestro holds already while it runs",
+                hint=f"leave `maestro lock {TESTS} --` out of it",
+            )
         return Gate(command=settings.test_command, timeout_seconds=settings.test_timeout, source="explicit")
     found = find_test_command(git.directory)
     if found is None:
@@ -38,6 +45,8 @@ def make_gate(git: Git, settings: Settings) -> Gate | None:
         )
     return Gate(command=found.command, timeout_seconds=settings.test_timeout, source=f"found: {found.source}")
 
+
+_TAKES_TESTS = re.compile(rf"\bmaestro\b[^|;&]*\block\s+(?:-\S+\s+)*{TESTS}(?=\s)(?!\s+--status)")
 
 SPRINTS_AT_ONCE = 5
 """A sprint of an epic is many agents' work by itself, so fewer of them run at once than plain tasks would (E-4)."""
