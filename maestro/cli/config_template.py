@@ -74,6 +74,7 @@ CONFIG = """\
 # setup_timeout = 900
 # copy = []                           # files that git does not know, such as [".env"]
 # symlink = []                        # folders, such as ["node_modules"]
+# keep = []                           # what the next task in a workspace finds there, such as [".venv"]
 # git_credentials = "path"            # no default: a git credential store; agents get a copy of it
 # ports = {}                          # more services, such as { SEARCH_PORT = 20000 }: the first of 1,000 ports
 # mcp_servers = {}                    # MCP servers for the agents, by name: client-config.json

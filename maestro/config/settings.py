@@ -142,6 +142,7 @@ class Settings(Record):
     setup_timeout: Seconds = 900.0
     copy_files: Texts = Field(default=(), alias="copy")  # `copy` is a method of every pydantic model
     symlink: Texts = ()
+    keep: Texts = ()  # what stays in a workspace that the next task gets (W-5)
     mcp_servers: dict[str, dict[str, Any]] = Field(default_factory=dict)  # `mcpServers` of client-config.json
     git_credentials: Path | None = None  # a file as git's credential store keeps it; agents get a copy (0600)
 

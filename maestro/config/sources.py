@@ -29,7 +29,7 @@ NOT_SETTINGS = frozenset(
 
 LINE_LISTS = frozenset({"setup"})
 """Lists of shell commands: in a variable they are separated by newlines, because commands hold commas."""
-LISTS = frozenset({"group_id", "env_allow", "copy", "symlink", "sandbox_read", "sandbox_write"})
+LISTS = frozenset({"group_id", "env_allow", "copy", "symlink", "keep", "sandbox_read", "sandbox_write"})
 TABLES = frozenset({"agents", "keys", "keywords", "agent_limits", "mcp_servers", "resources", "caches", "ports"})
 
 

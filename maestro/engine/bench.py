@@ -132,7 +132,8 @@ class GateBench:
 
     def _move(self, workspace: Workspace, commit: str) -> None:
         """Put the bench on another commit; ignored files (dependencies, caches) stay, all else is gone."""
-        git = self._context.git.at(workspace.repo)
+        # what the set-up brought in and what is to be kept is ignored, too
+        git = self._context.git.at(workspace.repo, config={"core.excludesFile": str(workspace.excludes)})
         git.run("checkout", "-q", "--force", "--detach", commit)
         git.run("clean", "-ffdq")
 

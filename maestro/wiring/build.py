@@ -51,9 +51,6 @@ from maestro.workspaces.registry import open_workspaces
 from maestro.workspaces.roots import default_root
 from maestro.workspaces.setup import SetupSpec
 
-PARKED_WORKSPACES = 8
-"""So many used workspaces wait, emptied, to be handed out again: about what is under way at once on most machines."""
-
 
 def new_run_id(clock: Clock) -> str:
     """Date, time and four random hex digits: sorts by start, and two started in one second differ."""
@@ -138,12 +135,14 @@ def prepare(
         for branch in integration_branches(run_id, backlog.plan):
             _check_branch(git, branch, run_id)
         root = (settings.workspace_root or default_root(git.directory, environ)) / run_id
-    workspaces = _workspaces(settings.workspace, git, settings, root)
+    options = make_options(settings, gate, root, backlog.tracker.kind)
+    # as many used ones wait to be handed out again as can be in use, with that of the gates
+    workspaces = _workspaces(settings.workspace, git, settings, root, options.max_parallel + 1)
     is_worktree = settings.workspace == "worktree"
-    gate_workspaces = workspaces if is_worktree else _workspaces("worktree", git, settings, root)
+    gate_workspaces = workspaces if is_worktree else _workspaces("worktree", git, settings, root, 1)
     return Prepared(
         agent=agent,
-        options=make_options(settings, gate, root, backlog.tracker.kind),
+        options=options,
         root=root,
         workspaces=workspaces,
         gate_workspaces=gate_workspaces,
@@ -164,7 +163,7 @@ def _check_branch(git: Git, branch: str, run_id: str) -> None:
         raise
 
 
-def _workspaces(kind: str, git: Git, settings: Settings, root: Path) -> Workspaces:
+def _workspaces(kind: str, git: Git, settings: Settings, root: Path, parked: int) -> Workspaces:
     credentials = None
     if settings.git_credentials is not None:
         try:
@@ -178,7 +177,8 @@ def _workspaces(kind: str, git: Git, settings: Settings, root: Path) -> Workspac
         setup=SetupSpec(copy=settings.copy_files, symlink=settings.symlink),
         client_servers=settings.mcp_servers,
         credentials=credentials,
-        parked=PARKED_WORKSPACES,
+        parked=parked,
+        keep=settings.keep,
     )
 
 

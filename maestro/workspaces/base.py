@@ -37,6 +37,11 @@ class Workspace(Record):
     branch: str
     env: dict[str, str]
 
+    @property
+    def excludes(self) -> Path:
+        """Ignore patterns of what maestro itself brings into the files, and of what is kept for the next task."""
+        return self.home / ".gitignore"
+
 
 class WorkEvidence(Record):
     """What is really in a workspace after its agent ended (A-3)."""
@@ -83,7 +88,8 @@ class Workspaces(Protocol):
         ...
 
     def remove(self, workspace: Workspace) -> None:
-        """Remove it, or empty it to be handed out again; what is not landed must have been saved."""
+        """Remove it, or empty it but for what is to be kept, so that the next task gets it (W-5); what is not landed
+        must have been saved."""
         ...
 
     def close(self) -> None:

@@ -2,6 +2,8 @@
 
 Objects are borrowed through `objects/info/alternates` where both are on one disk. What is borrowed cannot be
 collected as garbage: the branch is made in the user's repository first, and keeps the base and all before it.
+
+When the files of a clone are used again, its `.git` is not: that is made anew, with nothing in it of what an agent did.
 """
 
 from __future__ import annotations
@@ -16,15 +18,18 @@ from maestro.vcs.git import Git
 from maestro.vcs.parse import parse_refs
 from maestro.workspaces.base import Workspace, WorkspaceSpec
 from maestro.workspaces.evidence import Place
-from maestro.workspaces.lifecycle import Lifecycle, repository_lock
-from maestro.workspaces.removal import set_aside
+from maestro.workspaces.lifecycle import repository_lock
+from maestro.workspaces.parking import Pristine
+from maestro.workspaces.pool import Pool
+from maestro.workspaces.recycling import KEPT_INDEX, NotRecyclable
+from maestro.workspaces.removal import remove_tree, set_aside
 from maestro.workspaces.roots import on_one_disk
 from maestro.workspaces.site import Site
 
 FETCH = ("fetch", "-q", "--no-tags", "--no-prune", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-gc")
 
 
-class CloneWorkspaces(Lifecycle):
+class CloneWorkspaces(Pool):
     """A clone per task; `origin` is the user's repository, to fetch from and not to push to."""
 
     kind = "clone"
@@ -37,12 +42,54 @@ class CloneWorkspaces(Lifecycle):
 
     def _check_out(self, spec: WorkspaceSpec, repo: Path) -> Git:
         self._claim_branch(spec)
+        return super()._check_out(spec, repo)
+
+    def _make(self, spec: WorkspaceSpec, repo: Path) -> Git:
         git = self._make_repository(repo, spec.branch, spec.base)
         git.run("reset", "-q", "--hard", spec.base)
         return git
 
+    def _git_dir(self, repo: Path) -> Path:
+        return repo / ".git"
+
+    def _check_own(self, workspace: Workspace, pristine: Pristine) -> None:
+        del workspace
+        if pristine.git_dir.is_symlink() or not pristine.git_dir.is_dir():
+            raise NotRecyclable("its .git is gone or was replaced")
+
+    def _strip(self, workspace: Workspace, pristine: Pristine) -> None:
+        """An empty repository in the place of its own."""
+        git_dir, aside = pristine.git_dir, workspace.home / KEPT_INDEX
+        workspace.repo.chmod(pristine.folder_mode)  # what is made in it may inherit of its mode
+        (git_dir / KEPT_INDEX).replace(aside)
+        remove_tree(git_dir)
+        self._make_empty(workspace.repo, workspace.branch)
+        aside.replace(git_dir / "index")
+
+    def _move(self, here: Path, there: Path, pristine: Pristine) -> Path:
+        del pristine  # nothing names where it stands
+        here.rename(there)
+        return there / ".git"
+
+    def _before(self, git: Git, spec: WorkspaceSpec, repo: Path) -> None:
+        (repo / ".git" / "HEAD").write_text(f"ref: refs/heads/{spec.branch}\n", encoding="utf-8")
+        self._bring_objects(git, repo, spec.base)
+
+    def _attach(self, git: Git, git_dir: Path, spec: WorkspaceSpec, repo: Path) -> None:
+        del git_dir, repo
+        git.run("update-ref", "-m", f"reset: moving to {spec.base}", "HEAD", spec.base)
+
+    def _destroy(self, home: Path, git_dir: Path) -> None:
+        del git_dir  # it is in there
+        remove_tree(home)
+
     def _make_repository(self, repo: Path, branch: str, base: str) -> Git:
         """An empty repository that can see the base, HEAD on the branch that does not exist yet."""
+        git = self._make_empty(repo, branch)
+        self._bring_objects(git, repo, base)
+        return git
+
+    def _make_empty(self, repo: Path, branch: str) -> Git:
         site, git_dir = self.site, repo / ".git"
         site.git.run(
             "init",
@@ -54,22 +101,24 @@ class CloneWorkspaces(Lifecycle):
         )
         with (git_dir / "config").open("ab") as file:
             file.write(self._remote())
-        git = site.git.at(repo, git_dir=git_dir, work_tree=repo)
         if self._borrow:
             info = git_dir / "objects" / "info"
             info.mkdir(exist_ok=True)
             (info / "alternates").write_bytes(_alternate(site.common_dir / "objects") + b"\n")
             if (site.common_dir / "shallow").exists():
                 shutil.copyfile(site.common_dir / "shallow", git_dir / "shallow")
-        else:
-            source = f"refs/maestro/lent/{_short(repo)}"
-            site.git.run("update-ref", source, base)
-            try:
-                depth = () if self.depth is None else (f"--depth={self.depth}",)
-                git.run(*FETCH, *depth, str(site.common_dir), f"+{source}:refs/maestro/base")
-            finally:
-                site.git.run("update-ref", "-d", source)
-        return git
+        return site.git.at(repo, git_dir=git_dir, work_tree=repo)
+
+    def _bring_objects(self, git: Git, repo: Path, base: str) -> None:
+        if self._borrow:
+            return
+        source = f"refs/maestro/lent/{_short(repo)}"
+        self.site.git.run("update-ref", source, base)
+        try:
+            depth = () if self.depth is None else (f"--depth={self.depth}",)
+            git.run(*FETCH, *depth, str(self.site.common_dir), f"+{source}:refs/maestro/base")
+        finally:
+            self.site.git.run("update-ref", "-d", source)
 
     def _remote(self) -> bytes:
         url = _quoted(os.fsencode(self.site.common_dir))
@@ -126,6 +175,7 @@ class CloneWorkspaces(Lifecycle):
 
     def _forget(self, workspace: Workspace) -> None:
         """The user's repository knows nothing but the branch, and that stays."""
+        self._pristine.pop(workspace.home, None)
 
 
 def _short(path: Path) -> str:

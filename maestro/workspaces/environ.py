@@ -58,7 +58,7 @@ def write_layout(site: Site, spec: WorkspaceSpec, home: Path, repo: Path) -> dic
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     (home / ".agent-state").mkdir(exist_ok=True)
     (home / ".hooks").mkdir(exist_ok=True)
-    _write(excludes_file(home), "\n".join((site.user_excludes, *OWN_PATTERNS)) + "\n")
+    _write(excludes_file(home), "\n".join((site.user_excludes, *OWN_PATTERNS, *site.keep.lines)) + "\n")
     if site.credentials is not None:
         _write_secret(home / ".git-credentials", site.credentials)
     _write(home / ".gitconfig", _gitconfig(site, home, repo))

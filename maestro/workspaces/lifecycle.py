@@ -203,7 +203,8 @@ class Lifecycle(ABC):
             raise WorkspaceError(
                 f"{home} exists and is not a workspace of this repository", hint="choose another --workspace-root"
             )
-        self.save(older, marker.run_id, marker.task_name)
+        if not marker.parked:  # else it was being emptied, since nobody needed it any more
+            self.save(older, marker.run_id, marker.task_name)
         self.remove(older)
 
     def _undo(self, home: Path, repo: Path, spec: WorkspaceSpec) -> None:

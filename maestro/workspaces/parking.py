@@ -1,37 +1,55 @@
-"""Used worktrees that wait, emptied, to be handed out again: how many, and what is known of each."""
+"""Used workspaces that wait, emptied, to be handed out again: how many, and what is known of each."""
 
 from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from maestro.workspaces.index import Attributes
+from maestro.workspaces.tracked import Stamp, Tracked
 
 PARKED = ".parked-"
-"""Prefix of the folder that a waiting worktree stands in, at the place of its `task-<name>`."""
+"""Prefix of the folder that a waiting workspace stands in, at the place of its `task-<name>`."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What git made of a commit: what is tracked, and by what the file system tells that it is still so."""
+
+    tracked: Tracked
+    stamps: Mapping[bytes, Stamp]
+    young: Mapping[bytes, bool]  # files from the second in which the index was written; whether executable
 
 
 @dataclass(frozen=True)
 class Pristine:
-    """A worktree as it was handed out."""
+    """A workspace as it was handed out. All that is needed to see what was done to it is kept here, in memory."""
 
-    admin: Path  # its git directory
-    link: bytes  # what its `.git` says
+    git_dir: Path
+    link: bytes | None  # what its `.git` says; None where that is the git directory itself
     base: str
     folder_mode: int  # of each of its folders
     settings: tuple[bytes | None, ...]  # what can make a checkout of the same commit differ
+    index: bytes  # digest of its index, which is kept under a second name
+    index_ns: int  # when that was written
+    layer: Layer | None  # None: not known yet, it is read from the index when needed
+    kept: tuple[bytes, ...] = ()  # what was there already, of earlier tasks
 
 
 @dataclass(frozen=True)
 class Parked:
-    """One that waits: HEAD detached at the base, the index as it was then, no file that is not in it."""
+    """One that waits: the files of the base and what is to be kept, the index, and nothing of any branch."""
 
     home: Path
     repo: Path
+    git_dir: Path
     pristine: Pristine
-    attributes: Attributes  # of the base
+    layer: Layer
+    kept: tuple[bytes, ...]
+    mentions: tuple[bytes, ...]  # files and links among those that name the place where it was
+    was_at: Path
 
 
 class Parking:

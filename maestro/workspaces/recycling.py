@@ -1,174 +1,257 @@
-"""Handing out a used worktree again instead of a new one: what changed is checked out, not everything.
+"""Handing out used files again instead of new ones: what changed is checked out, not everything.
 
-When a worktree is handed out, its index is kept under a second name, as a hard link: git replaces an index, it never
-writes into one. When the worktree comes back, that index is put in the place of the agent's. So no flag that an agent
-set in it (assume-unchanged, skip-worktree) counts, and git finds every file that was touched by its ctime, which
-nobody can set, or, where the second is the same, by its contents. Whatever is not tracked is removed, and of the git
-directory only the names remain that a new one has. Anything that is not known here is reason not to recycle.
+When a workspace is handed out, its index is kept under a second name, as a hard link: git replaces an index, it never
+writes into one. A digest of it stays in memory. When the workspace comes back, that index is put in the place of the
+agent's. So no flag that an agent set in it (assume-unchanged, skip-worktree) counts, and git finds every file that was
+touched by its ctime, which nobody can set, or, where the second is the same, by its contents. Folders are known by
+their ctime as well, so only those are searched in which something came or went. Whatever is not tracked is removed,
+but for what the user wants kept. Anything that is not known here is reason not to recycle.
+
+All of that happens when a task is over. The next one then costs what differs between its base and the last.
 """
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 import os
-import shutil
 import stat
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from maestro.vcs.git import Git
-from maestro.workspaces.base import Workspace, WorkspaceSpec
-from maestro.workspaces.index import read_attributes, read_index
-from maestro.workspaces.lifecycle import repository_lock
-from maestro.workspaces.links import move_link, named_by, place_of, worktrees_of
-from maestro.workspaces.marker import encode_path, read_marker, write_marker
-from maestro.workspaces.parking import Parked, Pristine, new_place
+from maestro.vcs.parse import RawChange, fields, parse_raw_diff
+from maestro.workspaces.base import Workspace
+from maestro.workspaces.index import read_index
+from maestro.workspaces.links import worktrees_of
+from maestro.workspaces.parking import Layer, Parked, Pristine
 from maestro.workspaces.processes import working_directories
-from maestro.workspaces.removal import remove_tree, reopen
-from maestro.workspaces.scrub import scrub
+from maestro.workspaces.removal import remove_tree
+from maestro.workspaces.scrub import drop_altered, scrub
 from maestro.workspaces.site import Site
+from maestro.workspaces.splice import entries_of, plan
+from maestro.workspaces.tracked import ABSENT, Tracked, stamps, tracked_by
 
 KEPT_INDEX = "maestro-index"
-"""In a worktree's git directory: its index as it was when the worktree was handed out."""
+"""In a workspace's git directory: its index as it was when the workspace was handed out."""
 
-_STAYS = frozenset({"HEAD", "commondir", "gitdir", "index", KEPT_INDEX})
-_GOES = frozenset({"ORIG_HEAD", "FETCH_HEAD", "COMMIT_EDITMSG", "logs", "refs"})
 _STRICT = {"core.trustctime": "true", "core.checkStat": "default"}
+_PLAIN = ("100644", "100755")
+_FEW = 200  # changes; with more of them git is quicker
 
 
 class NotRecyclable(Exception):
-    """Why a worktree is not handed out again; it is really removed then."""
+    """Why files are not handed out again; they are really removed then."""
 
 
-def remember(repo: Path, admin: Path, base: str, settings: tuple[bytes | None, ...]) -> Pristine:
-    """Note how a worktree is that was just checked out with these settings. OSError where that cannot be kept."""
-    kept = admin / KEPT_INDEX
-    kept.unlink(missing_ok=True)
-    kept.hardlink_to(admin / "index")
-    link, mode = (repo / ".git").read_bytes(), stat.S_IMODE(repo.stat().st_mode)
-    return Pristine(admin=admin, link=link, base=base, folder_mode=mode, settings=settings)
+@dataclass(frozen=True)
+class Cleared:
+    """Files that are those of a commit again, and what else is with them."""
+
+    layer: Layer
+    kept: tuple[bytes, ...]
+
+
+def remember(
+    repo: Path, git_dir: Path, base: str, settings: tuple[bytes | None, ...], cleared: Cleared | None
+) -> Pristine:
+    """Note how files are that were just checked out with these settings. OSError where that cannot be kept."""
+    index = git_dir / KEPT_INDEX
+    index.unlink(missing_ok=True)
+    index.hardlink_to(git_dir / "index")
+    found, link = index.stat(), repo / ".git"
+    layer = None
+    if cleared is not None:
+        # the link just made the ctime: whatever folder changed before is known by its own from now on
+        known = stamps(repo, cleared.layer.tracked, found.st_ctime_ns)
+        for path in cleared.kept:
+            for folder in _above(path):
+                known.pop(folder, None)  # is looked through each time
+        layer = replace(cleared.layer, stamps=known)
+    return Pristine(
+        git_dir=git_dir,
+        link=link.read_bytes() if link.is_file() else None,
+        base=base,
+        folder_mode=stat.S_IMODE(repo.stat().st_mode),
+        settings=settings,
+        index=_digest(index),
+        index_ns=found.st_mtime_ns,
+        layer=layer,
+    )
 
 
 def settings_of(site: Site) -> tuple[bytes | None, ...]:
     """What, besides the commit, makes the files of a checkout: line ends, filters, attributes."""
-    inside = [site.common_dir / name for name in ("config", "config.worktree", "info/attributes")]
+    inside = [site.common_dir / name for name in ("config", "config.worktree", "info/attributes", "shallow")]
     return tuple(_contents(path) for path in (*inside, *site.user_config))
 
 
-def park(site: Site, workspace: Workspace, pristine: Pristine) -> Parked:
-    """Empty the worktree and put it aside; its home stays, without the files.
-
-    NotRecyclable, OSError or WorkspaceError where that cannot be, perhaps half done.
-    """
-    reopen(workspace.home, workspace.repo)
-    marker = read_marker(workspace.home)
-    _check(site, workspace, pristine)
-    tracked = read_index(pristine.admin / KEPT_INDEX, _id_size(site))
-    if tracked is None or marker is None:
-        raise NotRecyclable("submodules, or an index of another version")
-    scrub(workspace.repo, tracked, pristine.folder_mode)
-    _empty(pristine)
-    home = new_place(site.root)
-    repo = home / site.name
-    try:
-        home.mkdir(mode=0o700)
-        write_marker(home, marker.evolve(parked=True, repo=encode_path(repo)))
-        _move(site, workspace.repo, repo, pristine)
-    except OSError:
-        destroy(site, home, pristine)
-        raise
-    return Parked(home=home, repo=repo, pristine=pristine, attributes=tracked.attributes)
-
-
-def hand_out(site: Site, parked: Parked, repo: Path) -> Git:
-    """Move the files to `repo`, in a home that exists; git in them."""
-    pristine = parked.pristine
-    if settings_of(site) != pristine.settings:
-        raise NotRecyclable("the repository's configuration was changed")
-    _move(site, parked.repo, repo, pristine)
-    shutil.rmtree(parked.home)
-    return site.git.at(repo, git_dir=pristine.admin, work_tree=repo)
-
-
-def check_out(site: Site, parked: Parked, spec: WorkspaceSpec, repo: Path) -> Pristine:
-    """Make the new branch at the new base, and the files those of the base."""
-    pristine = parked.pristine
-    git = site.git.at(repo, git_dir=pristine.admin, work_tree=repo, config=_STRICT)
-    git.run("checkout", "-q", "--force", "--no-track", "-b", spec.branch, spec.base)
-    # files that did not change between the commits are as they were checked out with the attributes of the former
-    if read_attributes(pristine.admin / "index", _id_size(site)) != parked.attributes:
-        raise NotRecyclable("attributes differ")
-    _begin_log(pristine.admin / "logs" / "HEAD")
-    return remember(repo, pristine.admin, spec.base, pristine.settings)
-
-
-def destroy(site: Site, home: Path, pristine: Pristine) -> None:
-    """Really remove a worktree that nobody works in."""
-    remove_tree(home)
-    with repository_lock(site):
-        shutil.rmtree(pristine.admin, ignore_errors=True)
-
-
-def _move(site: Site, here: Path, there: Path, pristine: Pristine) -> None:
-    """Move the files, and let `.git` and the git directory name each other again."""
-    with repository_lock(site):
-        here.rename(there)
-        move_link(pristine.admin, there)
-    link = there / ".git"
-    link.unlink()
-    link.write_bytes(pristine.link)
-
-
-def _check(site: Site, workspace: Workspace, pristine: Pristine) -> None:
-    """NotRecyclable unless all is as it is known to be."""
-    admin, repo = pristine.admin, workspace.repo
+def check(site: Site, workspace: Workspace, pristine: Pristine) -> None:
+    """NotRecyclable unless all is as it is known to be, whatever the kind."""
     if site.config:
         raise NotRecyclable("sparse checkout or LFS")
-    if not stat.S_ISDIR(repo.lstat().st_mode) or named_by(repo / ".git") != admin:
-        raise NotRecyclable("the files or their .git are gone or were replaced")
-    if (admin / "commondir").read_bytes() != b"../..\n" or place_of(admin) != Path(os.path.realpath(repo)):
-        raise NotRecyclable("its git directory belongs to another worktree")
-    unknown = {entry.name for entry in os.scandir(admin)} - _STAYS - _GOES
-    if unknown or not _is_bare(admin / "refs"):
-        raise NotRecyclable(f"unfinished or unknown in its git directory: {unknown}")
+    if not stat.S_ISDIR(workspace.repo.lstat().st_mode):
+        raise NotRecyclable("the files are gone or were replaced")
     if settings_of(site) != pristine.settings:
         raise NotRecyclable("the repository's configuration was changed")
     home = os.path.realpath(workspace.home)
-    if any(other != admin and place.is_relative_to(home) for other, place in worktrees_of(site.common_dir)):
+    if any(other != pristine.git_dir and place.is_relative_to(home) for other, place in worktrees_of(site.common_dir)):
         raise NotRecyclable("an agent made worktrees in it")
     if any(one == home or one.startswith(f"{home}/") for one in working_directories()):
         raise NotRecyclable("a process still works in it")
+    index = pristine.git_dir / KEPT_INDEX
+    if _digest(index) != pristine.index:
+        raise NotRecyclable("its index was written into")
+    os.utime(index, ns=(pristine.index_ns, pristine.index_ns))  # git tells by it what was written in the same second
 
 
-def _is_bare(refs: Path) -> bool:
-    """Whether no ref of the worktree's own is left, such as those of a bisection."""
-    return not any(names for _, _, names in os.walk(refs))
+def clear(site: Site, repo: Path, git_dir: Path, pristine: Pristine) -> Cleared:
+    """Make the files those of the base again, all but what is to be kept; the index in `git_dir` is as it was when they
+    were handed out. NotRecyclable, OSError, WorkspaceError or GitError where that cannot be, perhaps half done."""
+    git, index = _strict(site, repo, git_dir), git_dir / "index"
+    layer = pristine.layer or _read(site, index)
+    kept = scrub(repo, layer.tracked, layer.stamps, pristine.folder_mode, site.keep)
+    drop_altered(repo, layer.young, pristine.folder_mode)
+    borrowing = _borrowing(site)
+    if pristine.layer is None:  # most may be young, and git would look into each of them twice
+        git.run("checkout-index", "--all", "--force", "--index", "--quiet", env=borrowing)
+        return Cleared(_read(site, index), kept)
+    altered = map(os.fsencode, fields(git.run("diff-files", "-z", "--name-only", env=borrowing).stdout))
+    again = dict.fromkeys((*altered, *layer.young))
+    if again:
+        args = ("checkout-index", "--force", "--index", "--quiet", "-z", "--stdin")
+        git.run(*args, stdin=b"".join(path + b"\0" for path in again), env=borrowing)
+    return Cleared(Layer(layer.tracked, {}, _young(repo, index, again)), kept)
 
 
-def _empty(pristine: Pristine) -> None:
-    """Back to the former base, and nothing of what git noted there since."""
-    admin = pristine.admin
-    for name in _GOES:
-        path = admin / name
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    (admin / KEPT_INDEX).replace(admin / "index")
-    fresh = admin / "HEAD.new"
-    fresh.write_bytes(pristine.base.encode() + b"\n")
-    fresh.replace(admin / "HEAD")
+def bring(site: Site, repo: Path, git_dir: Path, parked: Parked, base: str) -> Cleared:
+    """From the files of the former base to those of the new one. NotRecyclable where more may differ than git sees."""
+    git, borrowing, old, layer = _strict(site, repo, git_dir), _borrowing(site), parked.pristine.base, parked.layer
+    kept = parked.kept
+    if old != base:
+        listed = git.run("diff-tree", "-r", "-z", "--raw", "--no-renames", old, base, env=borrowing).stdout
+        changes = parse_raw_diff(listed)
+        tracked = layer.tracked.after(changes)
+        if tracked is None:
+            # files that did not change between the commits are as they were checked out with the former attributes
+            raise NotRecyclable("attributes or submodules differ")
+        kept = _still_welcome(site, repo, kept, tracked)
+        if changes and not _replaced(site, repo, git_dir, layer.tracked, tracked, changes):
+            git.run("read-tree", "-m", "-u", old, base, env=borrowing)
+        touched = (os.fsencode(one.path) for one in changes if one.new_mode in _PLAIN)
+        layer = Layer(tracked, {}, _young(repo, git_dir / "index", (*layer.young, *touched)))
+    return Cleared(layer, kept)
 
 
-def _begin_log(log: Path) -> None:
-    """One line that leads from nowhere to the base: what came before was another task's."""
-    with contextlib.suppress(FileNotFoundError):  # core.logAllRefUpdates may be off
-        line = log.read_bytes().partition(b"\t")[0]
-        size = line.index(b" ")
-        log.write_bytes(b"0" * size + line[size:] + b"\n")
+def _replaced(site: Site, repo: Path, git_dir: Path, old: Tracked, new: Tracked, changes: Sequence[RawChange]) -> bool:
+    """Whether only the files that differ, and their entries in the index, were replaced; False, with nothing done,
+    where that is not certain to be what git would do, or is too much."""
+    if len(changes) > _FEW or not old.names.keys() <= new.names.keys():
+        return False  # a folder that goes may have more to go with it
+    index, small = git_dir / "index", git_dir / "index.small"
+    there = [os.fsencode(one.path) for one in changes if one.old_mode != ABSENT]
+    come = [one for one in changes if one.new_mode != ABSENT]
+    added = [os.fsencode(one.path) for one in come if one.old_mode == ABSENT]
+    splice = plan(index.read_bytes(), old, _id_size(site), there, added)
+    if splice is None:
+        return False
+    top = os.fsencode(repo) + b"/"
+    for path in there:
+        os.unlink(top + path)  # noqa: PTH108 - names are bytes
+    entries: dict[bytes, bytes] = {}
+    if come:
+        lines = b"".join(f"{one.new_mode} {one.new}\t".encode() + os.fsencode(one.path) + b"\0" for one in come)
+        git, env = _strict(site, repo, git_dir), {**_borrowing(site), "GIT_INDEX_FILE": str(small)}
+        git.run("update-index", "-z", "--index-info", stdin=lines, env=env)
+        git.run("checkout-index", "--all", "--force", "--index", "--quiet", env=env)
+        entries = entries_of(small.read_bytes(), _id_size(site))
+        small.unlink()
+    whole = splice.with_entries(entries)
+    if whole is None or len(entries) != len(come):
+        raise NotRecyclable("an index with more in it than is known here")
+    fresh = git_dir / "index.new"
+    fresh.write_bytes(whole)
+    fresh.replace(index)
+    return True
+
+
+def drop_unignored(git: Git, repo: Path, cleared: Cleared) -> Cleared:
+    """Remove of what was kept whatever git does not ignore here: it could come into a commit."""
+    if not cleared.kept:
+        return cleared
+    asked = b"".join(path + b"\0" for path in cleared.kept)
+    said = git.run("check-ignore", "-z", "--no-index", "--stdin", stdin=asked, ok=(0, 1)).stdout
+    return replace(cleared, kept=_only(repo, cleared.kept, set(said.split(b"\0"))))
+
+
+def _still_welcome(site: Site, repo: Path, kept: tuple[bytes, ...], tracked: Tracked) -> tuple[bytes, ...]:
+    """What does not stand in the way of something tracked, and not alone where nothing is tracked any more."""
+    stays = set()
+    for path in kept:
+        above = _above(path)
+        is_in_the_way = path in tracked or any(
+            folder not in tracked.names and folder[:-1] in tracked for folder in above
+        )
+        if not is_in_the_way and (above[0] in tracked.names or site.keep.is_exact(path)):
+            stays.add(path)
+    return _only(repo, kept, stays)
+
+
+def _only(repo: Path, kept: tuple[bytes, ...], stays: set[bytes]) -> tuple[bytes, ...]:
+    for path in kept:
+        if path not in stays:
+            remove_tree(repo / os.fsdecode(path))
+    return tuple(path for path in kept if path in stays)
+
+
+def _above(path: bytes) -> list[bytes]:
+    """Folders that a path is in, the nearest first, the top last."""
+    found = []
+    while path:
+        path = path.rstrip(b"/").rpartition(b"/")[0]
+        found.append(path + b"/" if path else b"")
+    return found
+
+
+def _read(site: Site, index: Path) -> Layer:
+    found = read_index(index, _id_size(site))
+    if found is None:
+        raise NotRecyclable("submodules, or an index of another version")
+    return Layer(tracked_by(found), {}, found.young)
 
 
 def _id_size(site: Site) -> int:
     return 32 if site.object_format == "sha256" else 20
+
+
+def _young(repo: Path, index: Path, paths: Iterable[bytes]) -> dict[bytes, bool]:
+    """Files, no links, that are from the second in which the index was written: whether each can be executed."""
+    second, top, found = int(index.stat().st_mtime), os.fsencode(repo) + b"/", {}
+    for path in paths:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            about = os.lstat(top + path)
+            if stat.S_ISREG(about.st_mode) and int(about.st_ctime) >= second:
+                found[path] = bool(about.st_mode & 0o100)
+    return found
+
+
+def _strict(site: Site, repo: Path, git_dir: Path) -> Git:
+    return site.git.at(repo, git_dir=git_dir, work_tree=repo, config=_STRICT)
+
+
+def _borrowing(site: Site) -> dict[str, str]:
+    """Lets git in a clone that has no objects yet see the user's; a list, of which colons part the members."""
+    objects = str(site.common_dir / "objects")
+    quoted = (
+        '"' + objects.replace("\\", "\\\\").replace('"', '\\"') + '"' if ":" in objects or '"' in objects else objects
+    )
+    return {"GIT_ALTERNATE_OBJECT_DIRECTORIES": quoted}
+
+
+def _digest(index: Path) -> bytes:
+    """OSError where it is not there."""
+    return hashlib.sha256(index.read_bytes()).digest()
 
 
 def _contents(path: Path) -> bytes | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from maestro.errors import BadInput
@@ -32,15 +32,26 @@ def open_workspaces(
     client_servers: Mapping[str, object] | None = None,
     credentials: str | None = None,
     parked: int = 0,
+    keep: Sequence[str] = (),
 ) -> Lifecycle:
     """Workspaces of one kind below `root`, for the repository whose checkout `git` is at the top of.
 
     `client_servers` is the `mcpServers` of client-config.json, `credentials` the text of .git-credentials.
-    At most `parked` removed ones are kept, emptied, to be handed out again until `close` (only the kind worktree).
-    BadInput for an unknown kind and for a root that cannot be used.
+    At most `parked` removed ones are kept, emptied but for what `keep` names, to be handed out again until `close` (not
+    the kind none). BadInput for an unknown kind, a root that cannot be used, and a pattern that names nothing.
     """
     try:
         make = KINDS[kind]
     except KeyError:
         raise BadInput(f"unknown kind of workspace {kind!r}", hint=f"one of {', '.join(KINDS)}") from None
-    return make(survey(git, root, setup=setup, client_servers=client_servers, credentials=credentials, parked=parked))
+    return make(
+        survey(
+            git,
+            root,
+            setup=setup,
+            client_servers=client_servers,
+            credentials=credentials,
+            parked=parked,
+            keep=keep,
+        )
+    )

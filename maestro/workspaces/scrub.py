@@ -1,8 +1,8 @@
 """Taking out of a workspace's files all that is not tracked, ignored or not, and what agents do to folders.
 
-What remains are real folders with the right mode and files at tracked paths. Whether those files are the tracked ones
-is git's to find out: whatever was done to a file changed its ctime, which git compares. It compares whole seconds,
-and in the same second only contents and the executable bit: the rest is looked at here.
+What remains are real folders with the right mode, files at tracked paths, and what the user wants kept. Whether those
+files are the tracked ones is git's to find out: whatever was done to a file changed its ctime, which git compares. It
+compares whole seconds, and in the same second only contents and the executable bit: the rest is looked at here.
 """
 
 from __future__ import annotations
@@ -10,64 +10,108 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from maestro.errors import WorkspaceError
-from maestro.workspaces.index import IndexPaths
+from maestro.workspaces.keeping import Keep
 from maestro.workspaces.removal import make_writable
+from maestro.workspaces.tracked import Stamp, Tracked, stamp_of
 
 _AT_ONCE = 200  # arguments of one rm
 
 
-def scrub(repo: Path, tracked: IndexPaths, mode: int) -> None:
-    """Leave in `repo` only `.git` and what stands at tracked paths; every folder gets `mode`, empty ones go.
+def scrub(repo: Path, tracked: Tracked, stamps: Mapping[bytes, Stamp], mode: int, keep: Keep) -> tuple[bytes, ...]:
+    """Leave in `repo` only `.git`, what stands at tracked paths and what is to be kept; every folder of the first gets
+    `mode`. A folder whose stamp is the same is as it was. The paths that were kept.
 
     OSError or WorkspaceError where something cannot be removed.
     """
+    work = _Scrubbing(os.fsencode(repo) + b"/", tracked, mode, keep)
+    work.todo.append(b"")
+    below = tracked.folders()
+    while work.todo:
+        folder = work.todo.pop()
+        if folder in stamps and stamp_of(work.top + folder) == stamps[folder]:
+            work.todo += below[folder]
+        else:
+            work.look_through(folder)
+    _remove(work.doomed)
+    return tuple(work.kept)
+
+
+def drop_altered(repo: Path, young: Mapping[bytes, bool], mode: int) -> None:
+    """Remove files (path → whether executable) that have other modes or more names than git gave them."""
     top = os.fsencode(repo) + b"/"
-    kept: dict[bytes, int] = {}  # folder → entries that stay, each folder before those in it
-    doomed: list[bytes] = []
-    todo = [b""]
-    while todo:
-        folder = todo.pop()
-        kept[folder] = _look_through(top, folder, tracked, mode, todo, doomed)
-    _remove(doomed)
-    for folder in reversed(kept):
-        if folder and not kept[folder]:
-            os.rmdir(top + folder)  # noqa: PTH106 - names are bytes
-            kept[folder[: folder.rstrip(b"/").rfind(b"/") + 1]] -= 1
+    for name, is_executable in young.items():
+        with suppress(FileNotFoundError):
+            found = os.lstat(top + name)
+            wanted = mode & (0o777 if is_executable else 0o666)
+            if not stat.S_ISDIR(found.st_mode) and (stat.S_IMODE(found.st_mode) != wanted or found.st_nlink != 1):
+                os.unlink(top + name)  # noqa: PTH108
 
 
-def _look_through(
-    top: bytes, folder: bytes, tracked: IndexPaths, mode: int, todo: list[bytes], doomed: list[bytes]
-) -> int:
-    """Sort the entries of one folder; the number of those that stay."""
-    path = top + folder
-    if stat.S_IMODE(os.lstat(path).st_mode) != mode:
-        os.chmod(path, mode)  # noqa: PTH101
-    count = 0
-    with os.scandir(path) as entries:
-        for entry in entries:
-            name = folder + entry.name
-            if entry.is_dir(follow_symlinks=False):
-                stays = name in tracked.folders
-                if stays:
-                    todo.append(name + b"/")
-            else:
-                plain = entry.is_file(follow_symlinks=False) or entry.is_symlink()
-                stays = (plain and name in tracked.files) or name == b".git"
-                if stays and name in tracked.young:
-                    stays = _is_as_made(entry, mode & (0o777 if tracked.young[name] else 0o666))
-            count += stays
-            if not stays:
-                doomed.append(entry.path)
-    return count
+class _Scrubbing:
+    """One pass over the files; paths are bytes below `top`, those of folders end with a slash."""
+
+    def __init__(self, top: bytes, tracked: Tracked, mode: int, keep: Keep) -> None:
+        self.top, self.tracked, self.mode, self.keep = top, tracked, mode, keep
+        self.todo: list[bytes] = []
+        self.doomed: list[bytes] = []
+        self.kept: list[bytes] = []
+
+    def look_through(self, folder: bytes) -> None:
+        """Sort the entries of a folder in which something is tracked."""
+        path = self.top + folder
+        if stat.S_IMODE(os.lstat(path).st_mode) != self.mode:
+            os.chmod(path, self.mode)  # noqa: PTH101 - names are bytes
+        names = self.tracked.names[folder]
+        with os.scandir(path) as entries:
+            for entry in entries:
+                is_folder = entry.is_dir(follow_symlinks=False)
+                if is_folder and entry.name + b"/" in names:
+                    self.todo.append(folder + entry.name + b"/")
+                elif not _is_plain(entry) or entry.name not in names:
+                    self._judge(folder, entry, is_folder)
+
+    def _judge(self, folder: bytes, entry: os.DirEntry[bytes], is_folder: bool) -> None:
+        """What is not tracked: kept, searched for what is, or doomed."""
+        path = folder + entry.name
+        if path == b".git":
+            return
+        if self.keep and path not in self.tracked and (is_folder or entry.is_file(follow_symlinks=False)):
+            if self.keep.names(path):
+                self.kept.append(path)
+                return
+            if is_folder and self.keep.leads_through(path):
+                found = list(self._inside(path))
+                if found:
+                    self.kept += found
+                    return
+        self.doomed.append(entry.path)
+
+    def _inside(self, folder: bytes) -> Iterator[bytes]:
+        """What is kept of a folder that is not tracked; the rest of it is doomed, where something is."""
+        others, found = [], []
+        with os.scandir(self.top + folder) as entries:
+            for entry in entries:
+                path, is_folder = folder + b"/" + entry.name, entry.is_dir(follow_symlinks=False)
+                below: list[bytes] = []
+                if (is_folder or entry.is_file(follow_symlinks=False)) and self.keep.is_exact(path):
+                    below = [path]
+                elif is_folder and self.keep.leads_through(path):
+                    below = list(self._inside(path))
+                found += below
+                if not below:
+                    others.append(entry.path)
+        if found:
+            self.doomed += others
+        yield from found
 
 
-def _is_as_made(entry: os.DirEntry[bytes], mode: int) -> bool:
-    found = entry.stat(follow_symlinks=False)
-    return stat.S_IMODE(found.st_mode) == mode and found.st_nlink == 1
+def _is_plain(entry: os.DirEntry[bytes]) -> bool:
+    return entry.is_file(follow_symlinks=False) or entry.is_symlink()
 
 
 def _remove(doomed: Sequence[bytes]) -> None:

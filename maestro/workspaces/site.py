@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from maestro.vcs.git import Git
 from maestro.vcs.parse import parse_config
+from maestro.workspaces.keeping import Keep
 from maestro.workspaces.roots import check_root, folder_name
 from maestro.workspaces.setup import SetupSpec
+
+_NOTHING = Keep(())
 
 LOCK = Path("maestro") / "worktrees.lock"
 """In the git directory that all worktrees share."""
@@ -58,6 +61,7 @@ class Site:
     client_servers: Mapping[str, object] = field(default_factory=dict)
     credentials: str | None = None
     parked: int = 0  # at most so many used workspaces are kept to be handed out again
+    keep: Keep = _NOTHING  # what stays in those
 
     @property
     def lock(self) -> Path:
@@ -73,6 +77,7 @@ def survey(
     client_servers: Mapping[str, object] | None = None,
     credentials: str | None = None,
     parked: int = 0,
+    keep: Sequence[str] = (),
 ) -> Site:
     """Read the facts; `git` is at the top of the user's checkout. BadInput where the root cannot be used."""
     environ = git.environ
@@ -98,6 +103,7 @@ def survey(
         client_servers=client_servers or {},
         credentials=credentials,
         parked=parked,
+        keep=Keep(keep),
     )
 
 

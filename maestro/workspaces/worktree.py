@@ -17,78 +17,23 @@ from maestro.vcs.git import Git
 from maestro.vcs.parse import parse_worktrees
 from maestro.workspaces.base import Workspace, WorkspaceSpec
 from maestro.workspaces.evidence import Place
-from maestro.workspaces.lifecycle import Lifecycle, repository_lock
-from maestro.workspaces.links import named_by, place_of, worktrees_of
-from maestro.workspaces.parking import Parking, Pristine
-from maestro.workspaces.recycling import NotRecyclable, check_out, destroy, hand_out, park, remember, settings_of
+from maestro.workspaces.lifecycle import repository_lock
+from maestro.workspaces.links import move_link, named_by, place_of, worktrees_of
+from maestro.workspaces.parking import Pristine
+from maestro.workspaces.pool import Pool
+from maestro.workspaces.recycling import KEPT_INDEX, NotRecyclable
 from maestro.workspaces.removal import remove_tree, set_aside
-from maestro.workspaces.site import Site
+
+_STAYS = frozenset({"HEAD", "commondir", "gitdir", "index", KEPT_INDEX})
+_GOES = frozenset({"ORIG_HEAD", "FETCH_HEAD", "COMMIT_EDITMSG", "logs", "refs"})
 
 
-class WorktreeWorkspaces(Lifecycle):
+class WorktreeWorkspaces(Pool):
     """`git worktree`, with its git directory named in every call."""
 
     kind = "worktree"
 
-    def __init__(self, site: Site) -> None:
-        super().__init__(site)
-        self._parking = Parking(site.parked)
-        self._pristine: dict[Path, Pristine] = {}  # by home, of those handed out
-
-    def remove(self, workspace: Workspace) -> None:
-        pristine = self._pristine.pop(workspace.home, None)
-        if pristine is not None and self._parking.reserve() and self._park(workspace, pristine):
-            remove_tree(workspace.home)  # what is left of it
-        else:
-            super().remove(workspace)
-
-    def close(self) -> None:
-        waiting, errors = self._parking.close(), []
-        for parked in waiting:
-            try:
-                destroy(self.site, parked.home, parked.pristine)
-            except WorkspaceError as error:
-                errors.append(error)
-        if errors:
-            raise errors[0]
-
-    def _check_out(self, spec: WorkspaceSpec, repo: Path) -> Git:
-        return self._recycle(spec, repo) or self._make(spec, repo)
-
-    def _park(self, workspace: Workspace, pristine: Pristine) -> bool:
-        """Keep the files to be handed out again, if that is safe; whether they are out of the way."""
-        try:
-            parked = park(self.site, workspace, pristine)
-        except (NotRecyclable, WorkspaceError, OSError):
-            self._parking.give_back()
-            return False
-        if not self._parking.add(parked):
-            destroy(self.site, parked.home, parked.pristine)
-        return True
-
-    def _recycle(self, spec: WorkspaceSpec, repo: Path) -> Git | None:
-        """A used worktree, made as a new one would be; None where there is none that can."""
-        parked = self._parking.take()
-        if parked is None:
-            return None
-        try:
-            git = hand_out(self.site, parked, repo)
-            try:
-                pristine = check_out(self.site, parked, spec, repo)
-            except GitError:
-                with repository_lock(self.site):
-                    self._clear_the_way(spec, repo)
-                pristine = check_out(self.site, parked, spec, repo)
-        except (NotRecyclable, GitError, WorkspaceError, OSError):
-            remove_tree(repo)
-            destroy(self.site, parked.home, parked.pristine)
-            self.site.git.run("update-ref", "-d", f"refs/heads/{spec.branch}", spec.base, ok=(0, 1, 128))
-            return None
-        self._pristine[repo.parent] = pristine
-        return git
-
     def _make(self, spec: WorkspaceSpec, repo: Path) -> Git:
-        settings = settings_of(self.site) if self.site.parked else ()
         with repository_lock(self.site):
             try:
                 self._add(spec, repo)
@@ -100,10 +45,70 @@ class WorktreeWorkspaces(Lifecycle):
             raise WorkspaceError(f"git made no worktree at {repo}")
         git = self.site.git.at(repo, git_dir=admin, work_tree=repo)
         git.run("read-tree", "-m", "-u", "HEAD")
-        if self.site.parked:
-            with suppress(OSError):  # a file system without hard links
-                self._pristine[repo.parent] = remember(repo, admin, spec.base, settings)
         return git
+
+    def _git_dir(self, repo: Path) -> Path:
+        admin = named_by(repo / ".git")
+        assert admin is not None
+        return admin
+
+    def _check_own(self, workspace: Workspace, pristine: Pristine) -> None:
+        admin, repo = pristine.git_dir, workspace.repo
+        if named_by(repo / ".git") != admin:
+            raise NotRecyclable("its .git is gone or was replaced")
+        if (admin / "commondir").read_bytes() != b"../..\n" or place_of(admin) != Path(os.path.realpath(repo)):
+            raise NotRecyclable("its git directory belongs to another worktree")
+        unknown = {entry.name for entry in os.scandir(admin)} - _STAYS - _GOES
+        if unknown or any(names for _, _, names in os.walk(admin / "refs")):  # such as those of a bisection
+            raise NotRecyclable(f"unfinished or unknown in its git directory: {unknown}")
+
+    def _strip(self, workspace: Workspace, pristine: Pristine) -> None:
+        """Back to the former base, and nothing of what git noted there since."""
+        del workspace  # only its git directory is meant, which is elsewhere
+        admin = pristine.git_dir
+        for name in _GOES:
+            path = admin / name
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        (admin / KEPT_INDEX).replace(admin / "index")
+        _write_head(admin, pristine.base)
+
+    def _move(self, here: Path, there: Path, pristine: Pristine) -> Path:
+        """Also let `.git` and the git directory name each other again."""
+        assert pristine.link is not None
+        with repository_lock(self.site):
+            here.rename(there)
+            move_link(pristine.git_dir, there)
+        link = there / ".git"
+        link.unlink()
+        link.write_bytes(pristine.link)
+        return pristine.git_dir
+
+    def _attach(self, git: Git, git_dir: Path, spec: WorkspaceSpec, repo: Path) -> None:
+        """As `worktree add -b` does it. `checkout -b` would look at every file."""
+        ref = f"refs/heads/{spec.branch}"
+        make_branch = ("update-ref", "-m", f"branch: Created from {spec.base}", ref, spec.base, "")
+        try:
+            git.run(*make_branch)
+        except GitError:
+            with repository_lock(self.site):
+                self._clear_the_way(spec, repo)
+            git.run(*make_branch)
+        _write_head(git_dir, f"ref: {ref}")
+        with suppress(FileNotFoundError):  # core.logAllRefUpdates may be off
+            line = (self.site.common_dir / "logs" / ref).read_bytes().splitlines()[-1]
+            (git_dir / "logs").mkdir()
+            (git_dir / "logs" / "HEAD").write_bytes(line.partition(b"\t")[0] + b"\n")
+
+    def _unmake(self, spec: WorkspaceSpec) -> None:
+        self.site.git.run("update-ref", "-d", f"refs/heads/{spec.branch}", spec.base, ok=(0, 1, 128))
+
+    def _destroy(self, home: Path, git_dir: Path) -> None:
+        remove_tree(home)
+        with repository_lock(self.site):
+            shutil.rmtree(git_dir, ignore_errors=True)
 
     def _add(self, spec: WorkspaceSpec, repo: Path) -> None:
         self.site.git.run(
@@ -162,3 +167,9 @@ class WorktreeWorkspaces(Lifecycle):
         if linked is not None and linked.parent == common_dir / "worktrees" and place_of(linked) == real:
             return linked
         return next((admin for admin, place in worktrees_of(common_dir) if place == real), None)
+
+
+def _write_head(admin: Path, what: str) -> None:
+    fresh = admin / "HEAD.new"
+    fresh.write_text(f"{what}\n", encoding="utf-8")
+    fresh.replace(admin / "HEAD")

@@ -90,9 +90,34 @@ def two_bases(repo: Repository) -> Repository:
     return repo
 
 
-def opened(repo: Repository, tmp_path: Path, parked: int = 2, **options: object) -> Lifecycle:
+CLONES = ("clone", "copy")
+OF_THE_WORKTREE_ALONE = ("a log and fetched heads", "a repository in the place of its own", "repositories in it")
+HARMLESS_IN_CLONES = {name: command for name, command in HARMLESS.items() if name not in OF_THE_WORKTREE_ALONE} | {
+    name: HARMFUL[name]
+    for name in (
+        "a merge", "a ref of its own", "settings of its own", "settings of the repository", "a sparse checkout",
+        "a split index", "a worktree in it",
+    )
+} | {
+    "a bisection": "git bisect start -q; git bisect bad",
+    "attributes of its own": "mkdir -p .git/info; echo '* eol=crlf' > .git/info/attributes; rm -r src; git checkout .",
+    "hooks and objects": """
+        mkdir -p .git/hooks; echo evil > .git/hooks/post-checkout; chmod +x .git/hooks/*; git gc -q
+        echo evil > .git/info/exclude; rm -rf .git/logs; echo x | git hash-object -w --stdin; git remote add o .""",
+}  # fmt: skip
+HARMFUL_IN_CLONES = {
+    "no files": HARMFUL["no files"],
+    "a repository in the place of its own": "rm -rf .git; git init -q",
+    "a git directory elsewhere": "mv .git ../git; echo 'gitdir: ../git' > .git",
+    "a kept index that was written into": "git update-index --assume-unchanged src/main.c; "
+    "cp .git/index .git/maestro-index",
+    "attributes of the user": 'echo "* eol=crlf" > "$USERS/.git/info/attributes"',
+}
+
+
+def opened(repo: Repository, tmp_path: Path, parked: int = 2, kind: str = "worktree", **options: object) -> Lifecycle:
     return open_workspaces(
-        "worktree",
+        kind,
         git=open_repository(repo.path),
         root=tmp_path / "root",
         parked=parked,
@@ -113,6 +138,8 @@ def as_agent(workspace: Workspace, command: str, **env: str) -> str:
 
 
 def admin_of(workspace: Workspace) -> Path:
+    if (workspace.repo / ".git").is_dir():
+        return workspace.repo / ".git"
     return Path((workspace.repo / ".git").read_text().removeprefix("gitdir: ").rstrip("\n"))
 
 
@@ -126,7 +153,7 @@ def described(folder: Path) -> dict[str, tuple[int, bytes]]:
             what = (
                 b"" if stat.S_ISDIR(mode) else os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
             )
-            if name == "HEAD" and path.parent.name == "logs":
+            if "logs" in path.parts:
                 what = re.sub(rb"> \d+ ", b"> TIME ", what)
             if name not in ("index", "maestro-index"):
                 found[str(path.relative_to(folder))] = (mode, what)
@@ -148,6 +175,13 @@ def portrait(workspace: Workspace) -> dict[str, object]:
     return {"asked": asked, "files": files, "admin": described(admin_of(workspace)), "env": workspace.env}
 
 
+def differing(new: object, recycled: object) -> dict[str, tuple[object, object]]:
+    assert isinstance(new, dict)
+    assert isinstance(recycled, dict)
+    names = new.keys() | recycled.keys()
+    return {name: (new.get(name), recycled.get(name)) for name in names if new.get(name) != recycled.get(name)}
+
+
 def use(workspaces: Lifecycle, base: str, task: str, commands: str, **env: str) -> tuple[Workspace, int]:
     """Let an agent work in a workspace, then end it as a run does; its inode tells whether it comes again."""
     workspace = workspaces.create(spec_for(base, task))
@@ -160,7 +194,9 @@ def use(workspaces: Lifecycle, base: str, task: str, commands: str, **env: str) 
     return workspace, inode
 
 
-def renewed(repo: Repository, tmp_path: Path, base: str, expected_inode: int | None, workspaces: Lifecycle) -> None:
+def renewed(
+    repo: Repository, tmp_path: Path, base: str, expected_inode: int | None, workspaces: Lifecycle, **options: object
+) -> None:
     """The next workspace is like one that is really new; `expected_inode`: it is the former one."""
     workspace = workspaces.create(spec_for(base, "t2"))
     assert (workspace.repo.stat().st_ino == expected_inode) == (expected_inode is not None)
@@ -169,8 +205,9 @@ def renewed(repo: Repository, tmp_path: Path, base: str, expected_inode: int | N
     workspaces.remove(workspace)
     assert not list((tmp_path / "root").iterdir())
     repo.git("update-ref", "-d", "refs/heads/maestro/r1/t2")
-    new = opened(repo, tmp_path, parked=0).create(spec_for(base, "t2"))
-    assert portrait(new) == recycled
+    new = opened(repo, tmp_path, parked=0, kind=workspaces.kind, **options).create(spec_for(base, "t2"))
+    for what, said in portrait(new).items():
+        assert differing(said, recycled[what]) == {}, what
 
 
 @pytest.mark.parametrize("mess", HARMLESS)
@@ -191,9 +228,28 @@ def test_what_cannot_be_made_like_new_is_removed(mess: str, two_bases: Repositor
     renewed(two_bases, tmp_path, two_bases.git("rev-parse", "next"), None, workspaces)
 
 
-def test_one_that_was_recycled_is_recycled_again(two_bases: Repository, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", CLONES)
+@pytest.mark.parametrize("mess", HARMLESS_IN_CLONES)
+def test_the_files_of_a_clone_come_again_and_its_git_anew(
+    mess: str, kind: str, two_bases: Repository, tmp_path: Path
+) -> None:
+    workspaces = opened(two_bases, tmp_path, kind=kind)
+    _, inode = use(workspaces, two_bases.git("rev-parse", "main"), "t1", HARMLESS_IN_CLONES[mess])
+    renewed(two_bases, tmp_path, two_bases.git("rev-parse", "next"), inode, workspaces)
+
+
+@pytest.mark.parametrize("mess", HARMFUL_IN_CLONES)
+def test_a_clone_that_cannot_be_made_like_new_is_removed(mess: str, two_bases: Repository, tmp_path: Path) -> None:
+    workspaces = opened(two_bases, tmp_path, kind="clone")
+    use(workspaces, two_bases.git("rev-parse", "main"), "t1", HARMFUL_IN_CLONES[mess], USERS=str(two_bases.path))
+    assert not list((tmp_path / "root").iterdir())
+    renewed(two_bases, tmp_path, two_bases.git("rev-parse", "next"), None, workspaces)
+
+
+@pytest.mark.parametrize("kind", ["worktree", *CLONES])
+def test_one_that_was_recycled_is_recycled_again(kind: str, two_bases: Repository, tmp_path: Path) -> None:
     bases = [two_bases.git("rev-parse", name) for name in ("main", "next")]
-    workspaces = opened(two_bases, tmp_path)
+    workspaces = opened(two_bases, tmp_path, kind=kind)
     inodes = set()
     for number in range(6):
         mess = ("files", "edits that keep size and time", "flags in the index")[number // 2]

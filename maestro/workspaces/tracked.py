@@ -1,0 +1,124 @@
+"""What git tracks, folder by folder: read from an index once, then brought from commit to commit by what differs.
+
+A folder is named as in `a/b/`, the top by nothing; among the names in it those of folders end with a slash.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from maestro.vcs.parse import GITLINK, RawChange
+from maestro.workspaces.index import IndexPaths
+
+ABSENT = "000000"
+"""The mode of what is not there, in a difference of two commits."""
+
+_ATTRIBUTES = ".gitattributes"
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """Names in each folder; folders that nothing changed in are shared with the one it was made from."""
+
+    names: Mapping[bytes, frozenset[bytes]]
+
+    def __contains__(self, path: bytes) -> bool:
+        """Whether a file or a folder of the path is tracked."""
+        folder, name = parted(path)
+        there = self.names.get(folder, frozenset())
+        return name in there or name + b"/" in there
+
+    def folders(self) -> Mapping[bytes, Sequence[bytes]]:
+        """Those straight in each folder, by their whole paths."""
+        found: dict[bytes, list[bytes]] = {folder: [] for folder in self.names}
+        for folder in self.names:
+            if folder:
+                found[parted(folder[:-1])[0]].append(folder)
+        return found
+
+    def after(self, changes: Iterable[RawChange]) -> Tracked | None:
+        """What is tracked once these have come; None where a checkout may differ in more than these."""
+        names: dict[bytes, frozenset[bytes]] = dict(self.names)
+        gone, come = [], []
+        for change in changes:
+            if GITLINK in (change.old_mode, change.new_mode) or change.path.rpartition("/")[2] == _ATTRIBUTES:
+                return None
+            path = os.fsencode(change.path)
+            if change.new_mode == ABSENT:
+                gone.append(path)
+            elif change.old_mode == ABSENT:
+                come.append(path)
+        for path in gone:
+            _take_out(names, path)
+        for path in come:
+            _put_in(names, path)
+        return Tracked(names)
+
+
+def tracked_by(index: IndexPaths) -> Tracked:
+    """The same from an index."""
+    found: defaultdict[bytes, set[bytes]] = defaultdict(set)
+    found[b""] = set()
+    for path in index.files:
+        folder, name = parted(path)
+        found[folder].add(name)
+    for path in index.folders:
+        folder, name = parted(path)
+        found[folder].add(name + b"/")
+    return Tracked({folder: frozenset(there) for folder, there in found.items()})
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """A folder as it was; whatever is put into it, taken out or renamed changes its ctime, which nobody can set."""
+
+    device: int
+    inode: int
+    mode: int
+    changed_ns: int
+
+
+def stamp_of(path: bytes | Path) -> Stamp:
+    """OSError where nothing is there."""
+    found = os.lstat(path)
+    return Stamp(found.st_dev, found.st_ino, found.st_mode, found.st_ctime_ns)
+
+
+def stamps(repo: Path, tracked: Tracked, until_ns: int) -> dict[bytes, Stamp]:
+    """Of every folder that was last changed before that moment of the file system's own clock: what changes one of
+    these from now on is seen, however soon it does. The top is left out: it is moved."""
+    top, found = os.fsencode(repo) + b"/", {}
+    for folder in tracked.names:
+        if folder and (stamp := stamp_of(top + folder)).changed_ns < until_ns:
+            found[folder] = stamp
+    return found
+
+
+def parted(path: bytes) -> tuple[bytes, bytes]:
+    """Folder and name."""
+    folder, slash, name = path.rpartition(b"/")
+    return folder + slash, name
+
+
+def _take_out(names: dict[bytes, frozenset[bytes]], path: bytes) -> None:
+    folder, name = parted(path)
+    names[folder] = names.get(folder, frozenset()) - {name}
+    while folder and not names[folder]:
+        del names[folder]
+        folder, name = parted(folder[:-1])
+        names[folder] -= {name + b"/"}
+
+
+def _put_in(names: dict[bytes, frozenset[bytes]], path: bytes) -> None:
+    folder, name = parted(path)
+    while True:
+        there = names.get(folder)
+        names[folder] = (there or frozenset()) | {name}
+        if there is not None or not folder:
+            return
+        folder, name = parted(folder[:-1])
+        name += b"/"
