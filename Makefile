@@ -32,10 +32,11 @@ check: lint test other-pythons ## lint, all tests, and unit and integration test
 other-pythons: venv-dev # whose tests need no real agent and no beads
 	@$(WITH_TOOLS) scripts/test_other_pythons.sh $(BIN)/python $(PYTHONS)
 
-bench: venv ## overhead side by side, latency, planning (ARGS="--tasks 20 --rounds 1" for overhead)
+bench: venv ## overhead side by side, latency, planning, isolation (ARGS="--tasks 20 --rounds 1" for overhead)
 	$(BIN)/python benchmarks/overhead.py $(ARGS)
 	$(BIN)/python benchmarks/latency.py
 	$(BIN)/python benchmarks/planning.py
+	$(BIN)/python benchmarks/isolation.py
 
 venv:
 	@scripts/set_up_venv.sh $(VENV) plain

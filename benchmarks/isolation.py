@@ -112,7 +112,7 @@ def main() -> int:
     else:
         print(f"on {file_system_of(location)}")
         for one in spreads:
-            goal = "" if one.goal_ms is None else f"  (goal {one.goal_ms:g}: {'yes' if one.reached else 'NO'})"
+            goal = "" if one.goal_ms is None else f"  (goal {one.goal_ms:.3g}: {'yes' if one.reached else 'NO'})"
             print(f"{one.name:<60} median {one.median_ms:8.2f} ms  p95 {one.p95_ms:8.2f} ms{goal}")
     return 1 if arguments.strict and not all(one.reached for one in spreads) else 0
 
