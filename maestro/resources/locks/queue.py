@@ -131,15 +131,18 @@ class Turn:
         try:
             self._number, self._fd = self._join()
         except OSError as error:
-            raise StateError(
-                f"the lock {resource.name} cannot be used: {(error.strerror or str(error)).lower()}: {self._home}",
-                hint="its folder must be writable and able to hold named pipes",
-            ) from error
+            raise _unusable(resource.name, self._home, error) from error
 
     def advance(self) -> Held | Pending:
         """The slot where it is our turn and one is free, else what to wait for. May take seconds where what a dead
-        holder left, or a holder over its limit, has to be ended first."""
+        holder left, or a holder over its limit, has to be ended first. StateError where the disk refuses."""
         self._close_looked()
+        try:
+            return self._advance()
+        except OSError as error:
+            raise _unusable(self._resource.name, self._home, error) from error
+
+    def _advance(self) -> Held | Pending:
         while (prev := self._record["prev"]) is not None:
             ticket = self._queue / str(prev)
             fd = look_at(ticket)
@@ -231,6 +234,13 @@ def home_of(folder: Path, name: str) -> Path:
             f"{name!r} cannot name a resource", hint="use letters, digits, dots and dashes, such as tests or gpu-0"
         )
     return folder / name
+
+
+def _unusable(name: str, home: Path, error: OSError) -> StateError:
+    return StateError(
+        f"the lock {name} cannot be used: {(error.strerror or str(error)).lower()}: {home}",
+        hint="its folder must be writable and able to hold named pipes",
+    )
 
 
 def _refuse_again(home: Path, name: str, environ: Mapping[str, str]) -> None:
