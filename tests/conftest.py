@@ -34,7 +34,8 @@ def pytest_xdist_auto_num_workers() -> int:
 def hermetic(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A fresh HOME and environment; fails the test when it leaves a process or changes the environment."""
     mark = uuid.uuid4().hex
-    home = tmp_path_factory.mktemp(f"home-{mark[:12]}", numbered=False)  # a number is found by reading all the others
+    # without a number, which is found by reading the names of all others
+    home, machine = (tmp_path_factory.mktemp(f"{what}-{mark[:12]}", numbered=False) for what in ("home", "machine"))
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     for name in list(os.environ):
         if not name.startswith(("PYTEST_", "COV_")):
@@ -46,7 +47,7 @@ def hermetic(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
         "LANG": "C.UTF-8",
         "TZ": "UTC",
         "GIT_CONFIG_NOSYSTEM": "1",
-        "MAESTRO_MACHINE_DIR": str(tmp_path_factory.mktemp("machine")),  # leases of other tests and users are not ours
+        "MAESTRO_MACHINE_DIR": str(machine),  # leases of other tests and users are not ours
         "MAESTRO_MAX_LOAD": "0",  # what else the machine does while the tests run is no business of theirs
         "MAESTRO_TEST_MARK": mark,
     }

@@ -21,11 +21,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import maestro.cli.resume  # these are imported late: each child would do it again, and past our boundaries
+import maestro.cli.run
 import maestro.coordinator
 import maestro.executors.local
 import maestro.proc.run
 import maestro.store.atomic
+import maestro.store.historydb
 import maestro.store.journal
+import maestro.telemetry.oneline
+import maestro.telemetry.plain
 import maestro.vcs.git
 import maestro.workspaces.lifecycle
 import maestro.workspaces.marker
