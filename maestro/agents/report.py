@@ -17,8 +17,8 @@ _LARGEST = 2**20
 def read_report(path: Path) -> Report | BadReport | None:
     """The report at `path`; None where the agent left none. Never blocks and never raises, whatever is there."""
     try:
-        # an agent may have left a pipe or a device there
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        # an agent may have left a pipe or a device there, or a link to what it cannot read itself
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -137,7 +137,7 @@ def _read_reports(repo: Path, log_dir: Path, known: dict[Path, int]) -> Report |
     reports = []
     for path in [log_dir / "junit.xml", *sorted(fresh)]:
         try:
-            if path.is_file():
+            if path.is_file() and path.stat().st_size:  # in a sandbox it is made before, to be written
                 reports.append(read_junit(path))
         except UnreadableReport as error:
             log.warning("%s; the closing lines of the output are read instead", error.message)

@@ -143,9 +143,11 @@ class Bubblewrap:
 
     def _wrapped(self, need: Need, mounts: Mounts, request: ProcessRequest) -> ProcessRequest:
         marker = request.env[MARKER]
-        if need.agent is None:  # a gate: its reports go into the folder of its output
+        if need.agent is None:  # a gate: its report goes beside its output, which it must not replace by a link
+            report = request.stdout_file.parent / "junit.xml"
+            report.touch(mode=0o600)
             mounts = mounts.copy()
-            mounts.write(request.stdout_file.parent)
+            mounts.write(report)
         argv = (
             "/usr/bin/env", "-u", MARKER, self.executable, *_OWN, *_SYSTEM, *mounts.arguments(),
             "--chdir", str(request.cwd), "--", "/bin/sh", "-c", _INSIDE, "maestro", f"{MARKER}={marker}", *request.argv,

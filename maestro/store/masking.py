@@ -122,7 +122,11 @@ def make_private(folder: Path) -> None:
 
 
 def write_privately(path: Path, text: str) -> None:
-    """Write a text that only the user may read; OSError where that cannot be."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PRIVATE_FILE)
+    """Write a text that only the user may read; OSError where that cannot be. A link or a pipe that an agent left there
+    makes way."""
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            path.unlink()
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE)
     with os.fdopen(fd, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(text)

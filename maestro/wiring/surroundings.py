@@ -16,7 +16,7 @@ from maestro.resources.caches import Caches
 from maestro.resources.homes import PRIVATE, USER, Homes, without_places
 from maestro.resources.sandbox import Bubblewrap, Ground, find_bubblewrap
 from maestro.store.layout import Layout
-from maestro.store.machine import machine_folder
+from maestro.store.machine import machine_folder, machine_path
 from maestro.vcs.git import Git
 from maestro.wiring.agentfiles import AGENT_FILES
 
@@ -119,6 +119,8 @@ def _ground(
         layout.config,
         layout.journal(run_id),
         layout.locks / "live",
+        layout.locks / ".gitignore",
+        machine_path(environ) / "ports",
     )
     return Ground(
         checkout=checkout,

@@ -91,6 +91,16 @@ def test_tests_and_set_up_run_inside_and_tests_leave_their_report(lab: SandboxLa
     assert not (lab.repo.path / "evil").exists()
 
 
+def test_tests_cannot_have_maestro_read_what_they_cannot(lab: SandboxLab) -> None:
+    """The end of their output goes into prompts."""
+    folder = lab.repo.path / ".flow/maestro/runs/it/gates/1"
+    links = "; ".join(f'ln -sf "{lab.home}/.ssh/id" "{folder}/{name}"' for name in ("output", "exit", "junit.xml", "x"))
+    said = lab.run(WORKS, "--attempts", "1", "--test-command", f"({links}) 2>&1; false")
+    assert said.code == 3, "red without the task as well"
+    assert SECRET not in said.out + said.err + (lab.repo.path / ".flow/maestro/runs/it/journal.jsonl").read_text()
+    assert not [path for path in folder.iterdir() if path.is_symlink()]
+
+
 def test_a_command_that_does_not_exist_is_said_as_without_a_sandbox(lab: SandboxLab) -> None:
     said = lab.run("exec no-such-agent", "--attempts", "1")
     assert said.code == 1
@@ -163,10 +173,19 @@ def _attacks(evil: str) -> dict[str, str]:
     }
 
 
-def test_a_note_can_be_left_from_inside(lab: SandboxLab) -> None:
-    said = lab.run(f'python -m maestro note "mind the gap" && {WORKS}')
+def test_notes_can_be_left_and_locks_be_held_from_inside(lab: SandboxLab) -> None:
+    says = "sh -c 'echo \"$MAESTRO_FENCING_TOKEN\"' >/tmp/token"
+    locks = [
+        f"python -m maestro lock {name} --scope {scope} -- {says} || exit 9"
+        for name, scope in (("tests", "repo"), ("build", "machine"), ("docker", "run"))
+    ]
+    checks = '[ "$(cat /tmp/token)" -gt 1000000000 ] || exit 8'
+    tests = "python -m maestro lock tests -- python -m pytest -q -p no:cacheprovider test_it.py >/tmp/said || exit 7"
+    work = [*(f"{lock}; {checks}" for lock in locks), "echo 'def test_it(): pass' >test_it.py", tests]
+    said = lab.run("\n".join((*work, 'python -m maestro note "mind the gap" || exit 6', WORKS)), "--attempts", "1")
     assert said.code == 0, said.err + (lab.attempt() / "stderr").read_text()
     assert "mind the gap" in (lab.repo.path / ".flow/maestro/runs/it/board.jsonl").read_text()
+    assert 'name="test_it"' in next((lab.attempt() / "tests").glob("*.xml")).read_text()
 
 
 @pytest.mark.real("claude")

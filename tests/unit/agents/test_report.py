@@ -63,5 +63,7 @@ def test_what_is_not_a_file_of_moderate_size_is_named(tmp_path: Path) -> None:
     file.symlink_to(file)
     assert isinstance(read_report(file), BadReport)
     file.unlink()
-    file.symlink_to("/dev/zero")
-    assert read_report(file) == BadReport(reason="the report is not a regular file")
+    other = tmp_path / "other.json"
+    other.write_text('{"status": "done"}')
+    file.symlink_to(other)
+    assert isinstance(read_report(file), BadReport), "what a link leads to may be nothing that the agent could read"

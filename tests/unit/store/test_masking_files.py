@@ -11,7 +11,7 @@ import pytest
 
 from maestro.errors import StateError
 from maestro.model.redaction import Redactor
-from maestro.store.masking import BLOCK, make_private, mask_file, mask_folder
+from maestro.store.masking import BLOCK, make_private, mask_file, mask_folder, write_privately
 
 SECRET = "Pl4nted-secret"
 REDACTOR = Redactor([SECRET])
@@ -121,3 +121,16 @@ def test_a_private_folder_is_private_also_where_it_was_not(tmp_path: Path) -> No
 
     assert stat.S_IMODE(old.stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "new" / "deep").stat().st_mode) == 0o700
+
+
+def test_what_is_written_privately_goes_nowhere_else(tmp_path: Path) -> None:
+    path, other = tmp_path / "prompt.md", tmp_path / "other"
+    other.write_text("the user's\n")
+    path.symlink_to(other)
+    write_privately(path, "one")
+    assert (path.read_text(), path.is_symlink(), other.read_text()) == ("one", False, "the user's\n")
+    path.unlink()
+    os.mkfifo(path)
+    write_privately(path, "two")
+    write_privately(path, "three")
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("three", 0o600)
