@@ -28,6 +28,8 @@ PATIENCE = 3
 
 CGROUPS = Path("/sys/fs/cgroup")
 
+UNSHARE = ("unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child")
+
 CONTAINERS = """\
 [containers]
 default_ulimits = ["nofile=20000:20000", "nproc=4096:4096"]
@@ -54,6 +56,11 @@ exec sleep infinity
 """
 
 
+def can_have_machines() -> bool:
+    """Whether the kernel lets us have one; it wants root, and containers may forbid it to that too."""
+    return subprocess.run([*UNSHARE, "mount", "-t", "tmpfs", "tmpfs", "/run"], capture_output=True).returncode == 0
+
+
 class Machine:
     """Entered, it is up; left, it is gone."""
 
@@ -72,8 +79,7 @@ class Machine:
         # groups of processes are the one thing that has no namespace here: one machine at a time has some
         self._groups = os.open(CGROUPS, os.O_RDONLY)
         fcntl.flock(self._groups, fcntl.LOCK_EX)
-        unshare = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
-        self._holder = subprocess.Popen([*unshare, "sh", "-c", FIRST], env=self._env, stdout=subprocess.PIPE, text=True)
+        self._holder = subprocess.Popen([*UNSHARE, "sh", "-c", FIRST], env=self._env, stdout=subprocess.PIPE, text=True)
         try:
             assert self._holder.stdout is not None
             assert self._holder.stdout.readline() == "ready\n"
