@@ -217,24 +217,28 @@ def test_what_lies_idle_gives_way_to_an_agent_that_the_task_waits_for(
     assert [event.task for event in taken] == ["holder", "holder"], "it gave way, and came to its turn again"
 
 
+LIMIT = 4.0
+"""Of a gate: a busy machine needs a second to start a shell."""
+
+
 def test_a_gate_holds_tests_and_its_wait_is_no_part_of_its_time(repo: Repository, tmp_path: Path) -> None:
     outsider = Outsider(repo, "tests")
-    run = engine_run(repo, tmp_path, [Task(id="a")], test_command="echo '1 passed'", test_timeout=1.0)
+    run = engine_run(repo, tmp_path, [Task(id="a")], test_command="echo '1 passed'", test_timeout=LIMIT)
     loop_calls: list[float] = []
 
     def let_go_late() -> None:
         loop = asyncio.get_running_loop()
-        loop.call_later(1.5, outsider.release)
+        loop.call_later(LIMIT + 0.5, outsider.release)
         loop_calls.append(loop.time())
 
     run.seen.react = on(ResourceQueued, let_go_late, task=None)
     assert states(run.go()) == {"a": "landed"}
     assert loop_calls
     (taken,) = [event for event in run.seen.events if isinstance(event, ResourceTaken)]
-    assert taken.waited_seconds >= 1.5
+    assert taken.waited_seconds >= LIMIT
     metrics = run.context.metrics()
     assert metrics["resource_waits"]["tests"]["taken"] == 1
-    assert metrics["gate_seconds"] < 1.5, "the wait is no part of the gate's time"
+    assert metrics["gate_seconds"] < LIMIT + 0.5, "the wait is no part of the gate's time"
     assert outsider.status().holders == ()
 
 
