@@ -88,7 +88,8 @@ class Records:
 
     def of_port(self, port: int) -> Lease | None:
         """The lease that a port is of."""
-        return _read(self._by_port / str(port))
+        found = _read(self._by_port / str(port))
+        return found if found is not None and port in found.ports.values() else None  # a link may be an older lease's
 
     def all(self) -> Iterator[Lease]:
         """Every lease, by the time it was taken; those that are being written or were torn are left out."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from maestro.clock import SystemClock
 from maestro.errors import Busy, StateError
 from maestro.planning.ports import SERVICES
+from maestro.proc.request import MARKER
 from maestro.resources.base import Need
 from maestro.resources.ports.bytelocks import ByteLocks
 from maestro.resources.ports.leases import PortLeases
@@ -219,6 +221,23 @@ def test_a_lock_file_that_was_taken_away_is_made_anew(machine: Path) -> None:
     Records(machine).lock.unlink()
     assert postgres(other, need("n", "x-1")) == 10001
     assert postgres(one, need("o", "x-1")) == 10002
+
+
+def test_an_attempt_that_gets_other_ports_than_a_dead_coordinator_had_leaves_the_old_ones_alone(machine: Path) -> None:
+    dead, later = leases(machine), leases(machine)
+    dead.take(need("t/r/a/1"))
+    [held] = dead._held.values()
+    held.locks.close()
+    somebody = ByteLocks(Records(machine).lock)
+    somebody.take([10947])  # looks at it just now
+    assert postgres(later, need("t/r/a/1")) == 10948
+    somebody.close()
+    alive = subprocess.Popen(["sleep", "60"], env={**os.environ, MARKER: "t/r/a/1"})
+    try:
+        assert postgres(leases(machine), need("other")) == 10947
+    finally:
+        alive.kill()
+        alive.wait()
 
 
 def test_bytes_are_taken_all_or_none(tmp_path: Path) -> None:
