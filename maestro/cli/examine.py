@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from maestro.cli.app import App
 from maestro.errors import BadInput, MaestroError
 from maestro.store.layout import Layout
-from maestro.store.standing import finished, is_alive, newest_runs
+from maestro.store.standing import SHOWN, finished, is_alive, newest_runs
 
 if TYPE_CHECKING:
     from maestro.agents.base import Login
@@ -250,6 +250,19 @@ def _ports(patient: Patient) -> Iterator[Finding]:
         yield Finding("ports", Health.WARNING, what, hint)
 
 
+def _resources(patient: Patient) -> Iterator[Finding]:
+    from maestro.wiring.inuse import resource_lines, resources_in_use
+
+    if patient.git is None or patient.layout is None or patient.loaded is None:
+        return
+    settings, layout = patient.loaded.settings, patient.layout
+    named = (f"{name} ({_counted(one.slots, 'slot')}, {one.scope})" for name, one in settings.resources.items())
+    yield Finding("resources", Health.OK, ", ".join(named))
+    alive = [run for run in newest_runs(layout)[:SHOWN] if is_alive(layout, run)]
+    for line in resource_lines(resources_in_use(lambda: settings, layout.repository, alive, patient.app.environ)):
+        yield Finding("resources", Health.OK, line)
+
+
 def _state(patient: Patient) -> Iterator[Finding]:
     if patient.layout is None:
         return
@@ -292,6 +305,7 @@ EXAMINATIONS: dict[str, Callable[[Patient], Iterator[Finding]]] = {
     "workspaces": _workspaces,
     "surroundings": _surroundings,
     "ports": _ports,
+    "resources": _resources,
     "state": _state,
     "tools": _tools,
 }

@@ -1,4 +1,4 @@
-"""`maestro status` says who holds a named resource and who waits for it (I-7)."""
+"""`maestro status`, and the doctor, say who holds a named resource and who waits for it (I-7)."""
 
 from __future__ import annotations
 
@@ -88,3 +88,12 @@ def test_a_run_that_waits_says_for_what(
     assert "The gate waits for tests, held by task x of run q" in out
     assert "Resource gpu: held by task a of run r1" in out
     assert "a  pending  0 attempts    waits for docker, held by" in out
+
+
+def test_the_doctor_says_which_there_are_and_who_has_one(cli: Any, layout: Layout) -> None:
+    layout.root.mkdir(parents=True, exist_ok=True)
+    layout.config.write_text("[resources]\ndocker = 2\n")
+    with held_and_wanted(layout, "docker"):
+        found = [one["detail"] for one in cli("doctor", "--json").json()["checks"] if one["name"] == "resources"]
+    assert found[0] == "tests (1 slot, repo), docker (2 slots, repo)"
+    assert found[1].startswith("Resource docker: held by task a of run r1 since ")
