@@ -27,6 +27,7 @@ from maestro.model.offer import DELEGATE
 from maestro.model.redaction import Redactor
 from maestro.model.task import Task
 from maestro.planning.choose_agent import DEFAULT_TABLE
+from maestro.planning.ports import services_of
 from maestro.proc.family import ProcessId, start_time
 from maestro.proc.ladder import Graces
 from maestro.proc.ourselves import own_command
@@ -127,6 +128,7 @@ def prepare(
         own_command(environ),
         delegated=settings.agent == DELEGATE,
         tests_limit_seconds=settings.resources[TESTS].limit,
+        ports=tuple(services_of(settings.ports)),
     )
     if settings.land_on_base and (refused := check_land_on_base(git, backlog.base_branch)) is not None:
         hint = "make that possible, or start without --land-on-base: the integration branch holds everything"

@@ -22,10 +22,12 @@ def composer(
     *,
     delegated: bool = False,
     tests_limit_seconds: float | None = None,
+    ports: tuple[str, ...] = (),
 ) -> Callable[[Brief], str]:
     """A function from brief to prompt for these tasks; `overrides` is the folder of the user's own templates, and
     `maestro` what the agents' shells know maestro by. `delegated`: how to finish is left to the adapter.
     `tests_limit_seconds`: how long a command of theirs may hold the resource `tests`; None: they share none.
+    `ports`: the variables that name ports of their own.
 
     BadInput names a task whose role has no template, before anything is started.
     """
@@ -56,6 +58,7 @@ def composer(
             maestro=maestro,
             tests_limit_seconds=tests_limit_seconds,
             resources=brief.resources,
+            ports=ports,
             delegated=delegated,
         )
         return compose(parts, templates[task.role] if brief.session is None else again)

@@ -48,6 +48,11 @@ _HELD = """
 Until you have finished, {names} {are} this task's alone. Use {them} as {they} {are}, without `maestro lock`.
 """
 
+_PORTS = """
+Others here start servers too. Those that you start, if any, listen on the ports that the variables {names} name: they
+are this task's alone, as is a database of the name in `POSTGRES_DB`. End what you have started.
+"""
+
 
 class PreviousAttempt(Record):
     """What an earlier attempt at the same task came to."""
@@ -77,6 +82,7 @@ class PromptParts(Record):
     maestro: str = ""  # how a shell of the agent's starts it
     tests_limit_seconds: float | None = None  # of a command under the resource `tests`; None: nobody shares it
     resources: tuple[str, ...] = ()  # the named ones that the task holds
+    ports: tuple[str, ...] = ()  # variables that name ports of the task's own
     delegated: bool = False  # the adapter itself says by whom, where and how to finish
 
 
@@ -103,6 +109,8 @@ def compose(parts: PromptParts, template: Template) -> str:
 
 def _finish(parts: PromptParts) -> str:
     said = _FINISH
+    if parts.ports:
+        said += _PORTS.format(names=", ".join(_code(parts.ports)))
     if parts.maestro and parts.tests_limit_seconds is not None and TESTS not in parts.resources:
         said += _TESTS.format(maestro=parts.maestro, limit=parts.tests_limit_seconds)
     if parts.resources:

@@ -138,3 +138,11 @@ def test_an_agent_is_told_what_is_its_alone() -> None:
     assert "`gpu` is this task's alone. Use it as it is" in compose(
         FULL.evolve(resources=("gpu",)), load_template(None)
     )
+
+
+def test_an_agent_is_told_of_its_ports() -> None:
+    prompt = compose(FULL.evolve(ports=("REDIS_PORT", "SEARCH_PORT")), load_template(None))
+    assert "listen on the ports that the variables `REDIS_PORT`, `SEARCH_PORT` name" in prompt
+    assert "\n\n\n" not in prompt
+    assert "_PORT" not in compose(FULL, load_template(None))
+    assert "_PORT" not in compose(FULL.evolve(ports=("REDIS_PORT",), delegated=True), load_template(None))
