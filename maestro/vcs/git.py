@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from maestro.errors import BadInput, GitError
+from maestro.vcs import spawned
 
 MINIMUM = (2, 38)
 """`git merge-tree --write-tree` (M-1) came with 2.38."""
@@ -136,16 +137,8 @@ class Git:
     ) -> subprocess.CompletedProcess[bytes]:
         argv = [_executable(self._env.get("PATH")), *self._explicit, *_ALWAYS, *self._settings, *args]
         try:
-            return subprocess.run(
-                argv,
-                cwd=self.directory,
-                env={**self._env, **env} if env else self._env,
-                input=stdin,
-                stdin=subprocess.DEVNULL if stdin is None else None,
-                capture_output=True,
-                timeout=self._timeout_seconds,
-                check=False,
-            )
+            env = {**self._env, **env} if env else self._env
+            return spawned.run(argv, cwd=self.directory, env=env, stdin=stdin, timeout_seconds=self._timeout_seconds)
         except FileNotFoundError as error:
             if not self.directory.is_dir():
                 raise GitError(f"the directory {self.directory} does not exist") from error

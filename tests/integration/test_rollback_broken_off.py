@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from maestro.store.journal import Journal
 from maestro.store.layout import Layout
 from maestro.testing.commandline import maestro
 from maestro.testing.repository import Repository, make_repository
+from maestro.vcs import spawned
 from maestro.vcs.git import Git
 from maestro.wiring.resuming import read_past
 from maestro.wiring.rollback import Rollback, roll_back
@@ -59,7 +59,7 @@ def dying(monkeypatch: pytest.MonkeyPatch, moment: int) -> Iterator[list[str]]:
             raise Died
 
     with monkeypatch.context() as patches:
-        patches.setattr(subprocess, "run", counted("git", subprocess.run))
+        patches.setattr(spawned, "run", counted("git", spawned.run))
         patches.setattr(os, "replace", counted("file", os.replace))
         patches.setattr(landed, "append", counted("landed", landed.append))
         patches.setattr(Journal, "record", record)
