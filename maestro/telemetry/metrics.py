@@ -28,7 +28,7 @@ from maestro.model.events import (
     TaskRequeued,
     Throttled,
 )
-from maestro.model.gate import TESTS
+from maestro.model.gate import TESTS, TestTotals
 from maestro.model.outcome import LimitHit
 
 
@@ -59,6 +59,7 @@ class Metrics:
         self._resource_waits: dict[str, list[float]] = {}
         self._gate_waited = 0.0  # of the gate under way, for its resource
         self._test_runs = 0
+        self._tested: dict[str, TestTotals] = {}  # task → what its agents' last tests said
 
     def notify(self, event: Event) -> None:
         """Fold one event."""
@@ -118,7 +119,7 @@ class Metrics:
             "limits": self._limits,
             "held_seconds": round(self._held_seconds + self._still_held(), 3),
             "resource_waits": {name: _waits(self._resource_waits[name]) for name in sorted(self._resource_waits)},
-            "agent_test_runs": self._test_runs,
+            "agent_tests": self._agent_tests(),
         }
 
     def _start(self, event: RunStarted) -> None:
@@ -157,8 +158,19 @@ class Metrics:
         self._resource_waits.setdefault(name, []).append(event.waited_seconds)
         if isinstance(event, AttemptTested):
             self._test_runs += 1
+            self._tested[event.task] = event.totals or TestTotals()
         elif event.task is None:
             self._gate_waited += event.waited_seconds
+
+    def _agent_tests(self) -> dict[str, int]:
+        """How often agents tested, and the last results of each task together (M-6)."""
+        last = self._tested.values()
+        return {
+            "runs": self._test_runs,
+            "passed": sum(one.passed for one in last),
+            "failed": sum(one.failed for one in last),
+            "skipped": sum(one.skipped for one in last),
+        }
 
     def _judge(self, event: GateEnded) -> None:
         started = self._gate_started.pop((event.commit, event.tasks), None)

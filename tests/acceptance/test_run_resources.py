@@ -46,7 +46,7 @@ def test_agents_and_gates_never_test_at_the_same_time(run: Run, tmp_path: Path) 
     assert len(lines) >= 2 * 6
     assert lines == ["+", "-"] * (len(lines) // 2)
     metrics = said.json["metrics"]
-    assert metrics["agent_test_runs"] == 5
+    assert metrics["agent_tests"]["runs"] == 5
     assert metrics["resource_waits"]["tests"]["taken"] >= 5
     assert metrics["resource_waits"]["tests"]["longest_seconds"] > 0
 

@@ -106,4 +106,8 @@ def test_waits_are_counted_for_each_resource() -> None:
         "docker": {"taken": 2, "seconds": 2.0, "longest_seconds": 2.0},
         "tests": {"taken": 2, "seconds": 4.0, "longest_seconds": 3.0},
     }
-    assert metrics.values()["agent_test_runs"] == 1
+    metrics.notify(suite(2, totals=TestTotals(passed=3, failed=1)))
+    metrics.notify(suite(3, totals=TestTotals(passed=4)))
+    assert metrics.values()["agent_tests"] == {"runs": 3, "passed": 4, "failed": 0, "skipped": 0}, (
+        "the last of each task"
+    )

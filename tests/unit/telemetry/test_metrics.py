@@ -31,7 +31,7 @@ def test_a_whole_run() -> None:
         "limits": 0,
         "held_seconds": 0.0,
         "resource_waits": {},
-        "agent_test_runs": 0,
+        "agent_tests": {"runs": 0, "passed": 0, "failed": 0, "skipped": 0},
     }
 
 
