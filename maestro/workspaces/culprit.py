@@ -64,7 +64,7 @@ def _by_process(_changes: Sequence[Change], checkout: Path, attempt: AttemptTrac
     logs = {os.path.realpath(file.parent) for file in attempt.output_files}  # maestro opened these for it
     for process in members(attempt.marker):
         cwd = _link(f"/proc/{process.pid}/cwd")
-        if cwd is not None and _inside(cwd, top):
+        if cwd is not None and _inside(cwd, top) and _is_really(f"/proc/{process.pid}/cwd", cwd):
             return f"its process {process.pid} works in {cwd}"
         for path in _written(process.pid):
             if _inside(path, top) and os.path.dirname(path) not in logs:  # noqa: PTH120 - text of a link
@@ -168,8 +168,17 @@ def _mentions(file: Path, named: re.Pattern[bytes]) -> bool:
 
 
 def _inside(path: str, top: str) -> bool:
-    git_dir = f"{top}/.git"
-    return (path == top or path.startswith(f"{top}/")) and path != git_dir and not path.startswith(f"{git_dir}/")
+    """Whether it is one of the user's files: neither git's nor maestro's own, such as a lock that an agent holds."""
+    others = (f"{top}/.git", f"{top}/.flow/maestro")
+    return f"{path}/".startswith(f"{top}/") and not any(f"{path}/".startswith(f"{other}/") for other in others)
+
+
+def _is_really(link: str, path: str) -> bool:
+    """Whether the link of a process leads to what has this path here: in a sandbox it names another folder."""
+    try:
+        return os.path.samestat(os.stat(link), os.stat(path))  # noqa: PTH116 - not resolved, but followed by the kernel
+    except OSError:
+        return False
 
 
 def _written(pid: int) -> list[str]:

@@ -157,3 +157,21 @@ def test_a_file_that_is_being_replaced_whole_is_the_trackers_own(repo: Repositor
     assert compare(before, snapshot(git, [plan])) == ()
     (plan.parent / ".other.json.abc123.tmp").write_text("[1]")
     assert [change.path for change in compare(before, snapshot(git, [plan]))] == ["plan/.other.json.abc123.tmp"]
+
+
+def test_a_lock_that_an_agent_holds_in_maestros_own_state_is_no_evidence(repo: Repository, tmp_path: Path) -> None:
+    lock = repo.path / ".flow/maestro/locks/named/tests"
+    lock.parent.mkdir(parents=True)
+    child = subprocess.Popen(
+        ["sh", "-c", f"exec 7> '{lock}'; echo ready; read line"],
+        cwd=tmp_path,
+        env={**os.environ, "MAESTRO_ATTEMPT": "guard-test/t9/1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        assert trace(LEAK, repo.path, [AttemptTrace(task="t9", marker="guard-test/t9/1")]) is None
+    finally:
+        child.communicate()

@@ -50,10 +50,10 @@ class SandboxLab:
         arguments = self.arguments([{"id": task} for task in tasks], agent, *flags)
         return maestro(*arguments, cwd=self.repo.path, env={**self.env, **(env or {})}, timeout_seconds=60)
 
-    def start(self, agent: str, *flags: str) -> subprocess.Popen[bytes]:
+    def start(self, agent: str, *flags: str, tasks: tuple[str, ...] = ("a",)) -> subprocess.Popen[bytes]:
         """A run under way."""
         return subprocess.Popen(
-            command_line(*self.arguments([{"id": "a"}], agent, *flags)),
+            command_line(*self.arguments([{"id": task} for task in tasks], agent, *flags)),
             cwd=self.repo.path,
             env={**os.environ, **self.env},
             stdin=subprocess.DEVNULL,
@@ -86,6 +86,10 @@ class SandboxLab:
 
     def said_inside(self, task: str = "a") -> str:
         return (self.attempt(task) / "stdout").read_text()
+
+    def has_said(self, text: str, task: str) -> bool:
+        """Whether its agent has printed just this so far."""
+        return (self.attempt(task) / "stdout").exists() and self.said_inside(task) == text
 
     def checkout(self) -> dict[str, bytes]:
         """All that is the user's: the files, and git's configuration, hooks and refs but for maestro's own."""

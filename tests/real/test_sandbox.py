@@ -101,6 +101,22 @@ def test_tests_cannot_have_maestro_read_what_they_cannot(lab: SandboxLab) -> Non
     assert not [path for path in folder.iterdir() if path.is_symlink()]
 
 
+def test_an_agent_that_stands_in_the_hidden_checkout_is_not_blamed_for_what_the_user_does(lab: SandboxLab) -> None:
+    gates = {task: lab.folder / f"go-{task}" for task in ("a", "b")}
+    for gate in gates.values():
+        os.mkfifo(gate)
+    lab.env["MAESTRO_SANDBOX_READ"] = ",".join(map(str, gates.values()))
+    waits = f'cd "$MAESTRO_REPOSITORY"; echo here; read _ <"{lab.folder}/go-$MAESTRO_TASK_ID"'
+    started = lab.start(f'{waits}; cd "$MAESTRO_WORKSPACE_DIR"; {WORKS}', "--max-parallel", "2", tasks=tuple(gates))
+    until(lambda: all(lab.has_said("here\n", task) for task in gates))
+    lab.repo.write({"users.txt": "mine\n"})
+    gates["a"].write_text("go\n")
+    journal = lab.repo.path / ".flow/maestro/runs/it/journal.jsonl"
+    until(lambda: "users.txt" in journal.read_text())  # while b stands there
+    gates["b"].write_text("go\n")
+    assert started.wait(60) == 0, "a leak would have stopped the run with 3"
+
+
 def test_a_command_that_does_not_exist_is_said_as_without_a_sandbox(lab: SandboxLab) -> None:
     said = lab.run("exec no-such-agent", "--attempts", "1")
     assert said.code == 1
