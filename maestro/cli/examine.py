@@ -250,6 +250,21 @@ def _ports(patient: Patient) -> Iterator[Finding]:
         yield Finding("ports", Health.WARNING, what, hint)
 
 
+def _services(patient: Patient) -> Iterator[Finding]:
+    from maestro.cli.zenflow_files import zenflow_files
+    from maestro.planning.ports import services_of
+    from maestro.store.shipped import OVERLAY
+
+    if patient.git is None or patient.loaded is None or not (patient.git.directory / OVERLAY).is_file():
+        return
+    files = zenflow_files(patient.git.directory, services_of(patient.loaded.settings.ports))
+    if files.collisions:
+        hint = "let it say variables of an .env.task, such as ${POSTGRES_PORT:-5432}"
+        yield Finding("services", Health.WARNING, f"stacks of tasks would share: {', '.join(files.collisions)}", hint)
+    elif files.compose_file:
+        yield Finding("services", Health.OK, f"{OVERLAY} goes over {files.compose_file}")
+
+
 def _resources(patient: Patient) -> Iterator[Finding]:
     from maestro.wiring.inuse import resource_lines, resources_in_use
 
@@ -305,6 +320,7 @@ EXAMINATIONS: dict[str, Callable[[Patient], Iterator[Finding]]] = {
     "workspaces": _workspaces,
     "surroundings": _surroundings,
     "ports": _ports,
+    "services": _services,
     "resources": _resources,
     "state": _state,
     "tools": _tools,

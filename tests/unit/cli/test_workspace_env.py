@@ -133,3 +133,18 @@ def test_a_compose_file_that_is_none_stops_init_before_anything_is_written(cli: 
     assert said.code != 0
     assert "compose.yaml cannot be read" in said.err
     assert not layout.config.exists()
+
+
+def test_doctor_names_what_stacks_would_share_where_the_overlay_is_used(cli: Any, layout: Layout) -> None:
+    def services() -> list[Any]:
+        return [one for one in cli("doctor", "--json").json()["checks"] if one["name"] == "services"]
+
+    (layout.repository / "compose.yaml").write_text('services:\n  db:\n    image: x\n    ports: ["5432:5432"]\n')
+    assert services() == []
+    cli("init", "--zenflow")
+    (found,) = services()
+    assert found["health"] == "warning"
+    assert "compose.yaml: service db publishes the port 5432" in found["detail"]
+    (layout.repository / "compose.yaml").write_text("services:\n  db:\n    image: x\n")
+    (found,) = services()
+    assert found["health"] == "ok"
