@@ -133,3 +133,30 @@ def _queued(journal: Path) -> str:
     at = max(number for number, event in enumerate(events) if event["type"] in ("run_resumed", "run_started"))
     queued = [event for event in events[at:] if event["type"] == "resource_queued"]
     return json.dumps(queued, separators=(",", ":"))
+
+
+def test_gates_of_two_runs_take_turns_and_so_do_their_tasks(repo: Repository, tmp_path: Path) -> None:
+    configure(repo, '[resources]\nbox = { slots = 1, scope = "machine" }\n')
+    told, boxed = tmp_path / "told", tmp_path / "boxed"
+    runs = []
+    for name in ("one", "two"):
+        file = tmp_path / f"{name}.json"
+        file.write_text(json.dumps([{"id": f"{name}-{number}", "resources": ["box"]} for number in range(3)]))
+        argv = [
+            "run", "--run-id", name, "--tasks-file", str(file), "--json", "--max-parallel", "3",
+            "--agent-command", f"{inside(boxed)}; {WRITES_ONE_FILE}",
+            "--test-command", f"{inside(told)}; echo '1 passed'",
+        ]  # fmt: skip
+        runs.append(Started(argv, repo.path, None))
+    try:
+        for said in [run.end(90) for run in runs]:
+            assert set(said.statuses().values()) == {"landed"}, said.err
+    finally:
+        for run in runs:
+            if run.process.poll() is None:
+                run.process.kill()
+                run.process.communicate()
+    for file, least in ((boxed, 6), (told, 2)):
+        lines = file.read_text().split()
+        assert len(lines) >= 2 * least
+        assert lines == ["+", "-"] * (len(lines) // 2)
