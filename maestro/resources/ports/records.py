@@ -12,12 +12,11 @@ next one who wants its ports takes away, and no link without a lease that anybod
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from maestro.model.ids import hashed_name
 from maestro.model.record import Record
@@ -59,7 +58,7 @@ class Records:
         """Say whose the ports are; whoever writes holds their locks."""
         path = self._path(lease.marker)
         new = path.with_suffix(".new")
-        new.write_bytes(lease.model_dump_json().encode())
+        new.write_text(json.dumps(lease.model_dump(mode="json")))  # in ASCII, also names that are no text
         new.replace(path)  # not synced: after a power cut nobody has a port
         target = f"../leases/{path.name}"
         for port in lease.ports.values():
@@ -102,8 +101,8 @@ class Records:
 
 def _read(path: Path) -> Lease | None:
     try:
-        return Lease.model_validate_json(path.read_bytes())
-    except (FileNotFoundError, ValidationError):
+        return Lease.model_validate(json.loads(path.read_bytes()))
+    except (FileNotFoundError, ValueError):  # pydantic's is one, too
         return None
 
 

@@ -240,6 +240,14 @@ def test_an_attempt_that_gets_other_ports_than_a_dead_coordinator_had_leaves_the
         alive.wait()
 
 
+def test_names_that_are_no_text_are_kept(machine: Path) -> None:
+    one = leases(machine, repository="/b\udce9d")
+    env = one.take(need("m", "t\udce9-42")).env
+    [seen] = list_leases(machine)
+    assert (seen.lease.repository, seen.lease.task) == ("/b\udce9d", "t\udce9-42")
+    assert all(value.isascii() for value in env.values())
+
+
 def test_bytes_are_taken_all_or_none(tmp_path: Path) -> None:
     one, other = ByteLocks(tmp_path / "lock"), ByteLocks(tmp_path / "lock")
     assert one.take([5])
