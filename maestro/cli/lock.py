@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -140,6 +141,7 @@ def _lines(found: LockStatus) -> list[str]:
 
 
 def _run(app: App, folder: Path, resource: Resource, caller: Caller, cmd: tuple[str, ...], wait: float | None) -> int:
+    _fill_standard_streams()
     # before it waits: whoever has the lock must not spend its time with imports
     from maestro.resources.locks.command import run_under
     from maestro.resources.locks.waiting import wait_for_lock
@@ -164,6 +166,14 @@ def _run(app: App, folder: Path, resource: Resource, caller: Caller, cmd: tuple[
         with suppress(OSError):  # what the tests said stays in the XML
             results.close(ended.code, ended.seconds)
     return _tell(app, ended, resource)
+
+
+def _fill_standard_streams() -> None:
+    """Where one is closed, its number would be given to a ticket, and CMD would meet that in its place. What fills it
+    is closed for CMD, as it was."""
+    while (fd := os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)) <= 2:
+        pass
+    os.close(fd)
 
 
 def _results(app: App, attempt: Path, cmd: tuple[str, ...], held: Held) -> TestResults | None:

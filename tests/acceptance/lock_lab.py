@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from maestro.proc.family import members
 from maestro.resources.locks.base import LockStatus, Resource
 from maestro.resources.locks.status import status
 from maestro.testing.commandline import Said, command_line, maestro
@@ -81,6 +82,7 @@ class LockLab:
         for one in self.running:
             one.communicate(timeout=30)
         until(lambda: not self.now.holders)
+        until(lambda: not members(os.environ["MAESTRO_TEST_MARK"], "MAESTRO_TEST_MARK"))  # guardians on their way out
 
 
 @contextmanager

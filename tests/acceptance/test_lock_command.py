@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,16 @@ def test_the_command_has_its_streams_and_a_token_that_grows(lab: LockLab) -> Non
     first, second = (int(one.out) for one in said)
     assert 1_700_000_000 < first < second
     assert said[0].err == ""
+
+
+@pytest.mark.parametrize("closed", ["<&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed(lab: LockLab, closed: str) -> None:
+    """Their numbers must not be taken by the lock's own files."""
+    line = f"{sys.executable} -m maestro lock tests -- sh -c 'echo ran >>$LOG; exit 5' {closed}"
+    done = subprocess.run(["sh", "-c", line], cwd=lab.repository, env={**os.environ, "LOG": str(lab.log)}, check=False)
+    assert done.returncode == 5
+    assert lab.lines() == ["ran"]
+    assert not lab.now.holders
 
 
 def test_status_for_scripts_and_people(lab: LockLab) -> None:
@@ -105,13 +116,13 @@ def test_the_wait_runs_out(lab: LockLab) -> None:
 
 
 def test_over_its_limit_the_command_is_stopped_and_the_lock_passes_on(lab: LockLab) -> None:
-    holder = lab.start(
-        "--limit", "1", script=f"setsid {lab.work} & trap 'echo told >>$LOG' INT; {lab.work}; {lab.work}"
+    holder = lab.start(  # long enough for the next to be in the queue, however busy the machine is
+        "--limit", "8", script=f"setsid {lab.work} & trap 'echo told >>$LOG' INT; {lab.work}; {lab.work}"
     )
     until(lambda: bool(lab.now.holders))
     waiter = lab.queue(script="echo next >>$LOG")
     assert ended(holder) == 124
-    assert "it held tests for more than 1 s" in said_by(holder)
+    assert "it held tests for more than 8 s" in said_by(holder)
     assert ended(waiter) == 0
     assert lab.lines()[-1] == "next"
     assert not alive(lab.work)
