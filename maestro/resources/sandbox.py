@@ -54,6 +54,9 @@ class AgentFiles:
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()  # files only: a refreshed login must reach the user, or both lose it
     copy: tuple[str, ...] = ()  # each attempt gets one, and what it changes in it is lost
+    moved: Mapping[str, str] = field(
+        default_factory=dict
+    )  # beginning of such a path → variable that says where that is
 
 
 @dataclass(frozen=True)
@@ -128,8 +131,21 @@ class Bubblewrap:
             if source.is_file() and not os.path.lexists(copied):
                 copied.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, copied)
-        mounts.read(*(home / name for name in files.read))
-        mounts.write(*(home / name for name in files.write))
+        places = self._moved(need, files, mounts)
+        mounts.read(*(_place(home, name, places) for name in files.read))
+        mounts.write(*(_place(home, name, places) for name in files.write))
+
+    def _moved(self, need: Need, files: AgentFiles, mounts: Mounts) -> dict[str, Path]:
+        """Folders that the user keeps elsewhere; in their place, too, the agent gets one of its own."""
+        found = {}
+        for number, (start, variable) in enumerate(files.moved.items()):
+            folder = Path(self.ground.environ.get(variable, ""))
+            if folder.is_absolute() and folder.is_dir():
+                own = private_home(need) / ".moved" / str(number)
+                own.mkdir(parents=True, exist_ok=True)
+                mounts.put(own, folder)
+                found[start] = folder
+        return found
 
     def _put_workspace(self, need: Need, mounts: Mounts) -> None:
         """Its files, and what git needs; the files of maestro beside them are only read."""
@@ -153,6 +169,10 @@ class Bubblewrap:
             "--chdir", str(request.cwd), "--", "/bin/sh", "-c", _INSIDE, "maestro", f"{MARKER}={marker}", *request.argv,
         )  # fmt: skip
         return request.evolve(argv=argv)
+
+
+def _place(home: Path, name: str, moved: Mapping[str, Path]) -> Path:
+    return next((folder / name[len(start) :] for start, folder in moved.items() if name.startswith(start)), home / name)
 
 
 def _temporary(need: Need) -> Path:
