@@ -40,8 +40,8 @@ with open(sys.argv[1], "a") as log:
 
 @pytest.fixture
 def stranger() -> Iterator[int]:
-    """Somebody's own server on 10947. Another run of this very test may have it just now, and is waited for: their agents
-    must not meet either, and lease their ports from two machines."""
+    """Somebody's own server on 10947. Another run of this very test may have it just now, and is waited for: their
+    agents must not meet either, and lease their ports from two machines."""
     server = socket.socket()
     deadline = time.monotonic() + 110
     while True:
