@@ -55,7 +55,8 @@ def clean_environment(parent: Mapping[str, str]) -> dict[str, str]:
 class Git:
     """Git in one directory. `git_dir` and `work_tree`, when given, are used whatever `.git` in the directory says.
 
-    `config` holds settings for every call, stronger than any configuration file.
+    `config` holds settings for every call, stronger than any configuration file; `common_dir` is that of the
+    repository where it is known.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Git:
         env: Mapping[str, str] | None = None,
         timeout_seconds: float = 600.0,
         config: Mapping[str, str] | None = None,
+        common_dir: Path | None = None,
     ) -> None:
         self.directory = directory
         self.config = dict(config or {})
@@ -78,7 +80,7 @@ class Git:
             self._explicit += (f"--work-tree={work_tree}",)
         self._env = clean_environment(os.environ if env is None else env)
         self._timeout_seconds = timeout_seconds
-        self._common_dir: Path | None = None
+        self._common_dir = common_dir
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -103,6 +105,7 @@ class Git:
         config: Mapping[str, str] | None = None,
     ) -> Git:
         """The same door in another directory, with more settings on top of these."""
+        is_here = directory == self.directory and git_dir is None and not self._explicit
         return Git(
             directory,
             git_dir=git_dir,
@@ -110,6 +113,7 @@ class Git:
             env=self._env,
             timeout_seconds=self._timeout_seconds,
             config={**self.config, **(config or {})},
+            common_dir=self._common_dir if is_here else None,  # the same repository: it is not asked again
         )
 
     def run(
@@ -221,7 +225,7 @@ def require_version() -> tuple[int, ...]:
 def open_repository(directory: Path, env: Mapping[str, str] | None = None) -> Git:
     """Git at the top of the checkout that holds `directory`; BadInput outside a repository or without a commit."""
     git = Git(directory, env=env)
-    done = git.run("rev-parse", "--show-toplevel", ok=(0, 128))
+    done = git.run("rev-parse", "--path-format=absolute", "--show-toplevel", "--git-common-dir", ok=(0, 128))
     if done.returncode != 0:
         said = done.stderr.decode("utf-8", "replace")
         if "dubious ownership" in said:
@@ -232,4 +236,7 @@ def open_repository(directory: Path, env: Mapping[str, str] | None = None) -> Gi
         if "must be run in a work tree" in said:
             raise BadInput(f"{directory} holds no files of its repository", hint="run maestro in a checkout of it")
         raise BadInput(f"{directory} is not inside a git repository", hint="run maestro in a checkout, or use -C DIR")
-    return git.at(Path(os.fsdecode(done.stdout.rstrip(b"\n"))))
+    lines = done.stdout.removesuffix(b"\n").split(b"\n")
+    if len(lines) != 2:  # a name with a line end in it: asked one by one
+        return git.at(Path(os.fsdecode(git.run("rev-parse", "--show-toplevel").stdout.removesuffix(b"\n"))))
+    return Git(Path(os.fsdecode(lines[0])), env=env, common_dir=Path(os.fsdecode(lines[1])))
