@@ -33,6 +33,11 @@ from tests.integration.engine_runs import WRITES, EngineRun, states
 # one line at its beginning and one at its end; that two are never inside is read from it
 TELLS = 'echo "+$MAESTRO_TASK_ID" >> "$TOLD"; sleep 0.2; {work}; echo "-$MAESTRO_TASK_ID" >> "$TOLD"'
 
+# the same, but the first one in does not leave before somebody else came in: for what is to be seen at once
+MEETS = TELLS.replace(
+    "sleep 0.2", 'n=0; until [ "$(grep -c . "$TOLD")" -gt 1 ] || [ $((n+=1)) -gt 200 ]; do sleep 0.1; done'
+)
+
 
 class Outsider:
     """Somebody else who holds a resource, in a thread of its own loop: `release` when the run has come to wait."""
@@ -85,7 +90,7 @@ def test_no_two_tasks_hold_one_slot_and_others_do_not_wait(repo: Repository, tmp
     tasks = [Task(id=f"d{number}", resources=("docker",)) for number in range(4)]
     tasks += [Task(id=f"free{number}") for number in range(3)]
     run = engine_run(
-        repo, tmp_path, tasks, agent=TELLS.format(work=WRITES), max_parallel=2, env_allow=["TOLD"],
+        repo, tmp_path, tasks, agent=MEETS.format(work=WRITES), max_parallel=2, env_allow=["TOLD"],
         resources={"docker": 1},
     )  # fmt: skip
     assert set(states(run.go()).values()) == {"landed"}
@@ -104,7 +109,7 @@ def test_no_two_tasks_hold_one_slot_and_others_do_not_wait(repo: Repository, tmp
 
 def test_two_slots_are_for_two(repo: Repository, tmp_path: Path, told: Path) -> None:
     tasks = [Task(id=f"g{number}", labels=("resource:gpu",)) for number in range(5)]
-    agent = TELLS.format(work=WRITES)
+    agent = MEETS.format(work=WRITES)
     run = engine_run(
         repo, tmp_path, tasks, agent=agent, env_allow=["TOLD"], resources={"gpu": {"slots": 2, "scope": "machine"}}
     )
