@@ -245,11 +245,19 @@ def _unusable(name: str, home: Path, error: OSError) -> StateError:
 
 def _refuse_again(home: Path, name: str, environ: Mapping[str, str]) -> None:
     for mark, folder in marks(environ).items():
-        if folder == str(home) and _is_held(home / "holders", mark):
+        if _is_same(folder, home) and _is_held(home / "holders", mark):
             raise Busy(
                 f"this already works under the lock {name}: it would wait for itself",
                 hint="run the command without `maestro lock`",
             )
+
+
+def _is_same(folder: str, home: Path) -> bool:
+    """Whatever links lead there."""
+    try:
+        return os.path.samefile(folder, home)  # noqa: PTH121 - a text and a path
+    except OSError:
+        return False
 
 
 def _is_held(holders: Path, mark: str) -> bool:

@@ -221,6 +221,9 @@ def test_who_works_under_a_lock_is_not_let_wait_for_itself(folder: Path) -> None
     held = hold(folder)
     with pytest.raises(Busy, match="it would wait for itself"):
         Turn(folder, TESTS, Who(), held.variables)
+    (folder.parent / "link").symlink_to(folder)
+    with pytest.raises(Busy):
+        Turn(folder.parent / "link", TESTS, Who(), held.variables)
     Turn(folder, GPU, Who(), held.variables).leave()  # another one is fine
     held.release()
     Turn(folder, TESTS, Who(), held.variables).leave()  # a stranger's variables, left over
