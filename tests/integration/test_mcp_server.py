@@ -232,7 +232,7 @@ def landed(repo: Repository, gate: Gate) -> None:
 
 def test_an_old_client_that_closes_standard_input_ends_the_server(raw: Raw) -> None:
     tools = raw.ask("tools/list", {})["tools"]
-    assert [tool["name"] for tool in tools] == ["plan", "run", "status", "wait", "note", "report"]
+    assert [tool["name"] for tool in tools] == ["plan", "run", "status", "wait", "note", "lock", "report"]
     assert raw.end() == 0
 
 
