@@ -61,6 +61,22 @@ def _pin(file: Path, content: str | None) -> None:
         file.write_text(content or "")
 
 
+def borrowed_objects(common_dir: Path) -> tuple[Path, ...]:
+    """Folders of objects that the user's repository has from others, and those from others still."""
+    found: dict[Path, None] = {}
+    waiting = [common_dir / "objects"]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            lines = (folder / "info" / "alternates").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        except OSError:
+            continue
+        named = [folder / line for line in lines if line and not line.startswith(("#", '"'))]
+        waiting += [path for path in named if path not in found]
+        found |= dict.fromkeys(named)
+    return tuple(found)
+
+
 def unpin(repo: Path) -> None:
     """Take out of a clone what was put there to be made read-only: nobody works in it any more. OSError as from the
     file system."""

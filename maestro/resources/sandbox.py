@@ -22,7 +22,7 @@ from maestro.proc.capture import capture
 from maestro.proc.request import MARKER, ProcessRequest
 from maestro.resources.base import Need, Provided
 from maestro.resources.caches import Caches
-from maestro.resources.checkouts import git_folders, unpin
+from maestro.resources.checkouts import borrowed_objects, git_folders, unpin
 from maestro.resources.homes import Homes, make_private_home, private_home
 from maestro.resources.mounts import Mounts
 from maestro.resources.tools import certificate_files, system_folders, tool_folders
@@ -111,7 +111,7 @@ class Bubblewrap:
         mounts.read(*ground.installed, *certificate_files(ground.environ), *ground.known)
         mounts.read(*(path for pattern in ground.symlinked for path in ground.checkout.glob(pattern.rstrip("/"))))
         if ground.common_dir is not None:
-            mounts.read(ground.common_dir)
+            mounts.read(ground.common_dir, *borrowed_objects(ground.common_dir))
         self._put_home(need, home, mounts)
         mounts.read(*ground.read)
         mounts.write(*self.caches.shared_folders(need), *ground.shared(need), *ground.write)

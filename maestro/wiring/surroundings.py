@@ -14,9 +14,11 @@ from maestro.proc.roles import GATE
 from maestro.resources.base import Need, Provision
 from maestro.resources.caches import Caches
 from maestro.resources.homes import PRIVATE, USER, Homes, without_places
+from maestro.resources.locks.base import Scope
+from maestro.resources.locks.place import folder_of, main_checkout
 from maestro.resources.sandbox import Bubblewrap, Ground, find_bubblewrap
 from maestro.store.layout import Layout
-from maestro.store.machine import machine_folder, machine_path
+from maestro.store.machine import machine_path
 from maestro.vcs.git import Git
 from maestro.wiring.agentfiles import AGENT_FILES
 
@@ -115,11 +117,11 @@ def _ground(
     except GitError:
         common_dir = None  # a folder that is no repository: its workspaces are copies
     known = (
-        *(checkout / name for name in ("pyproject.toml", "cto-config.json")),
+        *(checkout / name for name in (".git", "pyproject.toml", "cto-config.json")),
         layout.config,
         layout.journal(run_id),
         layout.locks / "live",
-        layout.locks / ".gitignore",
+        Layout(main_checkout(checkout)).locks / ".gitignore",
         machine_path(environ) / "ports",
     )
     return Ground(
@@ -151,7 +153,7 @@ def _files_named(value: object) -> Iterator[Path]:
 
 def _shared(layout: Layout, run_id: str, need: Need, environ: Mapping[str, str]) -> tuple[Path, ...]:
     """What `maestro lock` and `maestro note` write, called from inside; made, for only what exists can be shown."""
-    folders = [layout.run(run_id) / "locks", layout.locks / "named", machine_folder(environ) / "locks"]
+    folders = [folder_of(scope, layout.repository, run_id, environ) for scope in Scope]
     *_, name, number = need.marker.split("/")
     if name != GATE and number.isdigit():
         folders.append(layout.attempt(run_id, name, int(number)) / "tests")

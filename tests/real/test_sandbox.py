@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from maestro.errors import BadInput
-from maestro.proc.family import census, resident_bytes
+from maestro.proc.family import members, resident_bytes
 from maestro.resources.sandbox import find_bubblewrap
 from maestro.testing.commandline import maestro
 from maestro.testing.model_server import ModelServer
@@ -148,7 +148,8 @@ def test_its_processes_are_found_and_measured_from_outside_and_outlive_the_coord
     started = lab.start(f'echo here; read _ <"{go}"; {WORKS}')
     stdout = lab.attempt() / "stdout"
     until(lambda: stdout.exists() and stdout.read_text() == "here\n")
-    [family] = [family for marker, family in census().items() if marker.endswith("/it/a/1")]
+    token = json.loads((lab.repo.path / ".flow/maestro/runs/it/blueprint.json").read_text())["token"]
+    family = members(f"{token}/it/a/1")
     assert resident_bytes(family) > 1_000_000
     names = {Path(f"/proc/{one.pid}/exe").readlink().name for one in family}
     assert "bwrap" not in names
@@ -187,6 +188,17 @@ def _attacks(evil: str) -> dict[str, str]:
         "inside": f"{sub}; {WORKS}",
         "left": f"{sub}; echo x >y",
     }
+
+
+def test_a_checkout_that_is_a_worktree_and_borrows_its_objects_serves_as_any(lab: SandboxLab, tmp_path: Path) -> None:
+    clone, linked = lab.home / "clone", lab.home / "linked"
+    lab.repo.git("clone", "-q", "--shared", str(lab.repo.path), str(clone))
+    Repository(clone).git("worktree", "add", "-q", "-b", "mine", str(linked))
+    lab.repo = Repository(linked)
+    said = lab.run(f"git log --stat -1 && python -m maestro lock tests -- true && {WORKS}", "--attempts", "1")
+    assert said.code == 0, said.err + (lab.attempt() / "stderr").read_text()
+    assert (clone / ".flow/maestro/locks/named").is_dir()
+    assert lab.repo.show(said.json["integration_branch"], "a.txt") == "a"
 
 
 def test_notes_can_be_left_and_locks_be_held_from_inside(lab: SandboxLab) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from maestro.errors import WorkspaceError
-from maestro.resources.checkouts import git_folders, unpin
+from maestro.resources.checkouts import borrowed_objects, git_folders, unpin
 from maestro.testing.repository import Repository
 
 RUN = "maestro/r"
@@ -66,6 +66,16 @@ def test_submodules_are_kept_in_the_same_way(repo: Repository, tree: Path, tmp_p
     folders = git_folders(tree, repo.path / ".git", RUN)
     assert {module, tree / "lib"} <= set(folders.write)
     assert {module / "config", tree / "lib" / ".git"} <= set(folders.read)
+
+
+def test_objects_that_a_repository_borrows_are_found_through_all_of_them(repo: Repository, tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    repo.git("clone", "-q", "--shared", str(repo.path), str(one))
+    repo.git("clone", "-q", "--shared", str(one), str(two))
+    assert set(borrowed_objects(two / ".git")) == {path / ".git" / "objects" for path in (one, repo.path)}
+    assert borrowed_objects(repo.path / ".git") == ()
+    (repo.path / ".git/objects/info/alternates").write_text(f"# itself\n{two}/.git/objects\n")
+    assert two / ".git" / "objects" in borrowed_objects(two / ".git"), "a circle has an end"
 
 
 def test_files_without_git_are_only_files(tmp_path: Path) -> None:
