@@ -233,14 +233,12 @@ def _ports(patient: Patient) -> Iterator[Finding]:
     from maestro.planning.ports import BLOCKS, services_of
     from maestro.resources.ports.listing import list_leases
     from maestro.resources.ports.outgoing import in_the_way, outgoing_ports
-    from maestro.store.machine import machine_path, make_trusted
+    from maestro.store.machine import check_machine_folder
 
     if patient.loaded is None:
         return
     services = services_of(patient.loaded.settings.ports)
-    machine = machine_path(patient.app.environ)
-    if os.path.lexists(machine):
-        make_trusted(machine)
+    machine = check_machine_folder(patient.app.environ)
     ranges = ", ".join(f"{name} from {start}" for name, start in services.items())
     yield Finding("ports", Health.OK, f"{ranges}; {len(list_leases(machine))} of {BLOCKS:,} leased")
     outgoing = outgoing_ports()

@@ -28,6 +28,14 @@ def machine_folder(environ: Mapping[str, str]) -> Path:
     return folder
 
 
+def check_machine_folder(environ: Mapping[str, str]) -> Path:
+    """Where the folder is, or would be; nothing is made. Refuses as `machine_folder` what is there."""
+    folder = machine_path(environ)
+    if os.path.lexists(folder):
+        make_trusted(folder)
+    return folder
+
+
 def make_trusted(folder: Path) -> None:
     """Make the folder where it is missing. StateError where it cannot be made, or not be trusted: a link, somebody
     else's, open to others."""

@@ -12,15 +12,15 @@ from maestro.resources.base import Provision
 from maestro.resources.envfile import EnvFile
 from maestro.resources.ports.leases import PortLeases
 from maestro.store.layout import Layout
-from maestro.store.machine import machine_folder, machine_path
+from maestro.store.machine import check_machine_folder, machine_folder
 from maestro.vcs.git import Git
 from maestro.wiring.surroundings import check_surroundings, surroundings_of
 
 
 def check_provisions(settings: Settings, environ: Mapping[str, str]) -> None:
-    """Refuse (BadInput) what can be seen to fail before anything is started; makes nothing."""
+    """Refuse (BadInput, StateError) what can be seen to fail before anything is started; makes nothing."""
     services_of(settings.ports)
-    machine_path(environ)
+    check_machine_folder(environ)
     check_surroundings(settings, environ)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -192,6 +193,15 @@ def test_the_gate_has_ports_of_its_own_and_services_can_be_added(run: Run, repo:
     assert int(gate_search) - 40000 == int(gate_postgres) - 10000
     assert f":{gate_postgres}/" in url
     assert maestro("workspace", "ports", "--json", cwd=repo.path).json["leases"] == []
+
+
+def test_a_folder_of_the_machine_that_others_may_write_is_refused(run: Run, repo: Repository) -> None:
+    machine = Path(os.environ["MAESTRO_MACHINE_DIR"])
+    machine.chmod(0o777)
+    said = run([{"id": "t-7"}])
+    assert said.code == 1
+    assert said.json["error"]["message"].startswith(f"{machine}, which all runs on this machine share, may be written")
+    assert not (repo.path / ".flow/maestro/runs").exists()
 
 
 def test_ranges_that_meet_are_refused_before_anything_starts(run: Run, repo: Repository) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from maestro.errors import BadInput, StateError
-from maestro.store.machine import VARIABLE, machine_folder, machine_path
+from maestro.store.machine import VARIABLE, check_machine_folder, machine_folder, machine_path
 
 
 def test_it_is_the_same_whatever_home_and_tmpdir_are() -> None:
@@ -40,9 +40,10 @@ def test_one_that_cannot_be_trusted_is_refused(tmp_path: Path, kind: str, said: 
     else:
         named.mkdir()
         named.chmod(0o770)
-    with pytest.raises(StateError, match=said) as refused:
-        machine_folder({VARIABLE: str(named)})
-    assert VARIABLE in refused.value.hint
+    for ask in (machine_folder, check_machine_folder):
+        with pytest.raises(StateError, match=said) as refused:
+            ask({VARIABLE: str(named)})
+        assert VARIABLE in refused.value.hint
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder away")
@@ -52,6 +53,12 @@ def test_one_of_another_user_is_refused(tmp_path: Path) -> None:
     os.chown(named, 12345, 12345)
     with pytest.raises(StateError, match=r"belongs to another user \(uid 12345\)"):
         machine_folder({VARIABLE: str(named)})
+
+
+def test_a_look_makes_nothing(tmp_path: Path) -> None:
+    named = tmp_path / "machine"
+    assert check_machine_folder({VARIABLE: str(named)}) == named
+    assert not named.exists()
 
 
 def test_a_relative_one_is_refused() -> None:
