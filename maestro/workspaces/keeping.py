@@ -57,7 +57,7 @@ def _segments(pattern: str) -> tuple[bool, list[str]]:
     parts = text.removeprefix("/").split("/")
     if any(part in ("", ".", "..", ".git") for part in parts) or text != text.strip() or text[0] in "!#":
         raise BadInput(f"keep: {pattern!r} names nothing in a workspace", hint='such as ".venv" or "web/node_modules"')
-    if any("**" in part or set(part) <= set("*?") for part in parts) or set(text) & set("\\\n"):
+    if any("**" in part for part in parts) or set("".join(parts)) <= set("*?") or set(text) & set("\\\n"):
         raise BadInput(f"keep: {pattern!r} cannot be used", hint="name what is to stay; * stands for a part of a name")
     return "/" in text, parts
 

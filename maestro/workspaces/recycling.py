@@ -117,12 +117,11 @@ def clear(site: Site, repo: Path, git_dir: Path, pristine: Pristine) -> Cleared:
     if pristine.layer is None:  # most may be young, and git would look into each of them twice
         git.run("checkout-index", "--all", "--force", "--index", "--quiet", env=borrowing)
         return Cleared(_read(site, index), kept)
-    altered = map(os.fsencode, fields(git.run("diff-files", "-z", "--name-only", env=borrowing).stdout))
-    again = dict.fromkeys((*altered, *layer.young))
-    if again:
+    altered = [os.fsencode(path) for path in fields(git.run("diff-files", "-z", "--name-only", env=borrowing).stdout)]
+    if altered:
         args = ("checkout-index", "--force", "--index", "--quiet", "-z", "--stdin")
-        git.run(*args, stdin=b"".join(path + b"\0" for path in again), env=borrowing)
-    return Cleared(Layer(layer.tracked, {}, _young(repo, index, again)), kept)
+        git.run(*args, stdin=b"".join(path + b"\0" for path in altered), env=borrowing)
+    return Cleared(Layer(layer.tracked, {}, _young(repo, index, (*altered, *layer.young))), kept)
 
 
 def bring(site: Site, repo: Path, git_dir: Path, parked: Parked, base: str) -> Cleared:
