@@ -32,7 +32,7 @@ def test_used_workspaces_are_waited_for(repo: Repository, tmp_path: Path, monkey
     monkeypatch.setattr(WorktreeWorkspaces, "_make", make)
     tasks = [Task(id=f"t{number}", title="write") for number in range(10)]
     run = EngineRun(repo, tasks, tmp_path / "ws", max_parallel=2)
-    assert run.go().status is RunStatus.COMPLETED
+    assert run.go(60).status is RunStatus.COMPLETED
     assert sum(isinstance(event, Landed) for event in run.seen.events) == 10
     assert len(made) <= 2
 
@@ -43,5 +43,5 @@ def test_a_gate_is_not_waited_for(repo: Repository, tmp_path: Path) -> None:
     gate = f'until [ "$(ls {begun} | wc -l)" = 2 ]; do sleep 0.01; done'
     agent = f'touch {begun}/"$MAESTRO_TASK_ID"; {WRITES}'
     tasks = [Task(id="a", title="write"), Task(id="b", title="write")]
-    run = EngineRun(repo, tasks, tmp_path / "ws", max_parallel=1, agent=agent, test_command=gate, test_timeout=20)
-    assert run.go().status is RunStatus.COMPLETED
+    run = EngineRun(repo, tasks, tmp_path / "ws", max_parallel=1, agent=agent, test_command=gate, test_timeout=50)
+    assert run.go(60).status is RunStatus.COMPLETED
