@@ -69,6 +69,33 @@ def test_nobody_waits_for_a_pipe_that_an_agent_put_there(tmp_path: Path) -> None
     assert [(one.number, one.totals) for one in read(tmp_path)] == [(1, None)]
 
 
+def test_no_link_that_an_agent_put_there_is_followed(tmp_path: Path) -> None:
+    left(tmp_path, 1, {"exit_code": 0})
+    for name, content in (("secret.json", '{"exit_code": 3}'), ("secret.xml", JUNIT)):
+        (tmp_path / name).write_text(content)
+    (tmp_path / "tests" / "1.xml").symlink_to(tmp_path / "secret.xml")
+    (tmp_path / "tests" / "2.json").symlink_to(tmp_path / "secret.json")
+    assert [(one.number, one.totals) for one in read(tmp_path)] == [(1, None)]
+
+
+def test_folders_stay_where_files_should_be_and_leave_nothing_open(tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    (tmp_path / "tests" / "1.json").mkdir(parents=True)
+    assert read(tmp_path) == []
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400), 10**30])
+def test_numbers_that_no_test_run_has_end_nothing(tmp_path: Path, number: int) -> None:
+    left(tmp_path, 1, {"exit_code": number, "seconds": number})
+    assert [(one.exit_code, one.seconds <= 10**9) for one in read(tmp_path)] == [(137, True)]
+
+
+def test_a_name_of_a_test_is_no_place_for_a_book(tmp_path: Path) -> None:
+    left(tmp_path, 1, {"exit_code": 1}, f'<a><testcase name="{"x" * 10_000}"><failure/></testcase></a>')
+    assert [len(name) for one in read(tmp_path) for name in one.failing] == [500]
+
+
 def test_a_report_that_declares_entities_is_none(tmp_path: Path) -> None:
     left(tmp_path, 1, {"exit_code": 1}, '<!DOCTYPE x [<!ENTITY a "b">]><testsuite/>')
     assert [(one.exit_code, one.totals) for one in read(tmp_path)] == [(1, None)]
