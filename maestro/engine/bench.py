@@ -179,7 +179,8 @@ class GateBench:
 
     def _need(self, workspace: Workspace) -> Need:
         marker = self._context.marker(GATE)
-        return Need(task_id=GATE_BENCH, marker=marker, home=workspace.home, repo=workspace.repo, agent=None)
+        name = f"gate-{self._context.run_id}"  # or the gates of two runs would share a database
+        return Need(task_id=name, marker=marker, home=workspace.home, repo=workspace.repo, agent=None)
 
     async def close(self) -> None:
         """Remove the bench; nothing on it is anybody's work."""

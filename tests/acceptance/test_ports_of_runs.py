@@ -195,6 +195,15 @@ def test_the_gate_has_ports_of_its_own_and_services_can_be_added(run: Run, repo:
     assert maestro("workspace", "ports", "--json", cwd=repo.path).json["leases"] == []
 
 
+def test_gates_of_two_runs_share_no_database_and_no_stack(run: Run, tmp_path: Path) -> None:
+    gate = f'echo "$POSTGRES_DB $COMPOSE_PROJECT_NAME" >"{tmp_path}/$MAESTRO_RUN_ID"'
+    for number in (1, 2):
+        said = run([{"id": f"t-{number}"}], "--run-id", f"run-{number}", tests=gate)
+        assert said.code == 0, said.err
+    [first, second] = [(tmp_path / f"run-{number}").read_text().split() for number in (1, 2)]
+    assert len({*first, *second}) == 4
+
+
 def test_a_folder_of_the_machine_that_others_may_write_is_refused(run: Run, repo: Repository) -> None:
     machine = Path(os.environ["MAESTRO_MACHINE_DIR"])
     machine.chmod(0o777)
