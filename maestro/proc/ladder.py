@@ -120,8 +120,10 @@ def _send(one: ProcessId, marker: str, signals: tuple[signal.Signals, ...]) -> b
     try:
         if not carries(one.pid, marker):
             return False
-        for number in signals:
-            signal.pidfd_send_signal(pidfd, number)
+        signal.pidfd_send_signal(pidfd, signals[0])
+        with contextlib.suppress(ProcessLookupError):  # the first one may have ended it by now
+            for number in signals[1:]:
+                signal.pidfd_send_signal(pidfd, number)
     except OSError:  # gone, or it is no longer ours to signal
         return False
     finally:

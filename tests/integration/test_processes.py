@@ -48,9 +48,14 @@ async def start(folder: Path, argv: tuple[str, ...], graces: Graces = PATIENT, m
     return await LocalExecutor(graces).start(make_request(folder, argv, marker=marker))
 
 
-def ready(rest: str, *, ignore: str = "") -> tuple[str, ...]:
+SLEEPS = "while True: time.sleep(0.05)"
+"""An interrupt that comes just before Python's `sleep` is heard only after it, and one that comes while a file is closed by
+nobody's hand never: its KeyboardInterrupt is swallowed there."""
+
+
+def ready(rest: str = SLEEPS, *, ignore: str = "") -> tuple[str, ...]:
     ignored = "".join(f"signal.signal(signal.SIG{name}, signal.SIG_IGN);" for name in ignore.split())
-    return python(f"import os,signal,time;{ignored}open('ready','w').write(str(os.getpid()))\n{rest}")
+    return python(f"import os,signal,time;{ignored}f=open('ready','w');f.write(str(os.getpid()));f.close()\n{rest}")
 
 
 @pytest.mark.parametrize(
@@ -59,7 +64,7 @@ def ready(rest: str, *, ignore: str = "") -> tuple[str, ...]:
 )
 def test_each_rung_is_reached_and_the_status_recorded(tmp_path: Path, ignore: str, rung: Rung, code: int) -> None:
     async def main() -> tuple[Descent, Exit]:
-        request = make_request(tmp_path, ready("time.sleep(120)", ignore=ignore))
+        request = make_request(tmp_path, ready(ignore=ignore))
         child = await LocalExecutor().start(request)
         await appears(tmp_path / "ready")
         # only the rungs that are ignored are short: a busy machine may take its time for the last
@@ -81,7 +86,7 @@ def test_each_rung_is_reached_and_the_status_recorded(tmp_path: Path, ignore: st
 
 def test_a_well_behaved_family_is_stopped_without_waiting_out_a_grace(tmp_path: Path) -> None:
     async def main() -> float:
-        child = await start(tmp_path, ready("time.sleep(120)"))
+        child = await start(tmp_path, ready())
         await appears(tmp_path / "ready")
         began = time.monotonic()
         await child.stop("a test")
@@ -92,7 +97,7 @@ def test_a_well_behaved_family_is_stopped_without_waiting_out_a_grace(tmp_path: 
 
 def test_a_stopped_process_is_woken_to_take_its_signal(tmp_path: Path) -> None:
     async def main() -> Exit:
-        child = await start(tmp_path, ready("os.kill(os.getpid(), signal.SIGSTOP); time.sleep(120)"))
+        child = await start(tmp_path, ready(f"os.kill(os.getpid(), signal.SIGSTOP)\n{SLEEPS}"))
         await appears(tmp_path / "ready")
         stat = Path("/proc") / (tmp_path / "ready").read_text() / "stat"
         until(lambda: ") T " in stat.read_text())
@@ -104,7 +109,7 @@ def test_a_stopped_process_is_woken_to_take_its_signal(tmp_path: Path) -> None:
 
 def test_two_stops_are_one_and_a_stop_after_the_end_is_none(tmp_path: Path) -> None:
     async def main() -> None:
-        child = await start(tmp_path, ready("time.sleep(120)"))
+        child = await start(tmp_path, ready())
         await appears(tmp_path / "ready")
         await asyncio.gather(child.stop("one"), child.stop("two"))
         assert (await child.wait()).code == 130
