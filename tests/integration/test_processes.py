@@ -49,8 +49,8 @@ async def start(folder: Path, argv: tuple[str, ...], graces: Graces = PATIENT, m
 
 
 SLEEPS = "while True: time.sleep(0.05)"
-"""An interrupt that comes just before Python's `sleep` is heard only after it, and one that comes while a file is closed by
-nobody's hand never: its KeyboardInterrupt is swallowed there."""
+"""An interrupt that comes just before Python's `sleep` is heard only after it; one that comes while a file is closed by
+nobody's hand never, since its KeyboardInterrupt is swallowed there."""
 
 
 def ready(rest: str = SLEEPS, *, ignore: str = "") -> tuple[str, ...]:
