@@ -11,10 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-Attributes = frozenset[tuple[bytes, bytes]]
-"""(path, object id) of every attribute file."""
-
-_ATTRIBUTES = b".gitattributes"
 _HEADER, _STAT, _FLAGS = 12, 40, 2
 _MODE = 26  # of its four bytes the first two are nought; the next one begins with the type
 _TYPES = (0x80, 0xA0)  # a file, a symbolic link; not a sparse directory (0x40), not a submodule (0xE0)
@@ -26,7 +22,6 @@ class IndexPaths:
 
     files: frozenset[bytes]
     folders: frozenset[bytes]
-    attributes: Attributes
     young: Mapping[bytes, bool]  # files, no links, from the second in which the index was written; whether executable
 
 
@@ -41,7 +36,6 @@ def read_index(path: Path, id_size: int) -> IndexPaths | None:
         return None
     fixed = _STAT + id_size + _FLAGS
     files: list[bytes] = []
-    attributes = []
     young = {}
     position = _HEADER
     for _ in range(int.from_bytes(raw[8:12], "big")):
@@ -49,21 +43,11 @@ def read_index(path: Path, id_size: int) -> IndexPaths | None:
         name = raw[position + fixed : end]
         if raw[position + _MODE] & 0xF0 not in _TYPES:
             return None
-        if name.endswith(_ATTRIBUTES):
-            attributes.append((name, raw[position + _STAT : position + _STAT + id_size]))
         if raw[position : position + 4] >= written and raw[position + _MODE] & 0xF0 == _TYPES[0]:
             young[name] = bool(raw[position + _MODE + 1] & 0o100)
         files.append(name)
         position += (end - position + 8) & ~7
-    return IndexPaths(frozenset(files), frozenset(_folders(files)), frozenset(attributes), young)
-
-
-def read_attributes(path: Path, id_size: int) -> Attributes | None:
-    """Only the attribute files; cheap where there are none."""
-    if _ATTRIBUTES not in path.read_bytes():
-        return frozenset()
-    index = read_index(path, id_size)
-    return None if index is None else index.attributes
+    return IndexPaths(frozenset(files), frozenset(_folders(files)), young)
 
 
 def _folders(files: list[bytes]) -> set[bytes]:

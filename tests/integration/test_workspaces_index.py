@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from maestro.testing.repository import Repository
-from maestro.workspaces.index import IndexPaths, read_attributes, read_index
+from maestro.workspaces.index import IndexPaths, read_index
 
 
 @pytest.fixture(params=["sha1", "sha256"])
@@ -39,11 +39,6 @@ def test_the_same_paths_as_git(index_of: tuple[Path, int]) -> None:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=index.parent.parent, capture_output=True, check=True)
     assert found.files == frozenset(listed.stdout.split(b"\0")[:-1])
     assert found.folders == {b"a", b"a/b"}
-    said = subprocess.run(
-        ["git", "rev-parse", ":a/.gitattributes"], cwd=index.parent.parent, capture_output=True, check=True
-    )
-    assert found.attributes == {(b"a/.gitattributes", bytes.fromhex(said.stdout.decode().strip()))}
-    assert read_attributes(*index_of) == found.attributes
 
 
 def test_files_from_the_second_of_the_index_are_young(index_of: tuple[Path, int]) -> None:
