@@ -280,7 +280,7 @@ class AttemptRun:
             if begun.stopping is not None and begun.process is None:
                 return _stopped_before(begun.stopping, Cancelled(reason=begun.stopping.reason))
             missing = "before its agent was started" if running is None else "and its workspace is gone"
-            return Lost(reason=f"{_NOBODY_WATCHED} {missing}", unwatched=True)
+            return Lost(reason=f"{_NOBODY_WATCHED} {missing}", unwatched=True, before_agent=self._is_nobodys)
         await self._provide(self.workspace)
         if begun.process is None:
             await self._say_spawned(running)

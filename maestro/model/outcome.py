@@ -116,6 +116,7 @@ class Lost(Record):
     kind: Literal["lost"] = "lost"
     reason: str
     unwatched: bool = False  # while no coordinator lived: the machine's fault more likely than its own
+    before_agent: bool = False  # no agent had been started yet
     output_tail: str = ""
     usage: Usage = Usage()
 

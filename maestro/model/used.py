@@ -8,7 +8,8 @@ from maestro.model.record import Record
 
 LOSSES_ALLOWED = 3
 """So many attempts of a task that were lost with their coordinator (a reboot, power loss) are not counted against it;
-after that the task itself is suspected to be what brings the machine down."""
+after that the task itself is suspected to be what brings the machine down. Those that were lost before their agent was
+started are not: it can have done nothing."""
 
 _BEGUN = (
     "a limit of the provider cut an earlier conversation off, and it cannot be gone on with. What it has done is in "
@@ -45,6 +46,8 @@ def count(used: Used, outcome: Outcome, number: int, saved_ref: str | None) -> U
     if isinstance(outcome, Failed) and outcome.failure is FailureKind.SESSION:
         return _remember(used, number, _BEGUN, "", saved_ref)
     if isinstance(outcome, Cancelled):
+        return _remember(used, number, describe(outcome), "", saved_ref)
+    if isinstance(outcome, Lost) and outcome.unwatched and outcome.before_agent:
         return _remember(used, number, describe(outcome), "", saved_ref)
     if isinstance(outcome, Lost) and outcome.unwatched and used.losses < LOSSES_ALLOWED:
         return _remember(used, number, describe(outcome), "", saved_ref).evolve(losses=used.losses + 1)
