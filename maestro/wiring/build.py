@@ -199,9 +199,6 @@ def build(
 ) -> Built:
     """Put a run together; starts nothing."""
     layout = Layout(git.directory)
-    graces = Graces(
-        interrupt_seconds=settings.stop_interrupt_seconds, terminate_seconds=settings.stop_terminate_seconds
-    )
     context = RunContext(
         run_id=run_id,
         token=token,
@@ -216,7 +213,7 @@ def build(
         workspaces=prepared.workspaces,
         gate_workspaces=prepared.gate_workspaces,
         tracker=backlog.tracker,
-        executor=LocalExecutor(graces),
+        executor=LocalExecutor(_graces(settings)),
         recorder=recorder,
         clock=clock,
         environ={name: value for name, value in environ.items() if name not in prepared.withheld},
@@ -245,6 +242,10 @@ def build(
     )
     recorder.hide(prepared.redactor)
     return Built(context, _run_started(context, backlog), session_of(prepared.agent))
+
+
+def _graces(settings: Settings) -> Graces:
+    return Graces(interrupt_seconds=settings.stop_interrupt_seconds, terminate_seconds=settings.stop_terminate_seconds)
 
 
 def _chooser(agent: Agent, settings: Settings) -> Callable[[Task], Chosen]:

@@ -32,7 +32,8 @@ def test_waiting_workspaces_go_with_the_run(end: str, repo: Repository, tmp_path
         )
         workspaces.remove(workspaces.create(spec))
     assert len(repo.git("worktree", "list").splitlines()) == 3
-    context = SimpleNamespace(options=SimpleNamespace(gate=None, max_parallel=1), workspaces=both[0], gate_workspaces=both[1])
+    options = SimpleNamespace(gate=None, max_parallel=1)
+    context = SimpleNamespace(options=options, workspaces=both[0], gate_workspaces=both[1])
     desk = LandingDesk(cast(RunContext, context), nowhere)
 
     asyncio.run(getattr(desk, end)())

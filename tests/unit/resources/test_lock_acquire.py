@@ -96,7 +96,8 @@ async def test_cancelled_at_any_moment_it_is_given_back(tmp_path: Path) -> None:
 @in_a_loop
 async def test_no_longer_than_it_would_wait(tmp_path: Path) -> None:
     held, heard = await acquire(tmp_path, TESTS, Who(task="a")), list[LockStatus]()
-    with pytest.raises(WaitedTooLong, match=r"the lock tests was not free within 0.05 s: it is held by process .* of task a"):
+    said = r"the lock tests was not free within 0.05 s: it is held by process .* of task a"
+    with pytest.raises(WaitedTooLong, match=said):
         await acquire(tmp_path, TESTS, Who(), wait_seconds=0.05, on_queued=heard.append)
     with pytest.raises(WaitedTooLong) as told:
         await acquire(tmp_path, TESTS, Who(), wait_seconds=0)
