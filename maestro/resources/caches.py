@@ -15,7 +15,7 @@ from pathlib import Path
 
 from maestro.errors import WorkspaceError
 from maestro.resources.base import Need, Provided
-from maestro.resources.homes import Homes
+from maestro.resources.homes import Homes, make_folder
 
 PRIVATE = "private"
 SHARED = "shared"
@@ -41,8 +41,11 @@ class Caches:
             for tool, variable in VARIABLES.items():
                 if (folder := self._folder(tool, need)) is None:
                     continue
+                own = _own(need, tool)
+                if own == folder or tool == "cargo":
+                    make_folder(own.parent, own)
                 if tool == "cargo":
-                    folder = _cargo_home(_own(need, tool), folder)
+                    folder = _cargo_home(own, folder)
                 else:
                     folder.mkdir(parents=True, exist_ok=True)
                 env[variable] = str(folder)
@@ -84,7 +87,6 @@ def _own(need: Need, tool: str) -> Path:
 
 def _cargo_home(home: Path, shared: Path) -> Path:
     """A CARGO_HOME of the attempt's own, in which only what was downloaded is the shared one's."""
-    home.mkdir(parents=True, exist_ok=True)
     if home != shared:
         for part in _CARGO_PARTS:
             (shared / part).mkdir(parents=True, exist_ok=True)

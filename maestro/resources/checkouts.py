@@ -35,7 +35,9 @@ def git_folders(repo: Path, common_dir: Path | None, branch_folder: str) -> GitF
         raise WorkspaceError(f"{marker} was replaced by a link")
     if marker.is_dir():
         _pin(marker / "commondir", ".\n")  # or an agent could say that another folder holds the configuration
-        return _with_modules(marker, GitFolders((repo, marker), _configuration_of(marker)))
+        _no_link(marker / "hooks")
+        (marker / "hooks").mkdir(exist_ok=True)  # or it could leave some for whoever looks at what is kept
+        return _with_modules(repo, marker, GitFolders((repo, marker), _configuration_of(marker)))
     if not marker.exists() or common_dir is None:
         return GitFolders((repo,), ())
     own = _admin(marker, common_dir)
@@ -50,7 +52,7 @@ def git_folders(repo: Path, common_dir: Path | None, branch_folder: str) -> GitF
         _pin(own / "config.worktree", None)
     reftable = common_dir / "reftable"
     write = (repo, own, *shared, *((reftable,) if reftable.is_dir() else ()))
-    return _with_modules(own, GitFolders(write, (marker, *kept, *_configuration_of(own))))
+    return _with_modules(repo, own, GitFolders(write, (marker, *kept, *_configuration_of(own))))
 
 
 def _pin(file: Path, content: str | None) -> None:
@@ -98,27 +100,44 @@ def _admin(marker: Path, common_dir: Path) -> Path:
 
 
 def _configuration_of(git_dir: Path) -> tuple[Path, ...]:
-    return tuple(path for name in _CONFIGURATION if (path := git_dir / name).exists())
+    paths = [git_dir / name for name in _CONFIGURATION]
+    for path in paths:
+        _no_link(path)  # what is to be read is shown, and a link may lead to what is hidden
+    return tuple(path for path in paths if path.exists())
 
 
-def _with_modules(git_dir: Path, folders: GitFolders) -> GitFolders:
-    """The same for the repositories of submodules, which stand below the git directory."""
+def _no_link(path: Path) -> None:
+    if path.is_symlink():
+        raise WorkspaceError(f"{path} was replaced by a link")
+
+
+def _with_modules(repo: Path, git_dir: Path, folders: GitFolders) -> GitFolders:
+    """The same for the repositories of submodules, which stand below the git directory. An agent that was here before
+    may have made them up, so nothing outside of the workspace counts."""
     write, read = list(folders.write), list(folders.read)
+    _no_link(git_dir / "modules")
     for config in sorted((git_dir / "modules").glob("**/config"))[:_WHOLE_MODULES]:
         module = config.parent
         if not (module / "HEAD").is_file():
             continue
         write.append(module)
         read += _configuration_of(module)
-        write, read = _with_files_of(module, write, read)
+        files = _files_of(module)
+        if files is None:
+            continue
+        if not files.is_relative_to(repo.resolve()):
+            raise WorkspaceError(f"{config} names {files}, which is not in the workspace")
+        _no_link(files / ".git")
+        write.append(files)
+        read.append(files / ".git")
     return GitFolders(tuple(write), tuple(read))
 
 
-def _with_files_of(module: Path, write: list[Path], read: list[Path]) -> tuple[list[Path], list[Path]]:
-    """The submodule's files, and its `.git`, which must lead on to `module`."""
+def _files_of(module: Path) -> Path | None:
+    """Where the submodule's files are, with a `.git`, which must lead on to `module`."""
     for line in (module / "config").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
         key, _, value = line.strip().partition(" = ")
         files = (module / value.strip('"')).resolve()
         if key == "worktree" and (files / ".git").exists():
-            return [*write, files], [*read, files / ".git"]
-    return write, read
+            return files
+    return None

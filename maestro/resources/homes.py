@@ -86,10 +86,17 @@ class Homes:
 def make_private_home(need: Need) -> Path:
     """The private home of an attempt, there and empty or as its processes left it. OSError where it cannot be."""
     home = private_home(need)
-    home.mkdir(mode=0o700, exist_ok=True)
-    if home.is_symlink():
-        raise WorkspaceError(f"its home {home} was replaced by a link")
+    make_folder(home, mode=0o700)
     return home
+
+
+def make_folder(*folders: Path, mode: int = 0o777) -> None:
+    """Folders where an agent may have been before, the outer ones first. WorkspaceError for a link, which would lead
+    where it cannot go itself; OSError where one cannot be."""
+    for folder in folders:
+        if folder.is_symlink():
+            raise WorkspaceError(f"{folder} was replaced by a link")
+        folder.mkdir(mode=mode, exist_ok=True)
 
 
 def _leave_out_places(request: ProcessRequest, inherited: Mapping[str, str]) -> ProcessRequest:

@@ -64,6 +64,18 @@ class Mounts:
                 said += [how.value, str(source), str(place)]
         return said + hidden
 
+    def links_in(self, folder: Path) -> list[Path]:
+        """Links in the folder over or below which something would be put: it would appear where they lead."""
+        found = []
+        for place in self._at:
+            around = [one for one in place.parents if self._at.get(one, (_How.HIDDEN,))[0] is _How.WRITE]
+            if around:
+                source = self._at[around[0]][1]
+                steps = place.relative_to(around[0]).parts
+                paths = (source.joinpath(*steps[: number + 1]) for number in range(len(steps)))
+                found += [path for path in paths if path.is_relative_to(_real(folder)) and path.is_symlink()]
+        return found
+
     def _show(self, how: _How, paths: Iterable[Path]) -> None:
         for path in paths:
             real = _real(path)

@@ -23,7 +23,7 @@ from maestro.proc.request import MARKER, ProcessRequest
 from maestro.resources.base import Need, Provided
 from maestro.resources.caches import Caches
 from maestro.resources.checkouts import borrowed_objects, git_folders, unpin
-from maestro.resources.homes import Homes, make_private_home, private_home
+from maestro.resources.homes import Homes, make_folder, make_private_home, private_home
 from maestro.resources.mounts import Mounts
 from maestro.resources.tools import certificate_files, system_folders, tool_folders
 
@@ -116,6 +116,8 @@ class Bubblewrap:
         mounts.read(*ground.read)
         mounts.write(*self.caches.shared_folders(need), *ground.shared(need), *ground.write)
         self._put_workspace(need, mounts)
+        for link in mounts.links_in(need.home):  # bubblewrap makes there what others are put over
+            raise WorkspaceError(f"{link} was put there by an agent, as a link")
         return mounts
 
     def _put_home(self, need: Need, home: Path, mounts: Mounts) -> None:
@@ -142,7 +144,7 @@ class Bubblewrap:
             folder = Path(self.ground.environ.get(variable, ""))
             if folder.is_absolute() and folder.is_dir():
                 own = private_home(need) / ".moved" / str(number)
-                own.mkdir(parents=True, exist_ok=True)
+                make_folder(own.parent, own)
                 mounts.put(own, folder)
                 found[start] = folder
         return found

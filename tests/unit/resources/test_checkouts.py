@@ -82,6 +82,38 @@ def test_files_without_git_are_only_files(tmp_path: Path) -> None:
     assert git_folders(tmp_path, None, RUN) == ((tmp_path,), ())
 
 
+@pytest.mark.parametrize("attack", ["hooks", "modules", "worktree", "gitfile"])
+def test_what_an_earlier_agent_left_in_its_git_directory_shows_nothing_else(
+    repo: Repository, tree: Path, tmp_path: Path, attack: str
+) -> None:
+    own = repo.path / ".git/worktrees/project"
+    secret = tmp_path / "secret"
+    (secret / ".git").mkdir(parents=True)
+    (secret / ".git" / "config").write_text(f"[core]\n\tworktree = {secret}\n")
+    (secret / ".git" / "HEAD").touch()
+    module = own / "modules" / "x"
+    if attack == "hooks":
+        (own / "hooks").symlink_to(secret)
+    elif attack == "modules":
+        (own / "modules").symlink_to(secret)
+    else:
+        files = tree / "x" if attack == "gitfile" else secret
+        module.mkdir(parents=True)
+        (module / "HEAD").touch()
+        (module / "config").write_text(f"[core]\n\tworktree = {files}\n")
+        if attack == "gitfile":
+            files.mkdir()
+            (files / ".git").symlink_to(secret)
+    with pytest.raises(WorkspaceError):
+        git_folders(tree, repo.path / ".git", RUN)
+
+
+def test_a_clone_without_hooks_can_get_none(repo: Repository, tmp_path: Path) -> None:
+    place = tmp_path / "clone"
+    repo.git("clone", "-q", "--template=", str(repo.path), str(place))
+    assert place / ".git" / "hooks" in git_folders(place, repo.path / ".git", RUN).read
+
+
 @pytest.mark.parametrize("attack", ["link", "elsewhere", "another"])
 def test_a_git_file_that_leads_elsewhere_is_refused(repo: Repository, tree: Path, tmp_path: Path, attack: str) -> None:
     marker, git = tree / ".git", repo.path / ".git"

@@ -115,3 +115,15 @@ def test_in_a_sandbox_shared_caches_are_never_the_users_own(
     env = caches.take(need).env
     assert (env["PIP_CACHE_DIR"], env["CARGO_HOME"]) == (str(ours / "pip"), str(need.home / ".agent-caches" / "cargo"))
     assert set(caches.shared_folders(need)) == {ours / "pip", ours / "npm", ours / "uv"}
+
+
+@pytest.mark.parametrize("place", [".agent-caches", ".agent-caches/cargo"])
+def test_no_caches_are_made_where_a_link_of_an_earlier_agent_leads(
+    need: Need, environ: dict[str, str], tmp_path: Path, place: str
+) -> None:
+    (tmp_path / "theirs" / "cargo").mkdir(parents=True)
+    (need.home / place).parent.mkdir(exist_ok=True)
+    (need.home / place).symlink_to(tmp_path / "theirs")
+    with pytest.raises(WorkspaceError, match="link"):
+        Caches(environ, Homes(environ), {}, sandboxed=True).take(need)
+    assert [path.name for path in (tmp_path / "theirs").rglob("*")] == ["cargo"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from maestro.errors import WorkspaceError
 from maestro.proc.request import MARKER, ProcessRequest
 from maestro.resources.base import Need
 from maestro.resources.caches import Caches
@@ -95,3 +96,27 @@ def test_files_beside_the_repository_are_read_only_and_a_gate_writes_its_report(
     report = need.home.parent / "log" / "junit.xml"
     assert not report.exists()
     assert str(report) in shown(wrapped(gate, user), "--bind")
+
+
+@pytest.mark.parametrize("place", [".tool", ".tool/settings.json", ".moved", ".moved/0"])
+def test_no_link_of_an_earlier_agent_leads_what_is_shown_elsewhere(
+    need: Need, user: Path, tmp_path: Path, place: str
+) -> None:
+    variables = {"TOOL_HOME": str(tmp_path / "elsewhere")} if place.startswith(".moved") else {}
+    (tmp_path / "elsewhere").mkdir()
+    (user / ".ssh" / "0").mkdir()
+    wrapped(need, user, **variables)
+    link = need.home / ".agent-home" / place
+    if link.is_dir():
+        link.rename(tmp_path / "gone")
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(user / ".ssh")
+    with pytest.raises(WorkspaceError, match="link"):
+        wrapped(need, user, **variables)
+
+
+def test_links_of_the_users_serve_as_what_they_lead_to(need: Need, user: Path, tmp_path: Path) -> None:
+    (user / ".tool").rename(tmp_path / "dotfiles")
+    (user / ".tool").symlink_to(tmp_path / "dotfiles")
+    argv = wrapped(need, user)
+    assert shown(argv, "--bind")[str(user / ".tool/login.json")] == str(tmp_path / "dotfiles/login.json")
