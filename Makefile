@@ -27,7 +27,7 @@ lint: venv-dev ## format, lint, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint test other-pythons ## lint, all tests, and unit and integration tests on 3.11 and 3.13
+check: lint other-pythons test ## lint, all tests, and unit and integration tests on 3.11 and 3.13
 
 other-pythons: venv-dev # whose tests need no real agent and no beads
 	@$(WITH_TOOLS) scripts/test_other_pythons.sh $(BIN)/python $(PYTHONS)

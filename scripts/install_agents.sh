@@ -23,6 +23,13 @@ if [ "${1:-}" = --pinned ]; then
     shift
 fi
 
+# Two at once in one checkout would meet: the second waits, and finds everything there.
+mkdir -p "$tools"
+if command -v flock >/dev/null 2>&1; then
+    exec 9>"$tools/.agents.lock"
+    flock 9
+fi
+
 say() { echo "tools: $name: $*" >&2; }
 
 # Some of them write below HOME before they say their version.

@@ -12,6 +12,13 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 tools=$here/.tools
 name=docker-compose-v2
 
+# Two at once in one checkout would meet: the second waits, and finds everything there.
+mkdir -p "$tools"
+if command -v flock >/dev/null 2>&1; then
+    exec 9>"$tools/.compose.lock"
+    flock 9
+fi
+
 say() { echo "tools: $name: $*" >&2; }
 
 is_at_least() { printf '%s\n%s\n' "$2" "$1" | sort -CV; }
