@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     from maestro.resources.locks.testresults import TestResults
 
 TESTS = "tests"
-_SECONDS = click.FloatRange(min=0, min_open=True)
+_MOST_SECONDS = 1e9
+"""Some 30 years; what is more, or no number, is a slip."""
+
+
+class _Seconds(click.FloatRange):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds: float = super().convert(value, param, ctx)
+        if seconds != seconds:  # which is within every range
+            self.fail(f"{value!r} is no number of seconds", param, ctx)
+        return seconds
 
 
 @click.command(context_settings={"ignore_unknown_options": False})
@@ -35,10 +44,16 @@ _SECONDS = click.FloatRange(min=0, min_open=True)
     help="Among whom: one run, the repository, or the machine (default: as configured, else repo).",
 )
 @click.option(
-    "--limit", type=_SECONDS, metavar="SECONDS", help="Stop CMD after so long (default: as configured, else 900)."
+    "--limit",
+    type=_Seconds(0, _MOST_SECONDS, min_open=True),
+    metavar="SECONDS",
+    help="Stop CMD after so long (default: as configured, else 900).",
 )
 @click.option(
-    "--wait", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait no longer than so long (default: for ever)."
+    "--wait",
+    type=_Seconds(0, _MOST_SECONDS),
+    metavar="SECONDS",
+    help="Wait no longer than so long (default: for ever).",
 )
 @click.option("--status", "is_status", is_flag=True, help="Say who holds it and who waits; run nothing.")
 @output_options
@@ -102,7 +117,10 @@ def _plain_resource(name: str, told: Any) -> Resource:
         return Resource(name)
     if isinstance(told, int) and not isinstance(told, bool) and told > 0:
         return Resource(name, told)
-    return Resource(name, int(told["slots"]), Scope(told["scope"]), float(told["limit"]))
+    slots, limit = int(told["slots"]), float(told["limit"])
+    if slots < 1 or not 0 < limit <= _MOST_SECONDS:
+        raise ValueError("no values of a run: the checks will say what is wrong")
+    return Resource(name, slots, Scope(told["scope"]), limit)
 
 
 def _is_configured(app: App, caller: Caller) -> bool:

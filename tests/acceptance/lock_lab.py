@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from maestro.proc.family import members
+from maestro.proc.family import members, read_proc
 from maestro.resources.locks.base import LockStatus, Resource
 from maestro.resources.locks.status import status
 from maestro.testing.commandline import Said, command_line, maestro
@@ -109,8 +109,8 @@ def said_by(one: subprocess.Popen[str]) -> str:
 def guardian_of(one: subprocess.Popen[str]) -> int:
     """The child of a holder that is not its command: the one without the lock's mark; 0 where it has none now."""
     children = Path(f"/proc/{one.pid}/task/{one.pid}/children").read_text().split()
-    marked = [pid for pid in children if b"MAESTRO_FENCING_TOKEN=" in Path(f"/proc/{pid}/environ").read_bytes()]
-    return next((int(pid) for pid in children if pid not in marked), 0)
+    environments = {int(pid): read_proc(f"/proc/{pid}/environ") for pid in children}  # empty where it has just ended
+    return next((pid for pid, told in environments.items() if told and b"MAESTRO_FENCING_TOKEN=" not in told), 0)
 
 
 def alive(command: str) -> list[str]:

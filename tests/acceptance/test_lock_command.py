@@ -16,7 +16,7 @@ from maestro.store.layout import Layout
 from maestro.testing.commandline import maestro
 from maestro.testing.processes import until
 from maestro.testing.repository import Repository
-from tests.acceptance.lock_lab import LockLab, alive, ended, lock_lab, said_by, told
+from tests.acceptance.lock_lab import LockLab, alive, ended, guardian_of, lock_lab, said_by, told
 
 
 @pytest.fixture
@@ -61,6 +61,32 @@ def test_streams_that_are_closed(lab: LockLab, closed: str) -> None:
     assert done.returncode == 5
     assert lab.lines() == ["ran"]
     assert not lab.now.holders
+
+
+@pytest.mark.parametrize("command", ["exec env -i {work}", "trap '' TERM; exec env -i {work}", "env -i {work}"])
+def test_a_command_over_its_limit_that_has_shed_its_mark(lab: LockLab, command: str) -> None:
+    said = lab.run("--limit", "1", "--", "sh", "-c", command.format(work=lab.work))
+    assert said.code == 124
+    assert "more than 1 s" in said.err
+    assert not alive(lab.work)
+
+
+def test_times_that_are_longer_than_a_poll_can_be(lab: LockLab) -> None:
+    holder, gate = lab.hold("--limit", "99999999", script="echo on >>$LOG; read _ <$GATE")
+    until(lambda: lab.lines() == ["on"])
+    guardian = guardian_of(holder)
+    waiter = lab.queue("--wait", "99999999", script="true")
+    assert guardian == guardian_of(holder) != 0
+    gate.let_through()
+    assert [ended(holder), ended(waiter)] == [0, 0]
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "1e10", "-1"])
+@pytest.mark.parametrize("option", ["--limit", "--wait"])
+def test_times_that_are_none(lab: LockLab, option: str, seconds: str) -> None:
+    said = lab.run(option, seconds, "--", "true")
+    assert said.code == 2
+    assert option in said.err
 
 
 def test_status_for_scripts_and_people(lab: LockLab) -> None:

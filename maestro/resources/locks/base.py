@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from maestro.errors import Busy
+from maestro.resources.locks.records import MARK
 
 DEFAULT_LIMIT_SECONDS = 900.0
 
@@ -114,4 +115,4 @@ def held_by(status: LockStatus) -> str:
 
 def marks(environ: Mapping[str, str]) -> dict[str, str]:
     """The variables that say which locks a process works under: name → folder of the resource."""
-    return {name: value for name, value in environ.items() if name.startswith("MAESTRO_LOCK_")}
+    return {name: value for name, value in environ.items() if name.startswith(MARK)}

@@ -19,6 +19,7 @@ from maestro.proc.ending import GENTLE, QUICK, end_family, signal_process
 from maestro.proc.family import ProcessId, identify
 from maestro.resources.locks.base import Family
 from maestro.resources.locks.queue import Held
+from maestro.resources.locks.waiting import milliseconds_until
 
 _ORDERLY = b"."
 _FOLLOWS_SECONDS = 1.0
@@ -87,6 +88,8 @@ def _hear(pipe: int, seconds: float | None) -> bytes | None:
     """What the holder says; empty when it has died, None where it says nothing for so long."""
     poll = select.poll()
     poll.register(pipe, select.POLLIN)
-    if not poll.poll(None if seconds is None else max(0, int(seconds * 1000) + 1)):
-        return None
+    ends = None if seconds is None else time.monotonic() + seconds
+    while not poll.poll(milliseconds_until(ends)):
+        if ends is not None and time.monotonic() >= ends:
+            return None
     return os.read(pipe, 1)

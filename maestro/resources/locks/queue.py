@@ -18,10 +18,12 @@ Rejected: a lock file that all try (no order, and a poll); a server (nothing may
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +33,7 @@ from maestro.errors import BadInput, Busy, StateError
 from maestro.model.ids import is_plain
 from maestro.proc.family import ProcessId, start_time
 from maestro.resources.locks.base import TOKEN, Family, Resource, Who, marks
+from maestro.resources.locks.records import MARK
 from maestro.resources.locks.slots import Slot, find_slots
 from maestro.resources.locks.tickets import (
     give_up_ticket,
@@ -76,8 +79,10 @@ class Held:
         return {TOKEN: str(self.token), str(self._record["mark"]): str(self.path.parent.parent)}
 
     def name_keepers(self, pids: tuple[int, ...]) -> None:
-        """Say which processes keep the slot: those that are ended when it is over its limit and they do nothing."""
-        write_keepers(self.path, [ProcessId(pid, start_time(pid) or 0.0) for pid in pids])
+        """Say which processes keep the slot: those that are ended when it is over its limit and they do nothing. Where
+        the disk is full that is not known; it is no reason to do nothing under the lock."""
+        with suppress(OSError):
+            write_keepers(self.path, [ProcessId(pid, start_time(pid) or 0.0) for pid in pids])
 
     def release(self) -> None:
         """Give it back: who is next goes on at once. Quick; may be called again, and by any thread."""
@@ -114,7 +119,7 @@ class Turn:
         self._resource = resource
         self._since = time.monotonic()
         self._looked: list[int] = []
-        mark = f"MAESTRO_LOCK_{os.urandom(8).hex()}"
+        mark = f"{MARK}{os.urandom(8).hex()}"
         family = who.family or Family(mark, str(self._home))
         self._record: dict[str, Any] = {
             "pid": os.getpid(),
@@ -177,7 +182,10 @@ class Turn:
     def _join(self) -> tuple[int, int]:
         self._queue.mkdir(parents=True, exist_ok=True)
         self._holders.mkdir(exist_ok=True)
-        tail = os.open(self._home / "tail", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        for one in (self._home, self._queue, self._holders):
+            if one.is_symlink():
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        tail = _open_number(self._home / "tail")
         try:
             fcntl.flock(tail, fcntl.LOCK_EX)  # held for less than a millisecond
             last = _number(os.read(tail, 32))
@@ -269,13 +277,18 @@ def _next_token(path: Path) -> int:
 
     Written in place, by one process at a time: to replace a file costs some file systems milliseconds.
     """
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    fd = _open_number(path)
     try:
         token = max((_number(os.read(fd, 32)) or 0) + 1, time.time_ns() // 1_000_000)
         os.pwrite(fd, b"%d\n" % token, 0)
         return token
     finally:
         os.close(fd)
+
+
+def _open_number(path: Path) -> int:
+    """No link is followed: agents can write here, and could have any file of the user overwritten."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
 
 
 def _number(data: bytes) -> int | None:

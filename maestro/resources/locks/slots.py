@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from maestro.proc.ending import GENTLE, QUICK, end_family, signal_process
 from maestro.proc.family import ProcessId, members, stat_fields
-from maestro.resources.locks.tickets import is_alive, look_at, numbers, read_keepers, read_record, remove_ticket
+from maestro.resources.locks.tickets import is_alive, keeps, look_at, numbers, read_keepers, read_record, remove_ticket
 
 LATE_SECONDS = 0.5
 """After its limit, a holder is looked at: has it been stopped, so that it cannot end its command itself?"""
@@ -93,7 +93,8 @@ def _stop(fd: int, record: dict[str, Any], keepers: list[ProcessId]) -> bool:
         return False
     for number in (signal.SIGCONT, signal.SIGKILL):
         for one in keepers:
-            signal_process(one, number)
+            if keeps(one, fd):
+                signal_process(one, number)
         if _is_given_up(fd, _GIVE_UP_SECONDS):
             return True
     return not keepers

@@ -19,7 +19,7 @@ def status(folder: Path, resource: Resource) -> LockStatus:
     return LockStatus(
         name=resource.name,
         capacity=resource.slots,
-        holders=tuple(_holder(record, alive) for record, alive in _tickets(home / "holders")),
+        holders=tuple(_holder(record, alive) for record, alive in _tickets(home / "holders") if "token" in record),
         queue=tuple(_waiter(record) for record, _ in _tickets(home / "queue")),
     )
 

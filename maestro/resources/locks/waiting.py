@@ -11,6 +11,8 @@ from maestro.resources.locks.base import LockStatus, Resource, WaitedTooLong, Wh
 from maestro.resources.locks.queue import Held, Turn
 from maestro.resources.locks.status import status
 
+_LONGEST_SECONDS = 86_400.0
+
 
 def wait_for_lock(
     folder: Path,
@@ -54,9 +56,14 @@ def too_long(folder: Path, resource: Resource, seconds: float) -> WaitedTooLong:
     )
 
 
+def milliseconds_until(until: float | None) -> int | None:
+    """How long to poll; less than that where it is longer than a poll can take. Rounded up: one that ends too early
+    would be done again and again."""
+    return None if until is None else max(0, int(min(until - time.monotonic(), _LONGEST_SECONDS) * 1000) + 1)
+
+
 def _poll(fds: tuple[int, ...], until: float | None) -> None:
     poll = select.poll()
     for fd in fds:
         poll.register(fd, select.POLLIN)
-    # rounded up: a poll that ends too early would be done again and again
-    poll.poll(None if until is None else max(0, int((until - time.monotonic()) * 1000) + 1))
+    poll.poll(milliseconds_until(until))
