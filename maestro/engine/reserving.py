@@ -2,15 +2,17 @@
 
 A task takes what it needs one after the other, in the order of the names, as everybody does: so two never hold half of
 what both need. What it has before it can start (its slot was given away, its account rests) it keeps, unless somebody
-waits for it: then that one goes first, who may be an agent that this task waits for.
+waits for it: then that one goes first, who may be an agent that this task waits for. For the same reason it gives back
+what it has and takes its place again where it waits for more, and somebody who works already waits for that.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from typing import Any
 
 from maestro.engine.context import RunContext
 from maestro.engine.crew import Crew
@@ -23,7 +25,7 @@ from maestro.resources.base import Lock, Locks
 from maestro.resources.locks.base import Family, Who
 
 GIVE_WAY_SECONDS = 5.0
-"""So long a task that has its resources and cannot start keeps them from others."""
+"""So long a task that has resources and cannot start keeps them from others."""
 
 
 class Reservations:
@@ -121,9 +123,17 @@ class Reservations:
         held = self._held.setdefault(task, {})
         name, who = "", self._who(task)
         try:
-            for name in self._wanted(task):
+            while left := [name for name in self._wanted(task) if name not in held]:
+                name = left[0]
                 # no limit here: an attempt's own clocks say how long it may take
-                held[name] = await take_turn(self._context, locks, name, who, limit_seconds=None, is_news=is_news)
+                turn = take_turn(self._context, locks, name, who, limit_seconds=None, is_news=is_news)
+                watch = self._wait_till_wanted(tuple(held), locks, by_who_works=True) if held and is_news else None
+                if (lock := await _unless(watch, turn)) is not None:
+                    held[name] = lock
+                    continue
+                for lock in held.values():
+                    lock.release()
+                held.clear()
         except asyncio.CancelledError:
             return  # by `give_back`
         except MaestroError as error:
@@ -146,22 +156,49 @@ class Reservations:
 
     async def _give_way(self, task: str, locks: Locks) -> None:
         """Let others go first who wait for what lies idle here."""
-        is_wanted = False
         try:
-            while not is_wanted:
-                await asyncio.sleep(GIVE_WAY_SECONDS)
-                with suppress(MaestroError):
-                    is_wanted = await asyncio.to_thread(self._is_wanted_by_others, task, locks)
+            await self._wait_till_wanted(self._wanted(task), locks, by_who_works=False)
         except asyncio.CancelledError:
             return  # it starts, or needs them no more
         self._idle.pop(task, None)
         self.give_back(task)
         self._tell(Nudge())
 
-    def _is_wanted_by_others(self, task: str, locks: Locks) -> bool:
+    async def _wait_till_wanted(self, names: tuple[str, ...], locks: Locks, *, by_who_works: bool) -> None:
+        is_wanted = False
+        while not is_wanted:
+            await asyncio.sleep(GIVE_WAY_SECONDS)
+            with suppress(MaestroError):
+                is_wanted = await asyncio.to_thread(self._are_wanted_by_others, names, locks, by_who_works)
+
+    def _are_wanted_by_others(self, names: tuple[str, ...], locks: Locks, by_who_works: bool) -> bool:
         ours = (self._context.run_id, set(self._taking))
         return any(
-            not (one.run == ours[0] and one.task in ours[1])
-            for name in self._wanted(task)
+            not (one.outlives if by_who_works else one.run == ours[0] and one.task in ours[1])
+            for name in names
             for one in locks.status(name).queue
         )
+
+
+async def _unless(watch: Coroutine[Any, Any, None] | None, turn: Coroutine[Any, Any, Lock]) -> Lock | None:
+    """The lock; None where the watch ended before it was ours. When cancelled, nothing is held."""
+    if watch is None:
+        return await turn
+    taking, watching = asyncio.ensure_future(turn), asyncio.ensure_future(watch)
+    try:
+        await asyncio.wait([taking, watching], return_when=asyncio.FIRST_COMPLETED)
+        taking.cancel()
+        await asyncio.wait([taking])
+        return None if taking.cancelled() else taking.result()
+    except asyncio.CancelledError:
+        taking.add_done_callback(_release)
+        taking.cancel()
+        await asyncio.wait([taking])
+        raise
+    finally:
+        watching.cancel()
+
+
+def _release(taken: asyncio.Future[Lock]) -> None:
+    if not taken.cancelled() and taken.exception() is None:
+        taken.result().release()

@@ -222,6 +222,57 @@ def test_what_lies_idle_gives_way_to_an_agent_that_the_task_waits_for(
     assert [event.task for event in taken] == ["holder", "holder"], "it gave way, and came to its turn again"
 
 
+def test_what_waits_for_more_gives_way_to_an_agent_that_has_it(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`both` has docker and waits for gpu; the agent that has gpu runs a command under docker."""
+    monkeypatch.setattr(reserving, "GIVE_WAY_SECONDS", 0.05)
+    agent_done, folder = tmp_path / "agent-done", folder_of(Resource("docker").scope, repo.path, None, os.environ)
+    agent = (
+        f'if [ "$MAESTRO_TASK_ID" = agent ]; then n=0; while [ ! -e {agent_done} ]; do '
+        f"[ $((n+=1)) -lt 1000 ] || exit 1; sleep 0.02; done; fi; {WRITES}"
+    )
+    tasks = [Task(id="agent", resources=("gpu",), priority=0), Task(id="both", resources=("docker", "gpu"), priority=1)]
+    run = engine_run(repo, tmp_path, tasks, agent=agent, max_parallel=2, resources={"docker": 1, "gpu": 1})
+
+    async def ask_for_the_lock() -> None:
+        lock: Lock = await acquire(folder, Resource("docker"), Who(task="agent", run="r"))
+        lock.release()
+        agent_done.touch()
+
+    asking: list[asyncio.Task[None]] = []
+
+    def ask() -> None:
+        asking.append(asyncio.ensure_future(ask_for_the_lock()))
+
+    run.seen.react = on(ResourceQueued, ask, task="both", resource="gpu")
+    assert states(run.go()) == {"agent": "landed", "both": "landed"}
+    assert [one.resource for one in run.seen.events if isinstance(one, ResourceTaken) and one.task == "both"] == [
+        "docker",
+        "docker",
+        "gpu",
+    ]
+    assert run.context.recorder.run.queued == {}
+    assert status(folder, Resource("docker")) == LockStatus("docker", 1)
+
+
+def test_what_waits_for_more_keeps_what_it_has_from_tasks_that_wait_too(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They come after it; or it would begin again and again."""
+    monkeypatch.setattr(reserving, "GIVE_WAY_SECONDS", 0.05)
+    agent = f'if [ "$MAESTRO_TASK_ID" = agent ]; then sleep 1; fi; {WRITES}'
+    tasks = [
+        Task(id="agent", resources=("gpu",), priority=0),
+        Task(id="both", resources=("docker", "gpu"), priority=1),
+        Task(id="later", resources=("docker",), priority=2),
+    ]
+    run = engine_run(repo, tmp_path, tasks, agent=agent, max_parallel=3, resources={"docker": 1, "gpu": 1})
+    assert set(states(run.go()).values()) == {"landed"}
+    taken = [(one.task, one.resource) for one in run.seen.events if isinstance(one, ResourceTaken)]
+    assert [one for one in taken if one[0] != "agent"] == [("both", "docker"), ("both", "gpu"), ("later", "docker")]
+
+
 LIMIT = 4.0
 """Of a gate: a busy machine needs a second to start a shell."""
 

@@ -69,12 +69,13 @@ class Holder:
 
 @dataclass(frozen=True)
 class Waiter:
-    """Who waits for one."""
+    """Who waits for one. `outlives`: for something that has not begun; else it works already."""
 
     pid: int
     task: str | None
     run: str | None
     since: str
+    outlives: bool = False
 
 
 @dataclass(frozen=True)

@@ -51,4 +51,10 @@ def _holder(record: dict[str, Any], alive: bool) -> Holder:
 
 
 def _waiter(record: dict[str, Any]) -> Waiter:
-    return Waiter(pid=record["pid"], task=record["task"], run=record["run"], since=record["since"])
+    return Waiter(
+        pid=record["pid"],
+        task=record["task"],
+        run=record["run"],
+        since=record["since"],
+        outlives=record["outlives"],
+    )
