@@ -62,7 +62,10 @@ def details_of(metadata: Mapping[str, Any], description: str) -> dict[str, Any]:
     """
     found = _section(description)
     for block in _blocks(description):
-        found |= _fields(block)
+        fields = _fields(block)
+        if any(_field(key) is None for key in block):
+            fields.pop("resources", None)  # a word of many other formats, such as a kustomization
+        found |= fields
     ours = _fields(metadata)
     rest = {key: value for key, value in metadata.items() if _field(key) not in ours}
     return {**found, **ours, **({"metadata": rest} if rest else {})}

@@ -84,3 +84,9 @@ def test_the_stronger_wins() -> None:
 )
 def test_the_metadata_column(metadata: dict[str, Any], wanted: dict[str, Any]) -> None:
     assert details_of(metadata, "") == wanted
+
+
+def test_resources_of_a_block_that_is_something_else_are_none_of_ours() -> None:
+    kustomization = "```yaml\nkind: Kustomization\nresources:\n- deployment.yaml\n```\n"
+    assert details_of({}, kustomization) == {}
+    assert details_of({}, "```yaml\nrole: quality\nresources: [docker]\n```\n")["resources"] == ["docker"]
