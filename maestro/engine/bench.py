@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from itertools import count
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from maestro.proc.roles import GATE
 from maestro.resources.base import Need, Provided
 from maestro.store.machine import VARIABLE as MACHINE_DIR
 from maestro.store.machine import machine_path
+from maestro.vcs.git import Git
+from maestro.vcs.planted import remove_links
 from maestro.workspaces.base import GATE_BENCH, Workspace, WorkspaceSpec
 
 
@@ -134,6 +137,7 @@ class GateBench:
         """Put the bench on another commit; ignored files (dependencies, caches) stay, all else is gone."""
         # what the set-up brought in and what is to be kept is ignored, too
         git = self._context.git.at(workspace.repo, config={"core.excludesFile": str(workspace.excludes)})
+        _remove_planted(self._context.git, workspace.repo)
         git.run("checkout", "-q", "--force", "--detach", commit)
         git.run("clean", "-ffdq")
 
@@ -195,3 +199,14 @@ class GateBench:
             await asyncio.to_thread(self._context.git.run, "update-ref", "-d", branch)
         except (GitError, MaestroError, OSError):
             return  # the janitor knows the folder by its marker file
+
+
+def _remove_planted(git: Git, repo: Path) -> None:
+    """What tests left in the bench's git directory, which git would follow now. GitError where it is another one."""
+    marker = repo / ".git"
+    if marker.is_symlink() or not marker.is_file():
+        raise GitError(f"{marker} was replaced")
+    linked = repo / os.fsdecode(marker.read_bytes().removeprefix(b"gitdir: ").rstrip(b"\n"))
+    if linked.resolve().parent != git.common_dir().resolve() / "worktrees":
+        raise GitError(f"{marker} leads to {linked}")
+    remove_links(linked)

@@ -41,10 +41,7 @@ def git_folders(repo: Path, common_dir: Path | None, branch_folder: str) -> GitF
     if not marker.exists() or common_dir is None:
         return GitFolders((repo,), ())
     own = _admin(marker, common_dir)
-    shared = [
-        common_dir / "objects",
-        *(common_dir / kind / branch_folder for kind in ("refs/heads", "logs/refs/heads")),
-    ]
+    shared = [common_dir / "objects", common_dir / "refs/heads" / branch_folder]
     kept = [common_dir / "objects" / name for name in ("pack", "info")]
     for folder in (*shared, *kept):
         folder.mkdir(parents=True, exist_ok=True)

@@ -30,6 +30,7 @@ from maestro.resources.tools import certificate_files, system_folders, tool_fold
 _OWN = ("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--die-with-parent")
 _SYSTEM = ("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc")
 _HIDDEN = ("/home", "/root", "/run")
+_LOGS = "logs"
 _TEMPORARY = {"tmp": "/tmp", "var-tmp": "/var/tmp"}
 _INSIDE = """\
 trap : INT TERM HUP
@@ -88,7 +89,7 @@ class Bubblewrap:
 
     def take(self, need: Need) -> Provided:
         try:
-            for name in _TEMPORARY:
+            for name in (*_TEMPORARY, _LOGS):
                 (_temporary(need) / name).mkdir(mode=0o700, parents=True, exist_ok=True)
             mounts = self._mounts(need)
         except OSError as error:
@@ -152,7 +153,13 @@ class Bubblewrap:
     def _put_workspace(self, need: Need, mounts: Mounts) -> None:
         """Its files, and what git needs; the files of maestro beside them are only read."""
         ground = self.ground
-        git = git_folders(need.repo, ground.common_dir, f"maestro/{ground.run_id}")
+        branches = f"maestro/{ground.run_id}"
+        git = git_folders(need.repo, ground.common_dir, branches)
+        if ground.common_dir is not None and (need.repo / ".git").is_file():
+            # logs of branches are its own: git outside would follow a link that stands in their place
+            logs = ground.common_dir / "logs/refs/heads" / branches
+            logs.mkdir(parents=True, exist_ok=True)
+            mounts.put(_temporary(need) / _LOGS, logs)
         mounts.read(need.home)
         mounts.write(*git.write, need.home / ".agent-state")
         mounts.read(*git.read)

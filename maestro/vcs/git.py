@@ -35,6 +35,8 @@ _ALWAYS = (
 _STALE = re.compile(r"GIT_(?!(CONFIG_(GLOBAL|SYSTEM|NOSYSTEM)|SSL_\w+|SSH\w*|ASKPASS|ALLOW_PROTOCOL|TRACE\w*)$)\w+")
 """GIT_* variables of a caller's hook (GIT_DIR, GIT_INDEX_FILE …) would point every call at the wrong repository."""
 
+_OURS = (b"refs/heads/maestro/", b"refs/maestro/")
+
 _HALF_MADE = re.compile(r"failed to read \S*worktrees/\S*/commondir")
 """Git 2.39 ends so when it lists the worktrees at the moment at which somebody, perhaps the user, adds one."""
 
@@ -139,6 +141,8 @@ class Git:
     def _call(
         self, args: Sequence[str], stdin: bytes | None, env: Mapping[str, str] | None
     ) -> subprocess.CompletedProcess[bytes]:
+        if args[0] == "update-ref" and _is_ours(args, stdin):
+            args = ("update-ref", "--no-deref", *args[1:])  # an agent may have made it stand for a branch of the user's
         argv = [_executable(self._env.get("PATH")), *self._explicit, *_ALWAYS, *self._settings, *args]
         try:
             env = {**self._env, **env} if env else self._env
@@ -193,6 +197,13 @@ class Git:
                 return False
             raise
         return True
+
+
+def _is_ours(args: Sequence[str], stdin: bytes | None) -> bool:
+    """Whether all refs that are named are maestro's own."""
+    words = [os.fsencode(word) for word in args] + re.split(rb"[\0\s]", stdin or b"")
+    refs = [word for word in words if word.startswith(b"refs/") or word == b"HEAD"]
+    return bool(refs) and all(ref.startswith(_OURS) for ref in refs)
 
 
 def _is_half_made(args: Sequence[str], done: subprocess.CompletedProcess[bytes]) -> bool:

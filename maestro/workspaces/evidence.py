@@ -62,6 +62,10 @@ def gather(place: Place, workspace: Workspace, message: str, author: Identity, r
         if not on_branch and not _is_own(git, git_dir, head, workspace.base):
             where = status.branch or "a detached HEAD"
             return damaged(f"HEAD was moved to {where}, which is not this task's work, with uncommitted files", remarks)
+        if not on_branch and status.branch is not None:
+            git.run(
+                "update-ref", "--no-deref", "HEAD", head
+            )  # or the commit would move a branch of the user's, perhaps
         committed = commit_leftovers(git, workspace.repo, nested, message, author)
         head = (git.commit_of("HEAD") or head) if committed else head
     tip, beside = _tip(git, git_dir, workspace, head, status.branch, remarks)

@@ -12,6 +12,7 @@ from pathlib import Path
 from maestro.errors import GitError, MaestroError, WorkspaceError
 from maestro.store.filelocks import locked
 from maestro.vcs.git import Git
+from maestro.vcs.planted import remove_links, remove_symbolic
 from maestro.vcs.refs import tip_of
 from maestro.workspaces.base import WorkEvidence, Workspace, WorkspaceSpec
 from maestro.workspaces.environ import environment_of, exclude_paths, excludes_file, write_layout
@@ -80,6 +81,11 @@ class Lifecycle(ABC):
         head = place.git.commit_of("HEAD")
         return [head] if head else []
 
+    def _remove_planted(self, place: Place, workspace: Workspace) -> None:
+        """Nobody works in it any more, and what git writes from now on is to stay in there."""
+        remove_links(place.git_dir)
+        remove_symbolic(place.refs_dir, workspace.branch)
+
     # the Protocol
 
     def create(self, spec: WorkspaceSpec) -> Workspace:
@@ -123,6 +129,7 @@ class Lifecycle(ABC):
             place, remarks = self._mend(workspace)
             if place is None:
                 return damaged("its git directory is gone", remarks).evidence
+            self._remove_planted(place, workspace)
             gathered = gather(self._bound(place, workspace), workspace, message, self.site.identity, remarks)
             if gathered.evidence.tip is not None:
                 self._keep_beside(workspace, place, gathered.beside)
@@ -240,6 +247,8 @@ class Lifecycle(ABC):
     def _contents(self, workspace: Workspace) -> tuple[list[str], str | None]:
         """Every tip, HEAD's first, and the tree of the files where they are not those of the first."""
         place = self._find(workspace)
+        if place is not None:
+            self._remove_planted(place, workspace)
         tips = self._tips(place) if place is not None else []
         own = self.site.git.commit_of(f"refs/heads/{workspace.branch}")
         tips += [own] if own is not None and own not in tips else []

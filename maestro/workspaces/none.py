@@ -99,6 +99,9 @@ class InPlace(Lifecycle):
     def _mend(self, workspace: Workspace) -> tuple[Place | None, list[str]]:
         return self._find(workspace), []
 
+    def _remove_planted(self, place: Place, workspace: Workspace) -> None:
+        """The git directory is the user's, and so may be the links in it."""
+
     def _forget(self, workspace: Workspace) -> None:
         """Nothing is known of it but the branch."""
 

@@ -25,7 +25,7 @@ def test_a_worktree_writes_its_own_folder_objects_and_the_branches_of_its_run(re
     own = git / "worktrees" / "project"
     folders = git_folders(tree, git, RUN)
     assert set(folders.write) == {
-        tree, own, git / "objects", git / "refs/heads" / RUN, git / "logs/refs/heads" / RUN,
+        tree, own, git / "objects", git / "refs/heads" / RUN,
     }  # fmt: skip
     assert {tree / ".git", own / "commondir", own / "gitdir", git / "objects/pack", git / "objects/info"} == set(
         folders.read
