@@ -28,15 +28,15 @@ from maestro.workspaces.links import worktrees_of
 from maestro.workspaces.parking import Layer, Parked, Pristine
 from maestro.workspaces.processes import working_directories
 from maestro.workspaces.removal import remove_tree
-from maestro.workspaces.scrub import drop_altered, scrub
+from maestro.workspaces.scrub import drop_altered, drop_attributes, scrub
 from maestro.workspaces.site import Site
-from maestro.workspaces.splice import entries_of, plan
-from maestro.workspaces.tracked import ABSENT, Tracked, stamps, tracked_by
+from maestro.workspaces.splice import entries_of, index_of, plan
+from maestro.workspaces.tracked import ABSENT, Tracked, marks_of, stamps, tracked_by
 
 KEPT_INDEX = "maestro-index"
 """In a workspace's git directory: its index as it was when the workspace was handed out."""
 
-_STRICT = {"core.trustctime": "true", "core.checkStat": "default"}
+_STRICT = {"core.trustctime": "true", "core.checkStat": "default", "core.ignoreStat": "false"}
 _PLAIN = ("100644", "100755")
 _FEW = 200  # changes; with more of them git is quicker
 
@@ -74,9 +74,11 @@ def remember(
         link=link.read_bytes() if link.is_file() else None,
         base=base,
         folder_mode=stat.S_IMODE(repo.stat().st_mode),
+        marks=marks_of(repo),
         settings=settings,
         index=_digest(index),
         index_ns=found.st_mtime_ns,
+        index_mode=stat.S_IMODE(found.st_mode),
         layer=layer,
     )
 
@@ -101,7 +103,9 @@ def check(site: Site, workspace: Workspace, pristine: Pristine) -> None:
     if any(one == home or one.startswith(f"{home}/") for one in working_directories()):
         raise NotRecyclable("a process still works in it")
     index = pristine.git_dir / KEPT_INDEX
-    if _digest(index) != pristine.index:
+    found, inodes = index.lstat(), {path.lstat().st_ino for path in (index, pristine.git_dir / "index")}
+    looks = (stat.S_IFREG | pristine.index_mode, 3 - len(inodes))
+    if (found.st_mode, found.st_nlink) != looks or _digest(index) != pristine.index:
         raise NotRecyclable("its index was written into")
     os.utime(index, ns=(pristine.index_ns, pristine.index_ns))  # git tells by it what was written in the same second
 
@@ -111,8 +115,9 @@ def clear(site: Site, repo: Path, git_dir: Path, pristine: Pristine) -> Cleared:
     were handed out. NotRecyclable, OSError, WorkspaceError or GitError where that cannot be, perhaps half done."""
     git, index = _strict(site, repo, git_dir), git_dir / "index"
     layer = pristine.layer or _read(site, index)
-    kept = scrub(repo, layer.tracked, layer.stamps, pristine.folder_mode, site.keep)
-    drop_altered(repo, layer.young, pristine.folder_mode)
+    kept = scrub(repo, layer.tracked, layer.stamps, pristine.folder_mode, pristine.marks, site.keep)
+    drop_attributes(repo, layer.tracked, layer.stamps)
+    drop_altered(repo, layer.young, pristine.folder_mode, pristine.marks)
     borrowing = _borrowing(site)
     if pristine.layer is None:  # most may be young, and git would look into each of them twice
         git.run("checkout-index", "--all", "--force", "--index", "--quiet", env=borrowing)
@@ -160,9 +165,13 @@ def _replaced(site: Site, repo: Path, git_dir: Path, old: Tracked, new: Tracked,
         os.unlink(top + path)  # noqa: PTH108 - names are bytes
     entries: dict[bytes, bytes] = {}
     if come:
-        lines = b"".join(f"{one.new_mode} {one.new}\t".encode() + os.fsencode(one.path) + b"\0" for one in come)
         git, env = _strict(site, repo, git_dir), {**_borrowing(site), "GIT_INDEX_FILE": str(small)}
-        git.run("update-index", "-z", "--index-info", stdin=lines, env=env)
+        made = index_of({os.fsencode(one.path): (int(one.new_mode, 8), one.new) for one in come}, _id_size(site))
+        if made is not None:
+            small.write_bytes(made)
+        else:
+            lines = b"".join(f"{one.new_mode} {one.new}\t".encode() + os.fsencode(one.path) + b"\0" for one in come)
+            git.run("update-index", "-z", "--index-info", stdin=lines, env=env)
         git.run("checkout-index", "--all", "--force", "--index", "--quiet", env=env)
         entries = entries_of(small.read_bytes(), _id_size(site))
         small.unlink()

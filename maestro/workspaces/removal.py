@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import stat
 import subprocess
 import uuid
@@ -14,7 +15,7 @@ from maestro.errors import WorkspaceError
 REMOVING = ".removing-"
 """Prefix of a folder on its way out: what a crash leaves is rubbish, never taken for a workspace."""
 
-_FEW = 16
+_FEW = 32
 
 
 def remove_tree(folder: Path) -> None:
@@ -67,18 +68,24 @@ def set_aside(link: Path, home: Path) -> None:
 def _removed_few(folder: Path) -> bool:
     """Whether the folder held so little that a process for it would cost more, and is gone."""
     try:
-        with os.scandir(folder) as found:
-            entries = list(found)
-        if len(entries) > _FEW:
+        if not _holds_few(folder):
             return False
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                Path(entry).rmdir()  # an empty one; any other is left to `rm`
-            else:
-                Path(entry).unlink()
-        folder.rmdir()
+        shutil.rmtree(folder)
     except OSError:
         return False
+    return True
+
+
+def _holds_few(folder: Path) -> bool:
+    left, todo = _FEW, [os.fspath(folder)]
+    while todo:
+        with os.scandir(todo.pop()) as entries:
+            for entry in entries:
+                left -= 1
+                if left < 0:
+                    return False
+                if entry.is_dir(follow_symlinks=False):
+                    todo.append(entry.path)
     return True
 
 

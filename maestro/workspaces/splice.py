@@ -7,6 +7,7 @@ in which the folders of what changed are made invalid, as git does it, and a che
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ _HEADER = b"DIRC\0\0\0\2"
 _START, _MODE, _STAT, _FLAGS = 12, 24, 40, 2
 _MODES = frozenset({b"\0\0\x81\xa4", b"\0\0\x81\xed", b"\0\0\xa0\0"})  # 100644, 100755, 120000
 _LONGEST = 0xFFF  # of a name whose length the flags can hold
+_ORDINARY = re.compile(rb"(?i:(?!\.{1,2}(?:/|\Z)|\.?git)[\w.+@=,-]+(?:/(?!\.{1,2}(?:/|\Z)|\.?git)[\w.+@=,-]+)*)")
+_SLASH = ord("/")
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Splice:
         if cache is None:
             return None
         whole = b"".join((_HEADER, count.to_bytes(4, "big"), *pieces, cache))
-        return whole + (hashlib.sha1 if self.id_size == 20 else hashlib.sha256)(whole).digest()
+        return _sealed(whole, self.id_size)
 
 
 def plan(raw: bytes, tracked: Tracked, id_size: int, there: Collection[bytes], new: Collection[bytes]) -> Splice | None:
@@ -65,6 +68,22 @@ def plan(raw: bytes, tracked: Tracked, id_size: int, there: Collection[bytes], n
     return Splice(raw, id_size, sorted(places), end)
 
 
+def index_of(files: Mapping[bytes, tuple[int, str]], id_size: int) -> bytes | None:
+    """An index of these files alone (path → mode, object id) as `update-index --index-info` makes it; None where git
+    may have something to say about a path, such as `.git` by one of its names, or about which of two stands where."""
+    if not all(map(_ORDINARY.fullmatch, files)):
+        return None
+    above = {path[:at] for path in files for at, letter in enumerate(path) if letter == _SLASH}
+    if not above.isdisjoint(files):
+        return None
+    pieces = [_HEADER, len(files).to_bytes(4, "big")]
+    for path, (mode, oid) in sorted(files.items()):
+        size = _STAT + id_size + _FLAGS + len(path)
+        pieces += (bytes(_MODE), mode.to_bytes(4, "big"), bytes(_STAT - _MODE - 4), bytes.fromhex(oid))
+        pieces += (min(len(path), _LONGEST).to_bytes(_FLAGS, "big"), path, bytes((size + 8 & ~7) - size))
+    return _sealed(b"".join(pieces), id_size)
+
+
 def entries_of(raw: bytes, id_size: int) -> dict[bytes, bytes]:
     """path → entry, of a small index."""
     fixed, position, found = _STAT + id_size + _FLAGS, _START, {}
@@ -75,6 +94,10 @@ def entries_of(raw: bytes, id_size: int) -> dict[bytes, bytes]:
         found[path] = raw[position:following]
         position = following
     return found
+
+
+def _sealed(whole: bytes, id_size: int) -> bytes:
+    return whole + (hashlib.sha1 if id_size == 20 else hashlib.sha256)(whole).digest()
 
 
 def _locate(raw: bytes, path: bytes, id_size: int) -> tuple[int, int] | None:

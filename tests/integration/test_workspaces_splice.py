@@ -11,7 +11,7 @@ import pytest
 
 from maestro.vcs.parse import parse_raw_diff
 from maestro.workspaces.index import read_index
-from maestro.workspaces.splice import entries_of, plan
+from maestro.workspaces.splice import entries_of, index_of, plan
 from maestro.workspaces.tracked import ABSENT, tracked_by
 
 NAMES = ("a", "a.b", "a-b", "b", "ab", "\xe4 o", "Z", "long" * 20, "x" * 200)
@@ -112,6 +112,32 @@ def test_the_same_as_git_makes(object_format: str, tmp_path: Path, hermetic: Pat
         assert after == tracked_by(again)
         spliced += 1
     assert spliced > 8
+
+
+@pytest.mark.parametrize("object_format", ["sha1", "sha256"])
+def test_a_small_index_is_what_git_makes(object_format: str, tmp_path: Path, hermetic: Path) -> None:
+    del hermetic
+    place, oid = Place(tmp_path / "p", object_format), ("ab" * 32)[: 40 if object_format == "sha1" else 64]
+    names = ["a", "a.b", "a-b/c", "d/b", "Z/.x", "..a", "long" * 20, "x" * 200 + "/" + "y" * 200, "z" * 4200]
+    changes = [(("100644", "100755", "120000")[at % 3], oid, name) for at, name in enumerate(names)]
+    made = index_of({name.encode(): (int(mode, 8), oid) for mode, oid, name in changes}, place.id_size)
+    assert made is not None
+    assert entries_of(made, place.id_size) == place.entries_for(changes)
+    index = place.path / ".git" / "index"
+    index.write_bytes(made)
+    assert sorted(place.git("ls-files", "-z").decode().split("\0")[:-1]) == sorted(names)
+
+
+_ODD = [".git/config", "a/.GIT", "git~1/x", "a/.git", ".gitmodules", "a/../b", "..", "./a", "/a", "a//b", "a/"]
+
+
+@pytest.mark.parametrize("path", [*_ODD, "a\\b", "a:b", "\u200c.git", "a b", "a\n"])
+def test_what_git_may_object_to_is_asked_of_git(path: str) -> None:
+    assert index_of({path.encode(): (0o100644, "ab" * 20)}, 20) is None
+
+
+def test_two_in_one_place_are_left_to_git() -> None:
+    assert index_of({b"a": (0o100644, "ab" * 20), b"a/b/c": (0o100644, "ab" * 20)}, 20) is None
 
 
 def test_what_is_not_certain_is_left_to_git(tmp_path: Path, hermetic: Path) -> None:
