@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from maestro.proc.ending import QUICK, end_family
-from maestro.proc.family import members
+from maestro.proc.family import ProcessId, members
 from maestro.proc.marker import MARKER
+from maestro.resources.locks import slots
 from maestro.resources.locks.base import Family, Resource, Who
 from maestro.resources.locks.queue import Held, Pending, Turn, take_again
 from maestro.resources.locks.status import status
@@ -72,6 +73,26 @@ def test_the_family_keeps_the_slot_until_it_has_ended(tmp_path: Path, agent: sub
     held = waiter.advance()
     assert isinstance(held, Held)
     held.release()
+
+
+def test_a_family_of_which_the_oldest_ends_just_then_keeps_the_slot(
+    tmp_path: Path, agent: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_and_die(tmp_path, who_of(agent, outlives=True))
+    found = members
+
+    def oldest_has_ended(*told: str) -> list[ProcessId]:
+        alive = found(*told)
+        if agent.poll() is None:
+            agent.kill()
+            agent.wait()
+        return alive
+
+    monkeypatch.setattr(slots, "members", oldest_has_ended)
+    waiter = Turn(tmp_path, DOCKER, Who(), {})
+    assert isinstance(waiter.advance(), Pending)
+    assert members(agent.mark)  # type: ignore[attr-defined]
+    waiter.leave()
 
 
 def test_a_resumed_run_has_it_again_at_once_before_all_who_wait(tmp_path: Path, agent: subprocess.Popen[bytes]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from maestro.proc.ending import GENTLE, QUICK, end_family, signal_process
-from maestro.proc.family import ProcessId, members, stat_fields
+from maestro.proc.family import ProcessId, identify, members, stat_fields
 from maestro.resources.locks.tickets import is_alive, keeps, look_at, numbers, read_keepers, read_record, remove_ticket
 
 LATE_SECONDS = 0.5
@@ -58,16 +58,25 @@ def family_of(record: dict[str, Any]) -> list[ProcessId]:
 def _dead(path: Path, fd: int, record: dict[str, Any]) -> Slot | None:
     """Its family dies too, unless it is one that goes on without it: then that has the slot."""
     if record.get("outlives"):
-        family = family_of(record)
-        with suppress(OSError):  # it ended just now
-            if family:
-                watched = os.pidfd_open(family[0].pid)
-                os.close(fd)
-                return Slot(watched, None)
+        if (watched := _look_at_family(record)) is not None:
+            os.close(fd)
+            return Slot(watched, None)
     elif record.get("family"):
         variable, value = record["family"]
         end_family(value, variable, QUICK)
     _clear(path, fd)
+    return None
+
+
+def _look_at_family(record: dict[str, Any]) -> int | None:
+    """A descriptor that shows when its oldest process has ended; None where none is left."""
+    while family := family_of(record):
+        for one in family:
+            with suppress(ProcessLookupError):  # it ended just now; another one may go on
+                watched = os.pidfd_open(one.pid)
+                if identify(one.pid) == one:
+                    return watched
+                os.close(watched)
     return None
 
 
