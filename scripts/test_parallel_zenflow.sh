@@ -71,15 +71,21 @@ find_task() { # prints the task's id; nothing where there is none
 }
 
 find_file() { # sets `file` to the task's; empty where there is none
-    local each
+    local each hash
     file=''
-    for each in "$root/../.env.task" "$root/.zenflow/tasks/$task/.env.task" "$root/.env.task"; do
+    hash=$(hash_of "$task" 2>/dev/null || true) # an id that is no name of a folder has one made of it
+    for each in "$root/../.env.task" "$root/.zenflow/tasks/$task/.env.task" \
+        "$root/.zenflow/tasks/"*"__$hash/.env.task" "$root/.env.task"; do
         # those outside of a task's own folder may be another task's
         if [ -f "$each" ] && { [[ $each == */tasks/* ]] || [ "$(value_in "$each" ZENFLOW_TASK_ID)" = "$task" ]; }; then
             file=$each
             return
         fi
     done
+}
+
+hash_of() { # what a name that was made of an id ends in
+    printf %s "$1" | sha256sum | cut -c 1-16
 }
 
 find_maestro() {
@@ -91,7 +97,7 @@ find_maestro() {
 is_leased() {
     [ -n "${MAESTRO_ATTEMPT:-}" ] && [ -n "${POSTGRES_PORT:-}" ] || return 1
     case $task in
-    "${MAESTRO_TASK_ID:-}" | *"__$(printf %s "${MAESTRO_TASK_ID:-}" | sha256sum | cut -c 1-16)") ;;
+    "${MAESTRO_TASK_ID:-}" | *"__$(hash_of "${MAESTRO_TASK_ID:-}")") ;;
     *) return 1 ;;
     esac
 }
@@ -109,7 +115,7 @@ load() { # the task's variables into the environment; sets `source` to where the
         set +a
     elif maestro=$(find_maestro); then
         source='worked out, since there is no file'
-        text=$(cd "$root" && "$maestro" workspace env "$task") ||
+        text=$(cd "$root" && "$maestro" workspace env -- "$task") ||
             fail "there is no .env.task of the task $task, and maestro could not work it out" "see what it said above"
         set -a
         eval "$text"

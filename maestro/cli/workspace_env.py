@@ -63,13 +63,16 @@ def _others(top: Path | None, task: str) -> list[dict[str, str]]:
     if top is None:
         return []
     own = {top / place_of(task), top / FOLDER / TEMPLATE / FILE}
-    return [parse(_read(path) or "") for path in (top / FOLDER).glob(f"*/{FILE}") if path not in own]
+    found = (path for path in (top / FOLDER).glob(f"*/{FILE}") if path not in own and path.is_file())  # no pipe
+    return [parse(_read(path) or "") for path in found]
 
 
 def _write(path: Path, text: str, *, force: bool) -> bool:
     """Whether anything had to be written."""
     from maestro.store.atomic import write_atomically
 
+    if path.is_symlink() or path.is_fifo():
+        raise BadInput(f"{path} is there and is no file", hint="remove it: it may lead out of the repository")
     there = _read(path)
     if there == text:
         return False

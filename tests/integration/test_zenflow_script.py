@@ -246,6 +246,20 @@ def test_a_task_without_a_file_is_worked_out_by_maestro(project: Project, record
     assert not (project.top / ".zenflow").exists()
 
 
+def test_an_id_that_looks_like_an_option_is_one_all_the_same(project: Project, recorder: Path) -> None:
+    project.add("maestro", f'exec "{sys.executable}" -m maestro "$@"')
+    done = project.run(env={"ZENFLOW_TASK_ID": "-n 12"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "POSTGRES_PORT=10012" in done.stdout
+
+
+def test_an_id_that_is_no_name_of_a_folder_has_its_file(project: Project, recorder: Path) -> None:
+    project.write_env("Shop: the/odd 9947", POSTGRES_PORT="10001")
+    done = project.run(env={"ZENFLOW_TASK_ID": "Shop: the/odd 9947"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "POSTGRES_PORT=10001" in done.stdout
+
+
 def test_a_task_without_a_file_is_no_reason_to_use_the_users_own_database(project: Project) -> None:
     done = project.run("-k", "green", env={"ZENFLOW_TASK_ID": TASK})
     assert done.returncode == 2

@@ -39,6 +39,26 @@ def test_it_writes_the_file_once_and_never_over_somebodys_own(cli: Any, layout: 
     assert path.read_text() == shown
 
 
+@pytest.mark.parametrize("leads_to", ["something", "nothing"])
+def test_no_link_leads_it_out_of_the_repository(cli: Any, layout: Layout, tmp_path: Path, leads_to: str) -> None:
+    path = layout.repository / ".zenflow/tasks" / TASK / ".env.task"
+    path.parent.mkdir(parents=True)
+    (tmp_path / "something").write_text("mine\n")
+    path.symlink_to(tmp_path / leads_to)
+    said = cli("workspace", "env", TASK, "--write", "--force")
+    assert (said.code, (tmp_path / "something").read_text()) == (2, "mine\n")
+    assert "is no file" in said.err
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_what_is_no_file_of_another_task_holds_nobody_up(cli: Any, layout: Layout) -> None:
+    tasks = layout.repository / ".zenflow/tasks"
+    (tasks / "folder" / ".env.task").mkdir(parents=True)
+    (tasks / "pipe").mkdir()
+    os.mkfifo(tasks / "pipe" / ".env.task")
+    assert parse(cli("workspace", "env", TASK).out)["POSTGRES_PORT"] == "10947"
+
+
 def test_json_has_all_of_it(cli: Any, layout: Layout) -> None:
     path = layout.repository / ".zenflow/tasks" / TASK / ".env.task"
     variables = variables_of(TASK, SERVICES, [])
