@@ -41,7 +41,7 @@ from maestro.wiring.choices import make_gate, make_options, open_agent
 from maestro.wiring.delegate import choose as choose_subagent
 from maestro.wiring.delegate import session_of, settings_of_run, settled_teller, subagents_of, withdrawer
 from maestro.wiring.keys import Pool, open_pools, source_of, variables_of, withheld_from_run
-from maestro.wiring.named import named_resources_of
+from maestro.wiring.named import named_resources_of, refuse_under_tests
 from maestro.wiring.prompts import composer
 from maestro.wiring.provisions import check_provisions, provisions_of
 from maestro.wiring.redaction import redactor_for
@@ -121,7 +121,8 @@ def prepare(
     agent = open_agent(
         settings_of_run(settings, Layout(git.directory), run_id, environ), {**environ, **variables_of(pools)}
     )
-    gate = make_gate(git, settings)
+    if (gate := make_gate(git, settings)) is not None:
+        refuse_under_tests(settings, Layout(git.directory), environ)
     compose = composer(
         backlog.plan.tasks.values(),
         Layout(git.directory).root / "prompts",

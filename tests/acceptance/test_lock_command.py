@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from maestro.store.layout import Layout
-from maestro.testing.commandline import maestro
+from maestro.testing.commandline import command_line, maestro
 from maestro.testing.processes import until
 from maestro.testing.repository import Repository
 from tests.acceptance.lock_lab import LockLab, alive, ended, guardian_of, lock_lab, said_by, told
@@ -257,3 +258,36 @@ def test_agents_of_a_run_share_the_lock_and_their_results_are_kept(repo: Reposit
     for name in "abc":
         assert str(layout.attempt("r1", name, 1) / "tests" / "1.xml") in (tmp_path / name).read_text()
     assert (layout.locks / "named" / "tests" / "token").exists()
+
+
+def test_a_run_under_the_lock_that_it_takes_itself_is_refused(lab: LockLab, tmp_path: Path) -> None:
+    (tmp_path / "tasks.json").write_text('[{"id": "a"}]')
+    run = ["run", "--tasks-file", str(tmp_path / "tasks.json"), "--agent-command", "true"]
+    under = lab.run("--", *command_line(*run, "--test-command", "true"))
+    assert under.code == 2
+    assert "this works under the lock tests, which the run takes itself" in under.err.lower()
+    assert not (lab.repository / ".flow" / "maestro" / "runs").exists()
+    other = maestro("lock", "else", "--", *command_line(*run, "--test-command", "true"), cwd=lab.repository)
+    assert "which the run takes itself" not in other.err
+    alone = lab.run("--", *command_line(*run, "--no-tests"))
+    assert "which the run takes itself" not in alone.err
+
+
+def test_agents_of_a_run_under_a_lock_work_under_it_too(lab: LockLab, tmp_path: Path) -> None:
+    """They are told so, instead of waiting for their own run."""
+    (tmp_path / "tasks.json").write_text('[{"id": "a"}]')
+    agent = f"{shlex.join(command_line('lock', 'tests', '--', 'true'))}; echo $? >{tmp_path / 'code'}"
+    run = ["run", "--tasks-file", str(tmp_path / "tasks.json"), "--no-tests", "--agent-command", agent]
+    lab.run("--", *command_line(*run))
+    assert (tmp_path / "code").read_text() == "3\n"
+
+
+def test_agents_of_a_run_under_a_lock_end_with_it(lab: LockLab, tmp_path: Path) -> None:
+    (tmp_path / "tasks.json").write_text('[{"id": "a"}]')
+    run = ["run", "--tasks-file", str(tmp_path / "tasks.json"), "--no-tests", "--agent-command", f"exec {lab.work}"]
+    holder = lab.start(script=f"exec {shlex.join(command_line(*run))}")
+    until(lambda: len(alive(lab.work)) == 1, seconds=60)
+    waiter = lab.queue(script=lab.look)
+    holder.kill()
+    assert ended(waiter) == 0
+    assert lab.lines() == ["next"]

@@ -132,7 +132,7 @@ class Turn:
             "outlives": who.outlives,
             "limit_seconds": resource.limit_seconds,
         }
-        _refuse_again(self._home, resource.name, environ)
+        refuse_again(folder, resource.name, environ)
         try:
             self._number, self._fd = self._join()
         except OSError as error:
@@ -251,9 +251,11 @@ def _unusable(name: str, home: Path, error: OSError) -> StateError:
     )
 
 
-def _refuse_again(home: Path, name: str, environ: Mapping[str, str]) -> None:
-    for mark, folder in marks(environ).items():
-        if _is_same(folder, home) and _is_held(home / "holders", mark):
+def refuse_again(folder: Path, name: str, environ: Mapping[str, str]) -> None:
+    """Busy where `environ` is of a process that works under that very lock."""
+    home = home_of(folder, name)
+    for mark, held in marks(environ).items():
+        if _is_same(held, home) and _is_held(home / "holders", mark):
             raise Busy(
                 f"this already works under the lock {name}: it would wait for itself",
                 hint="run the command without `maestro lock`",
