@@ -50,7 +50,8 @@ def collisions(below: Mapping[str, Any], overlay: Mapping[str, Any], variables: 
 
 
 def _fixed(service: Mapping[str, Any], variables: Sequence[str], *, is_ours: bool) -> Iterator[str]:
-    for port in map(_published, service.get("ports") or ()):
+    ports = service.get("ports")
+    for port in map(_published, ports if isinstance(ports, list | tuple) else ()):
         if port and not _varies(port, variables):
             yield f"publishes the port {port}"
     container = service.get("container_name")
@@ -82,7 +83,7 @@ def _published(port: object) -> str | None:
     if ":" not in bare:
         return None
     published = text[: bare.rindex(":")]
-    return published if published.strip() else None
+    return published if published.strip() and not published.endswith(":") else None
 
 
 def _varies(text: str, variables: Sequence[str]) -> bool:

@@ -39,7 +39,9 @@ def test_what_is_built_keeps_an_image_per_task(backend: Any) -> None:
     assert fitted(TEXT, {"services": {"backend": backend}}) == TEXT
 
 
-@pytest.mark.parametrize("below", [{}, {"services": None}, {"services": []}, {"services": {"db": "odd"}}])
+@pytest.mark.parametrize(
+    "below", [{}, {"services": None}, {"services": []}, {"services": {"db": "odd"}}, {"services": {"db": {"ports": 5}}}]
+)
 def test_a_file_that_says_nothing_changes_nothing(below: dict[str, Any]) -> None:
     assert fitted(TEXT, below) == TEXT
     assert shared(**below) == []
@@ -69,6 +71,7 @@ def test_a_fixed_port_is_named(port: Any, said: str) -> None:
         "8000",
         8000,
         "${INSIDE:-8000}",
+        "127.0.0.1::8000",
         {"target": 8000},
         {"target": 8000, "published": "${SEARCH_PORT}"},
         {"target": 8000, "published": 0},
