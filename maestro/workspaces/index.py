@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _HEADER, _STAT, _FLAGS = 12, 40, 2
+_ASSUMED = 0x80  # to be unchanged: the first bit of the flags, set on all by core.ignoreStat
 _MODE = 26  # of its four bytes the first two are nought; the next one begins with the type
 _TYPES = (0x80, 0xA0)  # a file, a symbolic link; not a sparse directory (0x40), not a submodule (0xE0)
 
@@ -26,7 +27,7 @@ class IndexPaths:
 
 
 def read_index(path: Path, id_size: int) -> IndexPaths | None:
-    """None for an index that holds anything but plain files and symbolic links, or is of another version.
+    """None for an index that holds anything but plain files and links that git looks at, or is of another version.
 
     `id_size`: bytes of an object id (20 or 32). OSError where it cannot be read.
     """
@@ -43,6 +44,8 @@ def read_index(path: Path, id_size: int) -> IndexPaths | None:
         name = raw[position + fixed : end]
         if raw[position + _MODE] & 0xF0 not in _TYPES:
             return None
+        if raw[position + _STAT + id_size] & _ASSUMED:
+            return None  # git never looks at the file
         if raw[position : position + 4] >= written and raw[position + _MODE] & 0xF0 == _TYPES[0]:
             young[name] = bool(raw[position + _MODE + 1] & 0o100)
         files.append(name)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from maestro.workspaces.tracked import Stamp, Tracked
+from maestro.workspaces.tracked import Marks, Stamp, Tracked
 
 PARKED = ".parked-"
 """Prefix of the folder that a waiting workspace stands in, at the place of its `task-<name>`."""
@@ -31,9 +31,11 @@ class Pristine:
     link: bytes | None  # what its `.git` says; None where that is the git directory itself
     base: str
     folder_mode: int  # of each of its folders
+    marks: Marks  # theirs, and but for attributes those of its files
     settings: tuple[bytes | None, ...]  # what can make a checkout of the same commit differ
     index: bytes  # digest of its index, which is kept under a second name
     index_ns: int  # when that was written
+    index_mode: int
     layer: Layer | None  # None: not known yet, it is read from the index when needed
     kept: tuple[bytes, ...] = ()  # what was there already, of earlier tasks
 

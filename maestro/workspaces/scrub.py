@@ -12,23 +12,26 @@ import stat
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from maestro.errors import WorkspaceError
 from maestro.workspaces.keeping import Keep
 from maestro.workspaces.removal import make_writable
-from maestro.workspaces.tracked import Stamp, Tracked, stamp_of
+from maestro.workspaces.tracked import Marks, Stamp, Tracked, marks_of, stamp_of
 
 _AT_ONCE = 200  # arguments of one rm
 
 
-def scrub(repo: Path, tracked: Tracked, stamps: Mapping[bytes, Stamp], mode: int, keep: Keep) -> tuple[bytes, ...]:
+def scrub(
+    repo: Path, tracked: Tracked, stamps: Mapping[bytes, Stamp], mode: int, marks: Marks, keep: Keep
+) -> tuple[bytes, ...]:
     """Leave in `repo` only `.git`, what stands at tracked paths and what is to be kept; every folder of the first gets
     `mode`. A folder whose stamp is the same is as it was. The paths that were kept.
 
-    OSError or WorkspaceError where something cannot be removed.
+    OSError or WorkspaceError where something cannot be removed, or a folder has other marks.
     """
-    work = _Scrubbing(os.fsencode(repo) + b"/", tracked, mode, keep)
+    work = _Scrubbing(os.fsencode(repo) + b"/", tracked, mode, marks, keep)
     work.todo.append(b"")
     below = tracked.folders()
     while work.todo:
@@ -41,22 +44,34 @@ def scrub(repo: Path, tracked: Tracked, stamps: Mapping[bytes, Stamp], mode: int
     return tuple(work.kept)
 
 
-def drop_altered(repo: Path, young: Mapping[bytes, bool], mode: int) -> None:
-    """Remove files (path → whether executable) that have other modes or more names than git gave them."""
-    top = os.fsencode(repo) + b"/"
+def drop_altered(repo: Path, young: Mapping[bytes, bool], mode: int, marks: Marks) -> None:
+    """Remove files (path → whether executable) that have other modes or marks, or more names, than git gave them."""
+    top, plain = os.fsencode(repo) + b"/", replace(marks, attributes=frozenset())
     for name, is_executable in young.items():
         with suppress(FileNotFoundError):
             found = os.lstat(top + name)
             wanted = mode & (0o777 if is_executable else 0o666)
-            if not stat.S_ISDIR(found.st_mode) and (stat.S_IMODE(found.st_mode) != wanted or found.st_nlink != 1):
+            if stat.S_ISDIR(found.st_mode):
+                continue
+            if stat.S_IMODE(found.st_mode) != wanted or found.st_nlink != 1 or marks_of(top + name) != plain:
                 os.unlink(top + name)  # noqa: PTH108
+
+
+def drop_attributes(repo: Path, tracked: Tracked, stamps: Mapping[bytes, Stamp]) -> None:
+    """Remove the tracked files with attributes that may have been written into: git would check out by what they say
+    now. It reads in the index what is not there."""
+    top = os.fsencode(repo) + b"/"
+    for path in tracked.attributes():
+        with suppress(FileNotFoundError):
+            if path not in stamps or stamp_of(top + path) != stamps[path]:
+                os.unlink(top + path)  # noqa: PTH108
 
 
 class _Scrubbing:
     """One pass over the files; paths are bytes below `top`, those of folders end with a slash."""
 
-    def __init__(self, top: bytes, tracked: Tracked, mode: int, keep: Keep) -> None:
-        self.top, self.tracked, self.mode, self.keep = top, tracked, mode, keep
+    def __init__(self, top: bytes, tracked: Tracked, mode: int, marks: Marks, keep: Keep) -> None:
+        self.top, self.tracked, self.mode, self.marks, self.keep = top, tracked, mode, marks, keep
         self.todo: list[bytes] = []
         self.doomed: list[bytes] = []
         self.kept: list[bytes] = []
@@ -64,8 +79,7 @@ class _Scrubbing:
     def look_through(self, folder: bytes) -> None:
         """Sort the entries of a folder in which something is tracked."""
         path = self.top + folder
-        if stat.S_IMODE(os.lstat(path).st_mode) != self.mode:
-            os.chmod(path, self.mode)  # noqa: PTH101 - names are bytes
+        self._make_plain(path)
         names = self.tracked.names[folder]
         with os.scandir(path) as entries:
             for entry in entries:
@@ -74,6 +88,12 @@ class _Scrubbing:
                     self.todo.append(folder + entry.name + b"/")
                 elif not _is_plain(entry) or entry.name not in names:
                     self._judge(folder, entry, is_folder)
+
+    def _make_plain(self, path: bytes) -> None:
+        if marks_of(path) != self.marks:
+            raise WorkspaceError(f"{os.fsdecode(path)} was given to another owner, or attributes")
+        if stat.S_IMODE(os.lstat(path).st_mode) != self.mode:
+            os.chmod(path, self.mode)  # noqa: PTH101 - names are bytes
 
     def _judge(self, folder: bytes, entry: os.DirEntry[bytes], is_folder: bool) -> None:
         """What is not tracked: kept, searched for what is, or doomed."""
@@ -107,6 +127,7 @@ class _Scrubbing:
                     others.append(entry.path)
         if found:
             self.doomed += others
+            self._make_plain(self.top + folder)  # another commit may have something of its own in it
         yield from found
 
 

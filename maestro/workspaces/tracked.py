@@ -5,9 +5,10 @@ A folder is named as in `a/b/`, the top by nothing; among the names in it those 
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from maestro.workspaces.index import IndexPaths
 ABSENT = "000000"
 """The mode of what is not there, in a difference of two commits."""
 
-_ATTRIBUTES = ".gitattributes"
+ATTRIBUTES = b".gitattributes"
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,19 @@ class Tracked:
                 found[parted(folder[:-1])[0]].append(folder)
         return found
 
+    def attributes(self) -> list[bytes]:
+        """Tracked files that tell git how to check others out."""
+        return [folder + ATTRIBUTES for folder, names in self.names.items() if ATTRIBUTES in names]
+
     def after(self, changes: Iterable[RawChange]) -> Tracked | None:
         """What is tracked once these have come; None where a checkout may differ in more than these."""
         names: dict[bytes, frozenset[bytes]] = dict(self.names)
         gone, come = [], []
         for change in changes:
-            if GITLINK in (change.old_mode, change.new_mode) or change.path.rpartition("/")[2] == _ATTRIBUTES:
+            if (
+                GITLINK in (change.old_mode, change.new_mode)
+                or os.fsencode(change.path).rpartition(b"/")[2] == ATTRIBUTES
+            ):
                 return None
             path = os.fsencode(change.path)
             if change.new_mode == ABSENT:
@@ -74,7 +82,8 @@ def tracked_by(index: IndexPaths) -> Tracked:
 
 @dataclass(frozen=True)
 class Stamp:
-    """A folder as it was; whatever is put into it, taken out or renamed changes its ctime, which nobody can set."""
+    """A folder as it was; whatever is put into it, taken out or renamed changes its ctime, which nobody can set. Or a
+    file: whatever is written into it does the same."""
 
     device: int
     inode: int
@@ -88,13 +97,40 @@ def stamp_of(path: bytes | Path) -> Stamp:
     return Stamp(found.st_dev, found.st_ino, found.st_mode, found.st_ctime_ns)
 
 
+@dataclass(frozen=True)
+class Marks:
+    """What git sets nowhere and chmod leaves alone: owner, group, extended attributes (lists of access among them)."""
+
+    owner: int
+    group: int
+    attributes: frozenset[tuple[str, bytes]]
+
+
+def marks_of(path: bytes | Path) -> Marks:
+    """OSError where nothing is there."""
+    found = os.lstat(path)
+    return Marks(found.st_uid, found.st_gid, frozenset(_attributes(path)))
+
+
+def _attributes(path: bytes | Path) -> Iterator[tuple[str, bytes]]:
+    try:
+        names = os.listxattr(path, follow_symlinks=False)
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+        return
+    for name in names:
+        if name != "security.selinux":  # the system labels everything
+            yield name, os.getxattr(path, name, follow_symlinks=False)
+
+
 def stamps(repo: Path, tracked: Tracked, until_ns: int) -> dict[bytes, Stamp]:
-    """Of every folder that was last changed before that moment of the file system's own clock: what changes one of
-    these from now on is seen, however soon it does. The top is left out: it is moved."""
+    """Of every folder, and of the files with attributes, that was last changed before that moment of the file system's
+    own clock: what changes one of these from now on is seen, however soon it does. The top is left out: it is moved."""
     top, found = os.fsencode(repo) + b"/", {}
-    for folder in tracked.names:
-        if folder and (stamp := stamp_of(top + folder)).changed_ns < until_ns:
-            found[folder] = stamp
+    for path in (*tracked.names, *tracked.attributes()):
+        if path and (stamp := stamp_of(top + path)).changed_ns < until_ns:
+            found[path] = stamp
     return found
 
 

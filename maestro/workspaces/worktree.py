@@ -25,6 +25,7 @@ from maestro.workspaces.recycling import KEPT_INDEX, NotRecyclable
 from maestro.workspaces.removal import remove_tree, set_aside
 
 _STAYS = frozenset({"HEAD", "commondir", "gitdir", "index", KEPT_INDEX})
+_COMMON = b"../..\n"
 _GOES = frozenset({"ORIG_HEAD", "FETCH_HEAD", "COMMIT_EDITMSG", "logs", "refs"})
 
 
@@ -56,7 +57,7 @@ class WorktreeWorkspaces(Pool):
         admin, repo = pristine.git_dir, workspace.repo
         if named_by(repo / ".git") != admin:
             raise NotRecyclable("its .git is gone or was replaced")
-        if (admin / "commondir").read_bytes() != b"../..\n" or place_of(admin) != Path(os.path.realpath(repo)):
+        if (admin / "commondir").read_bytes() != _COMMON or place_of(admin) != Path(os.path.realpath(repo)):
             raise NotRecyclable("its git directory belongs to another worktree")
         unknown = {entry.name for entry in os.scandir(admin)} - _STAYS - _GOES
         if unknown or any(names for _, _, names in os.walk(admin / "refs")):  # such as those of a bisection
@@ -72,6 +73,8 @@ class WorktreeWorkspaces(Pool):
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
+        admin.chmod(pristine.folder_mode)
+        _write_anew(admin / "commondir", _COMMON)  # it might have another name
         (admin / KEPT_INDEX).replace(admin / "index")
         _write_head(admin, pristine.base)
 
@@ -170,6 +173,11 @@ class WorktreeWorkspaces(Pool):
 
 
 def _write_head(admin: Path, what: str) -> None:
-    fresh = admin / "HEAD.new"
-    fresh.write_text(f"{what}\n", encoding="utf-8")
-    fresh.replace(admin / "HEAD")
+    _write_anew(admin / "HEAD", f"{what}\n".encode())
+
+
+def _write_anew(path: Path, what: bytes) -> None:
+    """As a file of its own, whatever stood there; a reader meets all of it or what was there before."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_bytes(what)
+    fresh.replace(path)
