@@ -37,9 +37,13 @@ def check_branch(git: Git, branch: str) -> None:
 def create_branch(git: Git, branch: str, base: str) -> None:
     """Make a branch at a commit; BadInput when it cannot be."""
     ref = f"refs/heads/{branch}"
+    try:
+        if git.set_ref(ref, base, None):
+            return
+    except GitError:
+        check_branch(git, branch)  # a name that git does not take
+        raise
     check_branch(git, branch)
-    if git.set_ref(ref, base, None):
-        return
     for parent in Path(branch).parents:
         if str(parent) != "." and git.commit_of(f"refs/heads/{parent}") is not None:
             raise BadInput(

@@ -96,6 +96,7 @@ class Git:
             env={**self._env, **variables},
             timeout_seconds=self._timeout_seconds,
             config=self.config,
+            common_dir=self._common_dir,
         )
 
     def at(
@@ -220,9 +221,10 @@ def _executable(path: str | None) -> str:
 
 def require_version() -> tuple[int, ...]:
     """The version of git on PATH; BadInput when it is missing or too old."""
-    if shutil.which("git") is None:
+    executable = shutil.which("git")
+    if executable is None:
         raise BadInput("git was not found on PATH", hint="install git 2.38 or newer")
-    said = subprocess.run(["git", "version"], capture_output=True, text=True, check=False).stdout
+    said = _version_of(executable)
     match = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", said)
     version = tuple(int(part) for part in match.groups() if part) if match else (0, 0)
     if version[:2] < MINIMUM:
@@ -231,6 +233,12 @@ def require_version() -> tuple[int, ...]:
             hint="landing without a checkout uses `git merge-tree --write-tree`, which came with git 2.38",
         )
     return version
+
+
+@functools.cache
+def _version_of(executable: str) -> str:
+    """What it says of itself; asked once."""
+    return subprocess.run([executable, "version"], capture_output=True, text=True, check=False).stdout
 
 
 def open_repository(directory: Path, env: Mapping[str, str] | None = None) -> Git:
