@@ -13,7 +13,7 @@ from pathlib import Path
 
 from maestro.errors import GitError, WorkspaceError
 from maestro.vcs.git import Git
-from maestro.workspaces.base import Workspace, WorkspaceSpec
+from maestro.workspaces.base import GATE_BENCH, Workspace, WorkspaceSpec
 from maestro.workspaces.environ import excludes_file
 from maestro.workspaces.lifecycle import Lifecycle
 from maestro.workspaces.marker import encode_path, read_marker, write_marker
@@ -24,6 +24,7 @@ from maestro.workspaces.recycling import (
     bring,
     check,
     clear,
+    drop_kept,
     drop_unignored,
     remember,
     settings_of,
@@ -33,6 +34,11 @@ from maestro.workspaces.removal import remove_tree, reopen
 from maestro.workspaces.site import Site
 
 _TROUBLE = (NotRecyclable, GitError, WorkspaceError, OSError)
+
+
+def _is_bench(spec: WorkspaceSpec) -> bool:
+    """Whether gates judge there: by the commit, and by no package that an agent put among what is kept."""
+    return spec.task_name == GATE_BENCH
 
 
 class Pool(Lifecycle):
@@ -101,7 +107,7 @@ class Pool(Lifecycle):
     def _check_out(self, spec: WorkspaceSpec, repo: Path) -> Git:
         settings = settings_of(self.site) if self.site.parked else ()
         git, cleared = self._recycle(spec, repo) or (self._make(spec, repo), None)
-        if self.site.parked:
+        if self.site.parked and settings_of(self.site) == settings:  # else it may have been made by either
             with suppress(OSError):  # a file system without hard links
                 git_dir = self._git_dir(repo)
                 self._pristine[repo.parent] = remember(repo, git_dir, spec.base, settings, cleared)
@@ -159,7 +165,7 @@ class Pool(Lifecycle):
             bound = git.at(
                 repo, git_dir=git_dir, work_tree=repo, config={"core.excludesFile": str(excludes_file(repo.parent))}
             )
-            cleared = drop_unignored(bound, repo, cleared)
+            cleared = drop_kept(repo, cleared) if _is_bench(spec) else drop_unignored(bound, repo, cleared)
             relocate(repo, parked.mentions, parked.was_at)
         except _TROUBLE:
             remove_tree(repo)

@@ -184,6 +184,11 @@ def _replaced(site: Site, repo: Path, git_dir: Path, old: Tracked, new: Tracked,
     return True
 
 
+def drop_kept(repo: Path, cleared: Cleared) -> Cleared:
+    """Remove all that was kept."""
+    return replace(cleared, kept=_only(repo, cleared.kept, set()))
+
+
 def drop_unignored(git: Git, repo: Path, cleared: Cleared) -> Cleared:
     """Remove of what was kept whatever git does not ignore here: it could come into a commit."""
     if not cleared.kept:

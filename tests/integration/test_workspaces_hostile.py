@@ -10,6 +10,7 @@ import random
 import shutil
 import stat
 import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import pytest
 from maestro.errors import MaestroError
 from maestro.testing.repository import Repository
 from maestro.vcs.git import open_repository
-from maestro.workspaces.base import Workspace, WorkspaceSpec
+from maestro.workspaces.base import GATE_BENCH, Workspace, WorkspaceSpec
 from maestro.workspaces.lifecycle import Lifecycle
 from maestro.workspaces.registry import open_workspaces
 from tests.integration.hostile_acts import ACTS, admin_of
@@ -180,3 +181,98 @@ def test_nothing_of_an_agent_comes_to_the_next(
         inode = trial.round(rng, inode)
     trial.pool.close()
     assert trial.used_again > 2
+
+
+def used_twice(bases: tuple[Repository, list[str]], root: Path, harm: str) -> tuple[bool, dict[str, object]]:
+    """Whether the third task gets the files of the second, whose agent did harm, and what it sees that is not new."""
+    repo, commits = bases
+    new = opened(repo, root, "worktree", 1)
+    first = new.create(spec_for(commits[0]))
+    expected = portrait(first)
+    new.remove(first)
+    second = new.create(spec_for(commits[0]))
+    (second.home / "harm").write_text(harm)
+    done = subprocess.run(["sh", "-e", "../harm", str(admin_of(second.repo))], cwd=second.repo, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    with (second.repo / "run.sh").open("rb") as held:  # so that its inode is nobody else's
+        new.remove(second)
+        third = new.create(spec_for(commits[0]))
+        again = os.path.samestat(os.fstat(held.fileno()), (third.repo / "run.sh").stat())
+    seen = differing(expected, portrait(third))
+    new.remove(third)
+    new.close()
+    return again, seen  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "printf '* text eol=crlf\\n' > .gitattributes; echo x > .editorconfig; rm link",
+        "printf '* text eol=crlf\\n' > src/.gitattributes; echo x > src/.early",
+        "rm .gitattributes; mkdir .gitattributes; echo x > .editorconfig",
+        'ln "$1/commondir" ../../elsewhere; chmod 666 "$1/commondir" "$1/HEAD"; chmod 777 "$1"',
+    ],
+)
+def test_what_looks_unchanged_is_made_anew(harm: str, bases: tuple[Repository, list[str]], tmp_path: Path) -> None:
+    assert used_twice(bases, tmp_path / "root", harm) == (True, {})
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        'ln "$1/maestro-index" ../../elsewhere',
+        'mv "$1/maestro-index" ../../elsewhere; ln -s "$PWD/../../elsewhere" "$1/maestro-index"',
+        'chmod 666 "$1/maestro-index"',
+    ],
+)
+def test_an_index_with_another_name_is_not_trusted(
+    harm: str, bases: tuple[Repository, list[str]], tmp_path: Path
+) -> None:
+    assert used_twice(bases, tmp_path / "root", harm) == (False, {})
+
+
+@pytest.mark.parametrize("path", ["src", ".", "run.sh"])
+def test_attributes_of_files_and_folders_do_not_stay(
+    path: str, bases: tuple[Repository, list[str]], tmp_path: Path
+) -> None:
+    try:
+        os.setxattr(tmp_path, "user.known", b"1")
+    except OSError:
+        pytest.skip("a file system without extended attributes")
+    os.removexattr(tmp_path, "user.known")
+    mark = f'{sys.executable} -c \'import os; os.setxattr("{path}", "user.evil", b"1")\''
+    assert used_twice(bases, tmp_path / "root", mark)[1] == {}
+
+
+def test_changes_are_seen_though_git_is_told_not_to_look(bases: tuple[Repository, list[str]], tmp_path: Path) -> None:
+    bases[0].git("config", "core.ignoreStat", "true")
+    assert used_twice(bases, tmp_path / "root", "echo evil > src/main.c")[1] == {}
+
+
+def test_settings_that_come_and_go_meanwhile_leave_nothing(bases: tuple[Repository, list[str]], tmp_path: Path) -> None:
+    repo, commits = bases
+    config = repo.path / ".git" / "config"
+    (repo.path / ".git" / "info" / "attributes").write_text("a.dos filter=slow\n")
+    repo.git("config", "filter.slow.smudge", f"git config -f '{config}' user.evil x; cat")
+    before = config.read_bytes()
+    pool = opened(repo, tmp_path / "root", "worktree", 1)
+    first = pool.create(spec_for(commits[0]))
+    assert config.read_bytes() != before
+    config.write_bytes(before)
+    pool.remove(first)
+    assert not list((tmp_path / "root").iterdir())
+
+
+def test_gates_get_nothing_that_an_agent_kept(bases: tuple[Repository, list[str]], tmp_path: Path) -> None:
+    repo, commits = bases
+    pool = opened(repo, tmp_path / "root", "worktree", 1)
+    first = pool.create(spec_for(commits[0]))
+    (first.repo / ".venv").mkdir()
+    (first.repo / ".venv" / "conftest.py").write_text("evil\n")
+    with (first.repo / "run.sh").open("rb") as held:
+        pool.remove(first)
+        bench = pool.create(spec_for(commits[0], GATE_BENCH))
+        assert os.path.samestat(os.fstat(held.fileno()), (bench.repo / "run.sh").stat())
+    assert not (bench.repo / ".venv").exists()
+    pool.remove(bench)
+    pool.close()
