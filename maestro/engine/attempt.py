@@ -281,7 +281,11 @@ class AttemptRun:
                 return _stopped_before(begun.stopping, Cancelled(reason=begun.stopping.reason))
             missing = "before its agent was started" if running is None else "and its workspace is gone"
             return Lost(reason=f"{_NOBODY_WATCHED} {missing}", unwatched=True, before_agent=self._is_nobodys)
-        await self._provide(self.workspace)
+        try:
+            await self._provide(self.workspace)
+        except BaseException:
+            await running.stop("what it was provided with cannot be had again")  # nobody would watch it any more
+            raise
         if begun.process is None:
             await self._say_spawned(running)
         self.spawned = True

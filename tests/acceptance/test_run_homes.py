@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from maestro.testing.commandline import maestro
 from maestro.testing.repository import Repository
+from tests.acceptance.conftest import Started
+from tests.acceptance.resuming import Scene
 
 WORKS = 'echo "$HOME" >"home-$MAESTRO_TASK_ID.txt"; touch "$HOME/left"; git add -A; git commit -qm Work'
 
@@ -54,3 +57,17 @@ def test_a_home_that_is_not_there_is_refused(repo: Repository, tasks: Path) -> N
     )  # fmt: skip
     assert said.code == 2
     assert said.json["error"]["message"] == "home: /no/such/folder is no folder."
+
+
+def test_an_agent_that_cannot_have_its_home_again_is_not_left_alone(
+    repo: Repository, start: Callable[..., Started], tmp_path: Path
+) -> None:
+    scene = Scene(repo, start, tmp_path)
+    agent = f'rmdir "$HOME"; ln -s "{tmp_path}" "$HOME"; {scene.agent()}'
+    env = {"MAESTRO_HOME": "private"}
+    scene.dead([{"id": "a"}], "--attempts", "1", waits_for=("a",), agent=agent, env=env)
+    assert scene.markers() != []
+    said = scene.resume("--attempts", "1", env=env)
+    assert said.json["tasks"]["a"]["status"] == "failed"
+    assert "replaced by a link" in said.json["tasks"]["a"]["reason"]
+    assert scene.markers() == []
