@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from maestro.proc.ending import QUICK, end_family
-from maestro.proc.family import carries
 from maestro.resources.locks.guardian import Guardian
 from maestro.resources.locks.queue import Held
 
@@ -23,9 +22,6 @@ NOT_FOUND = 127
 _PASSED_ON = frozenset(
     {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM}
 )
-_UNMARKED = ((0.0, signal.SIGTERM), (0.5, signal.SIGKILL))
-"""How a command over its limit is ended, from then on, that has shed the mark by which the guardian would find it."""
-
 _FROM_KERNEL = 128  # SI_KERNEL: the terminal, which sends its signals to the command as well
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 _prctl = ctypes.CDLL(None).prctl
@@ -119,14 +115,8 @@ def _execute(argv: Sequence[str], environ: Mapping[str, str]) -> None:
 
 def _wait_for(pid: int, held: Held, guardian: Guardian, ends_at: float | None) -> tuple[int, Guardian]:
     """The exit code of the command, and the guardian, which is replaced where somebody killed it."""
-    rungs = [] if ends_at is None else [(ends_at + later, number) for later, number in _UNMARKED]
     while True:
-        heard = _hear(rungs[0][0] if rungs else None)
-        if heard is None:
-            _, number = rungs.pop(0)
-            if not carries(pid, held.family.value, held.family.variable):
-                os.kill(pid, number)  # nobody else has waited for it, so it is that one
-            continue
+        heard = signal.sigwaitinfo({*_PASSED_ON, signal.SIGCHLD})
         if heard.si_signo != signal.SIGCHLD:
             if heard.si_code != _FROM_KERNEL:
                 with suppress(ProcessLookupError):
@@ -139,14 +129,6 @@ def _wait_for(pid: int, held: Held, guardian: Guardian, ends_at: float | None) -
                 guardian.forget()
                 guardian = Guardian(held, ends_at)
                 held.name_keepers((os.getpid(), guardian.pid))
-
-
-def _hear(until: float | None) -> signal.struct_siginfo | None:
-    """The next signal; None where there was none until then."""
-    expected = {*_PASSED_ON, signal.SIGCHLD}
-    if until is None:
-        return signal.sigwaitinfo(expected)
-    return signal.sigtimedwait(expected, max(0.0, until - time.monotonic()))
 
 
 def _reap() -> tuple[int, int] | None:

@@ -15,8 +15,8 @@ import time
 from collections.abc import Collection
 from contextlib import suppress
 
-from maestro.proc.ending import GENTLE, QUICK, end_family, signal_process
-from maestro.proc.family import ProcessId, identify
+from maestro.proc.ending import GENTLE, QUICK, end_family, signal_process, wait_for
+from maestro.proc.family import ProcessId, identify, read_proc
 from maestro.resources.locks.base import Family
 from maestro.resources.locks.queue import Held
 from maestro.resources.locks.waiting import milliseconds_until
@@ -75,6 +75,8 @@ def _watch(holder_pipe: int, family: Family, ends_at: float | None, holder: Proc
     said = _hear(holder_pipe, None if ends_at is None else ends_at - time.monotonic())
     if said is None:
         end_family(family.value, family.variable, GENTLE)
+        if holder is not None:
+            _end_children(holder)
         for number in (None, signal.SIGCONT, signal.SIGKILL):
             if number is not None and holder is not None:
                 signal_process(holder, number)
@@ -82,6 +84,22 @@ def _watch(holder_pipe: int, family: Family, ends_at: float | None, holder: Proc
                 break
     if said != _ORDERLY:
         end_family(family.value, family.variable, QUICK)
+
+
+def _end_children(holder: ProcessId) -> None:
+    """End what has shed its mark, such as a command that `env -i` became: it is still a child of the holder."""
+    for number, seconds in QUICK:
+        deadline = time.monotonic() + seconds
+        left = _children_of(holder)
+        for one in left:
+            signal_process(one, number)
+            signal_process(one, signal.SIGCONT)
+        wait_for(left, deadline - time.monotonic())
+
+
+def _children_of(holder: ProcessId) -> list[ProcessId]:
+    told = read_proc(f"/proc/{holder.pid}/task/{holder.pid}/children").split()
+    return [one for pid in map(int, told) if pid != os.getpid() and (one := identify(pid))]
 
 
 def _hear(pipe: int, seconds: float | None) -> bytes | None:
