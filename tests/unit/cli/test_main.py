@@ -50,7 +50,7 @@ def test_help_imports_nothing_heavy() -> None:
         [sys.executable, "-X", "importtime", "-m", "maestro", "--help"], capture_output=True, text=True, check=True
     )
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert not imported & {"pydantic", "asyncio", "rich", "psutil", "ruamel.yaml", "subprocess"}
+    assert not imported & {"pydantic", "asyncio", "rich", "psutil", "filelock", "ruamel.yaml", "subprocess"}
     assert "maestro.cli.main" in imported
 
 
