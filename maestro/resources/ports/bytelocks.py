@@ -71,7 +71,7 @@ class ByteLocks:
 def held_bytes(path: Path, offsets: Iterable[int]) -> set[int]:
     """Those that anybody holds now. Takes no lock, so nobody is refused because of a look; a missing file has none."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return set()
     try:

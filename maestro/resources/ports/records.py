@@ -12,11 +12,16 @@ next one who wants its ports takes away, and no link without a lease that anybod
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import shutil
+import stat
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field
 
 from maestro.model.ids import hashed_name
 from maestro.model.record import Record
@@ -24,18 +29,21 @@ from maestro.proc.family import census
 from maestro.proc.request import MARKER
 from maestro.store.machine import make_trusted
 
+_LARGEST = 1 << 16
+_NO_LEASE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO})
+
 
 class Lease(Record):
     """One block of ports, and whose it is."""
 
-    marker: str  # of the attempt's processes
+    marker: str = Field(min_length=1)  # of the attempt's processes
     task: str
     run_id: str
     repository: str
-    ports: dict[str, int]  # variable → port
+    ports: dict[str, Annotated[int, Field(ge=1, le=65535)]] = Field(min_length=1)  # variable → port
     pid: int  # the coordinator that took it
     pid_started: float  # seconds since boot
-    since: datetime
+    since: AwareDatetime
 
 
 class Records:
@@ -66,7 +74,7 @@ class Records:
             try:
                 link.symlink_to(target)
             except FileExistsError:  # of a lease that was torn, or taken away half
-                link.unlink(missing_ok=True)
+                _clear(link)
                 link.symlink_to(target)
         with contextlib.suppress(OSError):
             os.utime(self.lock)  # whoever tidies up by age takes it for used
@@ -100,10 +108,29 @@ class Records:
 
 
 def _read(path: Path) -> Lease | None:
+    """None for what is no lease, whatever it is: agents can write here, too."""
     try:
-        return Lease.model_validate(json.loads(path.read_bytes()))
-    except (FileNotFoundError, ValueError):  # pydantic's is one, too
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe must not keep us waiting
+    except OSError as error:
+        if error.errno in _NO_LEASE:
+            return None
+        raise
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
         return None
+    with open(fd, "rb") as file:
+        try:
+            return Lease.model_validate(json.loads(file.read(_LARGEST)))
+        except (ValueError, RecursionError):  # pydantic's is a ValueError, too
+            return None
+
+
+def _clear(link: Path) -> None:
+    """Make room for a link, whatever stands in its place."""
+    try:
+        link.unlink(missing_ok=True)
+    except IsADirectoryError:
+        shutil.rmtree(link)
 
 
 def living_markers() -> set[str]:

@@ -267,3 +267,39 @@ def test_the_file_that_was_locked_is_the_one_that_is_there(tmp_path: Path) -> No
     assert not other.take([5])
     one.close()
     other.close()
+
+
+RECORD = (
+    '{"marker": "x/0", "task": "t", "run_id": "r", "repository": "/r", "ports": {"A": %s}, "pid": 1, "pid_started": 1, '
+    '"since": "2026-01-01T00:00:00%s"}'
+)
+JUNK: dict[str, Callable[[Path], object]] = {
+    "a pipe": os.mkfifo,
+    "a folder with something in it": lambda path: (path / "in").mkdir(parents=True),
+    "a link to itself": lambda path: path.symlink_to(path.name),
+    "no text": lambda path: path.write_bytes(b"\xff\0"),
+    "brackets without end": lambda path: path.write_text("[" * 100_000),
+    "a number that is no port": lambda path: path.write_text(RECORD % ("1" + "0" * 30, "Z")),
+    "a time without a zone": lambda path: path.write_text(RECORD % ("10947", "")),
+}
+
+
+@pytest.mark.parametrize("junk", JUNK)
+@pytest.mark.parametrize("place", ["leases/junk.json", "by-port/10947"])
+def test_junk_among_the_leases_is_in_nobodys_way(place: str, junk: str, machine: Path) -> None:
+    """An agent can write there; nobody waits for what it left, and nothing of it is believed."""
+    Records(machine).make()
+    JUNK[junk](machine / "ports" / place)
+    assert list_leases(machine) == []
+    provider = leases(machine)
+    assert postgres(provider, need("m/0")) == 10947
+    assert [one.lease.marker for one in list_leases(machine)] == ["m/0"]
+    assert postgres(leases(machine), need("m/1")) == 10948
+    provider.give_back(need("m/0"))
+    assert postgres(leases(machine), need("m/2")) == 10947
+
+
+def test_a_pipe_in_the_place_of_the_lock_keeps_nobody_waiting(machine: Path) -> None:
+    Records(machine).make()
+    os.mkfifo(machine / "ports" / "lock")
+    assert list_leases(machine) == []
