@@ -16,6 +16,7 @@ from mcp.types import CallToolResult
 
 from maestro.mcp.place import Place
 from maestro.mcp.server import make_server
+from maestro.proc.family import members
 from maestro.resources.locks.acquire import acquire
 from maestro.resources.locks.base import Resource, Who
 from maestro.resources.locks.place import folder_of
@@ -147,6 +148,9 @@ def test_commands_end_with_the_server_however_it_ends(repo: Repository, tmp_path
     server.wait()
     server.stdin.close()
     until(lambda: not status(folder(repo), TESTS).holders)
+    until(
+        lambda: not members(os.environ["MAESTRO_TEST_MARK"], "MAESTRO_TEST_MARK")
+    )  # the shell around it, its guardian
 
 
 @pytest.mark.parametrize(
