@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import select
 import shutil
 import subprocess
 import tarfile
@@ -81,10 +82,9 @@ class Machine:
         fcntl.flock(self._groups, fcntl.LOCK_EX)
         self._holder = subprocess.Popen([*UNSHARE, "sh", "-c", FIRST], env=self._env, stdout=subprocess.PIPE, text=True)
         try:
+            self._first = self._find_first()
             assert self._holder.stdout is not None
             assert self._holder.stdout.readline() == "ready\n"
-            pid = self._holder.pid
-            self._first = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0]
             self._wait_for_podman()
             self.run("podman", "import", "-", IMAGE, given=_image())
         except BaseException:
@@ -135,9 +135,23 @@ class Machine:
             assert time.monotonic() < deadline, "podman's service does not answer"
             time.sleep(0.05)
 
+    def _find_first(self) -> str:
+        """The process with which all others in there end."""
+        pid, deadline = self._holder.pid, time.monotonic() + 30
+        while not (found := Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
+            assert time.monotonic() < deadline, "the machine does not start"
+            time.sleep(0.005)
+        return found[0]
+
     def _end(self) -> None:
+        first = None
+        with contextlib.suppress(AttributeError, ProcessLookupError):
+            first = os.pidfd_open(int(self._first))
         self._holder.kill()
         self._holder.communicate()
+        if first is not None:  # the kernel says so only when nobody else is left in there
+            assert select.select([first], [], [], 30)[0], "the machine does not end"
+            os.close(first)
         for path in (path for parent in CGROUPS.glob("**/libpod_parent") for path in (*parent.glob("*/"), parent)):
             with contextlib.suppress(OSError):  # somebody else's podman is at work in it
                 path.rmdir()
