@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import select
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -53,7 +55,10 @@ def test_whatever_is_left_with_standard_error_open_holds_nobody_up(tmp_path: Pat
     started = time.monotonic()
     done = sh("sleep 60 >/dev/null & echo $! >pid; echo done", tmp_path)
     took = time.monotonic() - started
-    os.kill(int((tmp_path / "pid").read_text()), 9)
+    left = os.pidfd_open(int((tmp_path / "pid").read_text()))
+    signal.pidfd_send_signal(left, signal.SIGKILL)
+    assert select.select([left], [], [], 30)[0]
+    os.close(left)
     assert done.stdout == b"done\n"
     assert took < 30
 

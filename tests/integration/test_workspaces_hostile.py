@@ -171,7 +171,8 @@ class Trial:
         return found
 
 
-@pytest.mark.parametrize(("kind", "seed"), [("worktree", 1), ("worktree", 2), ("clone", 3), ("copy", 4)])
+# seeds with which most workspaces are used again: after some acts none is
+@pytest.mark.parametrize(("kind", "seed"), [("worktree", 11), ("worktree", 13), ("clone", 13), ("copy", 14)])
 def test_nothing_of_an_agent_comes_to_the_next(
     kind: str, seed: int, bases: tuple[Repository, list[str]], tmp_path: Path
 ) -> None:
