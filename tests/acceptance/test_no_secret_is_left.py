@@ -246,7 +246,6 @@ def test_nothing_is_left_anywhere(stage: Stage) -> None:
     assert statuses == {"a": "landed", "b": "failed", "c": "failed", "e": "failed", "d": "landed"}, err.decode()
     assert leaks(out) == []
     assert leaks(err) == []
-    assert len(watching.seen) > 10
     assert all(any(name in line for line in watching.seen) for name in (b"agent.py", b"gate.py", b"others.py"))
     assert leaks(b"\n".join(watching.seen)) == []
     assert leaks_below(stage.state) == {}
