@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -39,8 +40,11 @@ IN_FILES = {
 SECRETS = [VARIABLES["PLANTED_API_KEY"], VARIABLES["HIDDEN_TOKEN"], *IN_FILES.values()]
 
 SHOUT = """
-import base64, json, os, sys, urllib.parse
+import base64, json, os, pathlib, sys, time, urllib.parse
 vault = json.load(open(sys.argv[1]))
+seen = pathlib.Path(sys.argv[1]).with_name("seen")
+while seen.exists() and not (seen / str(os.getpid())).exists():  # whoever watches has looked at it
+    time.sleep(0.005)
 def shout(stream):
     for name, value in os.environ.items():
         print(name, "=", value, file=stream)
@@ -58,7 +62,7 @@ def everything():
 AGENT = (
     SHOUT
     + """
-import pathlib, subprocess
+import subprocess
 task, home = os.environ["MAESTRO_TASK_ID"], pathlib.Path(os.environ["MAESTRO_WORKSPACE_DIR"]).parent
 shout(sys.stdout)
 shout(sys.stderr)
@@ -71,7 +75,7 @@ report = {"status": "failed" if task == "b" else "done", "summary": f"did it wit
 pathlib.Path(os.environ["MAESTRO_REPORT_FILE"]).write_text(json.dumps(report))
 if task == "slow":
     while not pathlib.Path(sys.argv[2]).exists():
-        import time; time.sleep(0.02)
+        time.sleep(0.02)
 if task == "e":
     sys.exit(everything())
 pathlib.Path(f"{task}.txt").write_text("work")
@@ -82,7 +86,7 @@ subprocess.run("git add -A && git commit -qm work", shell=True, check=True)
 GATE = (
     SHOUT
     + """
-import pathlib, re
+import re
 from xml.sax.saxutils import escape, quoteattr
 shout(sys.stdout)
 bad = pathlib.Path("c.txt").exists()
@@ -96,6 +100,7 @@ sys.exit(int(bad))
 """
 )
 
+SCRIPTS = (b"agent.py", b"gate.py", b"others.py")
 OTHERS = SHOUT + "\nshout(sys.stdout); shout(sys.stderr); print(everything())\n"
 
 
@@ -111,6 +116,7 @@ class Stage:
         self.repo = repo
         self.go = folder / "go"
         self.root = folder / "workspaces"
+        self.seen = folder / "seen"
         self.vault = folder / "vault.json"
         self.vault.write_text(json.dumps(SECRETS))
         for name, text in {"agent": AGENT, "gate": GATE, "others": OTHERS}.items():
@@ -172,12 +178,16 @@ def leaks_below(folder: Path) -> dict[str, list[str]]:
 
 
 class Watching(threading.Thread):
-    """Reads the arguments of one process, and of all below it or in its workspaces, over and over."""
+    """Reads the arguments of one process, and of all below it or in its workspaces, over and over.
 
-    def __init__(self, pid: int, root: Path) -> None:
+    Each of the scripts goes on only when it has been seen: a look at /proc can take longer than a gate.
+    """
+
+    def __init__(self, pid: int, stage: Stage) -> None:
         super().__init__(daemon=True)
         self._pid = pid
-        self._root = str(root).encode()
+        self._root = str(stage.root).encode()
+        self._marks = stage.seen
         self._over = threading.Event()
         self.seen: set[bytes] = set()
 
@@ -186,8 +196,14 @@ class Watching(threading.Thread):
             parents = {int(entry.name): _parent(entry) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
             for pid in parents:
                 if self._is_ours(pid, parents):
-                    self.seen.add(arguments_of_process(pid))
+                    self._look_at(pid)
             time.sleep(0.005)
+
+    def _look_at(self, pid: int) -> None:
+        line = arguments_of_process(pid)
+        self.seen.add(line)
+        if any(name in line for name in SCRIPTS):  # and not what it was before it became one
+            (self._marks / str(pid)).touch()
 
     def _is_ours(self, pid: int, parents: dict[int, int]) -> bool:
         above: int | None = pid
@@ -198,6 +214,7 @@ class Watching(threading.Thread):
     def end(self) -> None:
         self._over.set()
         self.join()
+        shutil.rmtree(self._marks)
 
 
 def _parent(entry: Path) -> int:
@@ -226,6 +243,7 @@ TASKS: list[dict[str, Any]] = [
 def test_nothing_is_left_anywhere(stage: Stage) -> None:
     variables = {**os.environ, **VARIABLES}
     argv = command_line(*stage.arguments(TASKS, "--json", "--keep-going"))
+    stage.seen.mkdir()
     process = subprocess.Popen(
         argv,
         cwd=stage.repo.path,
@@ -234,7 +252,7 @@ def test_nothing_is_left_anywhere(stage: Stage) -> None:
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
     )
-    watching = Watching(process.pid, stage.root)
+    watching = Watching(process.pid, stage)
     watching.start()
     try:
         out, err = process.communicate(timeout=100)
@@ -246,7 +264,7 @@ def test_nothing_is_left_anywhere(stage: Stage) -> None:
     assert statuses == {"a": "landed", "b": "failed", "c": "failed", "e": "failed", "d": "landed"}, err.decode()
     assert leaks(out) == []
     assert leaks(err) == []
-    assert all(any(name in line for line in watching.seen) for name in (b"agent.py", b"gate.py", b"others.py"))
+    assert all(any(name in line for line in watching.seen) for name in SCRIPTS)
     assert leaks(b"\n".join(watching.seen)) == []
     assert leaks_below(stage.state) == {}
     assert leaks_below(stage.root) == {}
