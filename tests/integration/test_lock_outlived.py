@@ -57,6 +57,16 @@ def take_and_die(folder: Path, who: Who) -> None:
     assert subprocess.run(argv, check=False).returncode == -signal.SIGKILL
 
 
+def gets_it_when_woken(waiter: Turn, step: Pending) -> None:
+    poll = select.poll()
+    for fd in step.fds:
+        poll.register(fd, select.POLLIN)
+    assert poll.poll(20_000)
+    held = waiter.advance()
+    assert isinstance(held, Held)
+    held.release()
+
+
 def test_the_family_keeps_the_slot_until_it_has_ended(tmp_path: Path, agent: subprocess.Popen[bytes]) -> None:
     who = who_of(agent, outlives=True)
     take_and_die(tmp_path, who)
@@ -66,13 +76,7 @@ def test_the_family_keeps_the_slot_until_it_has_ended(tmp_path: Path, agent: sub
     assert isinstance(step, Pending)
     assert agent.poll() is None  # nobody has touched it
     assert end_family(agent.mark, MARKER, QUICK)  # type: ignore[attr-defined]
-    poll = select.poll()
-    for fd in step.fds:
-        poll.register(fd, select.POLLIN)
-    assert poll.poll(20_000)
-    held = waiter.advance()
-    assert isinstance(held, Held)
-    held.release()
+    gets_it_when_woken(waiter, step)
 
 
 def test_a_family_of_which_the_oldest_ends_just_then_keeps_the_slot(
@@ -109,13 +113,7 @@ def test_a_resumed_run_has_it_again_at_once_before_all_who_wait(tmp_path: Path, 
     step = waiter.advance()
     assert isinstance(step, Pending)
     again.release()
-    poll = select.poll()
-    for fd in step.fds:
-        poll.register(fd, select.POLLIN)
-    assert poll.poll(20_000)
-    held = waiter.advance()
-    assert isinstance(held, Held)
-    held.release()
+    gets_it_when_woken(waiter, step)
 
 
 def test_a_gates_family_ends_with_its_coordinator(tmp_path: Path, agent: subprocess.Popen[bytes]) -> None:

@@ -20,7 +20,7 @@ from maestro.proc.family import ProcessId, identify, start_time
 from maestro.resources.locks.base import Resource, Who
 from maestro.resources.locks.queue import Held, Turn
 from maestro.resources.locks.status import status
-from maestro.resources.locks.tickets import keeps, look_at, write_keepers
+from maestro.resources.locks.tickets import keeps, look_at, read_keepers, write_keepers
 
 TESTS = Resource("tests")
 
@@ -115,6 +115,7 @@ def test_a_record_that_is_none_harms_nobody(folder: Path, record: object, kind: 
     os.close(alive)
     status(folder, TESTS)
     hold(folder).release()
+    assert [one.task for one in status(folder, TESTS).holders] == []
 
 
 @pytest.mark.parametrize("name", ["holders/9", "holders/9.json", "holders/\u00b2", "queue/2", "queue/\u0663"])
@@ -144,6 +145,8 @@ def test_no_link_leads_who_names_its_keepers_astray(folder: Path, precious: Path
     (folder / "tests" / "holders" / "2.keepers").symlink_to(precious)
     held = hold(folder)
     held.name_keepers((os.getpid(),))
+    assert read_keepers(held.path) == []  # nobody is named, and the lock is held all the same
+    assert len(status(folder, TESTS).holders) == 1
     held.release()
 
 

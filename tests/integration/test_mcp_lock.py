@@ -120,6 +120,7 @@ def test_a_cancelled_call_ends_its_command(repo: Repository, tmp_path: Path) -> 
             group.cancel_scope.cancel()
         while status(folder(repo), TESTS).holders:
             await asyncio.sleep(0.02)
+        assert (await lock(client, command="true"))["exit_code"] == 0
 
     served(repo, act)
 

@@ -6,11 +6,14 @@ import json
 import os
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from maestro.errors import BadInput
+from maestro.resources.sandbox import find_bubblewrap
 from maestro.testing.commandline import Said, command_line, maestro
 from maestro.testing.repository import Repository
 
@@ -106,9 +109,9 @@ class SandboxLab:
         return {**found, "refs": "\n".join(users).encode()}
 
 
-def until(fact: Callable[[], object], seconds: float = 20.0) -> None:
-    """Wait for what a process does that nobody tells us of."""
-    deadline = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
+def skip_without_bubblewrap() -> None:
+    """It may be installed and of no use: some machines forbid the namespaces that it makes."""
+    try:
+        find_bubblewrap(os.environ)
+    except BadInput as error:
+        pytest.skip(f"namespaces are forbidden here: {error.message}")

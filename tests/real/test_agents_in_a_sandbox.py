@@ -10,12 +10,11 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from maestro.errors import BadInput
-from maestro.resources.sandbox import find_bubblewrap
 from maestro.testing.commandline import maestro
 from maestro.testing.model_server import ModelServer
 from maestro.testing.repository import Repository
 from tests.real.agent_lab import WORK, prompt
+from tests.real.sandbox_lab import skip_without_bubblewrap
 from tests.real.test_droid import own_model
 
 pytestmark = [pytest.mark.needs_namespaces, pytest.mark.timeout(300)]
@@ -56,10 +55,7 @@ def home() -> Iterator[Path]:
 def test_its_work_lands(
     agent: str, repo: Repository, server: ModelServer, real: dict[str, Path], home: Path, tmp_path: Path
 ) -> None:
-    try:
-        find_bubblewrap(os.environ)
-    except BadInput as error:
-        pytest.skip(f"namespaces are forbidden here: {error.message}")
+    skip_without_bubblewrap()
     settings, config, backlog = (tmp_path / name for name in ("settings.json", "config.toml", "tasks.json"))
     settings.write_text(json.dumps(own_model(server.url)))
     config.write_text('sandbox = "bubblewrap"\n' + CONFIGURATION[agent].format(url=server.url, settings=settings))

@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
-from maestro.errors import BadInput
 from maestro.proc.family import members, resident_bytes
-from maestro.resources.sandbox import find_bubblewrap
 from maestro.testing.commandline import maestro
 from maestro.testing.model_server import ModelServer
+from maestro.testing.processes import until
 from maestro.testing.repository import Repository
-from tests.real.sandbox_lab import SECRET, SandboxLab, until
+from tests.real.sandbox_lab import SECRET, SandboxLab, skip_without_bubblewrap
 
 pytestmark = [pytest.mark.real("bwrap"), pytest.mark.needs_namespaces, pytest.mark.timeout(120)]
 
@@ -26,10 +25,7 @@ KINDS = ("worktree", "clone")
 
 @pytest.fixture
 def lab(repo: Repository, hermetic: Path, tmp_path: Path) -> SandboxLab:
-    try:
-        find_bubblewrap(os.environ)
-    except BadInput as error:
-        pytest.skip(f"namespaces are forbidden here: {error.message}")
+    skip_without_bubblewrap()
     return SandboxLab(repo, hermetic, tmp_path)
 
 

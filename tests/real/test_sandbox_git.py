@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
-from maestro.errors import BadInput
-from maestro.resources.sandbox import find_bubblewrap
 from maestro.testing.repository import Repository
-from tests.real.sandbox_lab import SandboxLab
+from tests.real.sandbox_lab import SandboxLab, skip_without_bubblewrap
 
 pytestmark = [pytest.mark.real("bwrap"), pytest.mark.needs_namespaces, pytest.mark.timeout(120)]
 
@@ -34,10 +31,7 @@ ATTACKS = {
 
 @pytest.fixture
 def lab(repo: Repository, hermetic: Path, tmp_path: Path) -> SandboxLab:
-    try:
-        find_bubblewrap(os.environ)
-    except BadInput as error:
-        pytest.skip(f"namespaces are forbidden here: {error.message}")
+    skip_without_bubblewrap()
     lab = SandboxLab(repo, hermetic, tmp_path)
     repo.git("branch", "precious")
     (lab.home / "victim").write_text("mine\n")

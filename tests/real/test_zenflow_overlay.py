@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,8 +14,8 @@ from ruamel.yaml import YAML
 from maestro.planning.env_files import text_of, variables_of
 from maestro.planning.ports import SERVICES
 from maestro.store.shipped import OVERLAY, TEST_SCRIPT, shipped
+from tests.real.compose_sample import make_project
 
-SAMPLE = Path(__file__).parent / "compose/samples/docker-compose.yml"
 EXAMPLE = "ci-suite-tests-parallele-zenflow-9947"
 USUAL = {"db": 5432, "redis": 6379, "backend": 8000, "frontend": 5173}
 VARIABLES = {"db": "POSTGRES_PORT", "redis": "REDIS_PORT", "backend": "BACKEND_PORT", "frontend": "FRONTEND_PORT"}
@@ -52,12 +51,7 @@ def compose(request: pytest.FixtureRequest, real: dict[str, Path]) -> Compose:
 @pytest.fixture
 def below(tmp_path: Path) -> Path:
     """A project's own compose file, in its place."""
-    file = tmp_path / "project/infra/docker/docker-compose.yml"
-    file.parent.mkdir(parents=True)
-    shutil.copy(SAMPLE, file)
-    for name in ("backend", "frontend"):
-        (tmp_path / "project" / name).mkdir()
-    return file
+    return make_project(tmp_path)
 
 
 def published(config: Any) -> dict[str, list[int]]:

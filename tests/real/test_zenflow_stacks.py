@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,11 +12,11 @@ import pytest
 from maestro.planning.env_files import variables_of
 from maestro.planning.ports import SERVICES
 from maestro.store.shipped import OVERLAY, shipped
+from tests.real.compose_sample import make_project
 from tests.real.stack_lab import IMAGE, Machine, can_have_machines
 
 pytestmark = [pytest.mark.real("podman", "busybox"), pytest.mark.needs_namespaces, pytest.mark.timeout(240)]
 
-SAMPLE = Path(__file__).parent / "compose/samples/docker-compose.yml"
 BUILT = ("BACKEND", "FRONTEND", "CELERY")
 TARGETS = {"db": "POSTGRES_PORT", "redis": "REDIS_PORT", "backend": "BACKEND_PORT", "frontend": "FRONTEND_PORT"}
 INSIDE = {"db": 5432, "redis": 6379, "backend": 8000, "frontend": 5173}
@@ -68,13 +67,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project with a compose file of its own; nothing is ever built from its empty folders."""
-    file = tmp_path / "project/infra/docker/docker-compose.yml"
-    file.parent.mkdir(parents=True)
-    shutil.copy(SAMPLE, file)
-    for name in ("backend", "frontend"):
-        (tmp_path / "project" / name).mkdir()
-    return file
+    return make_project(tmp_path)
 
 
 @pytest.mark.parametrize(
