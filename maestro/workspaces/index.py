@@ -1,12 +1,14 @@
 """Paths in a git index, read without a process (gitformat-index(5), version 2).
 
 After the header (signature, version, number of entries; 12 bytes) each entry has 40 bytes of stat data (first the
-second of its ctime, at 24 the mode), then the object id, 2 bytes of flags, and the path, filled up with 1 to 8 NULs to
-a multiple of 8.
+second and the nanosecond of its ctime, at 20 the inode, at 24 the mode), then the object id, 2 bytes of flags, and the
+path, filled up with 1 to 8 NULs to a multiple of 8.
 """
 
 from __future__ import annotations
 
+import os
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,17 @@ from pathlib import Path
 _HEADER, _STAT, _FLAGS = 12, 40, 2
 _ASSUMED = 0x80  # to be unchanged: the first bit of the flags, set on all by core.ignoreStat
 _MODE = 26  # of its four bytes the first two are nought; the next one begins with the type
+_BORN = struct.Struct(">LL12xL")  # second, nanosecond, inode
 _TYPES = (0x80, 0xA0)  # a file, a symbolic link; not a sparse directory (0x40), not a submodule (0xE0)
+
+Young = Mapping[bytes, tuple[int, int]]
+"""Files and links from the second in which the index was written: git, which compares whole seconds, would miss what
+is done to them in the same one. (inode, nanosecond of the ctime); the inode as the index has it, its lower 32 bits."""
+
+
+def born(about: os.stat_result) -> tuple[int, int]:
+    """The same of a file."""
+    return about.st_ino & 0xFFFFFFFF, about.st_ctime_ns
 
 
 @dataclass(frozen=True)
@@ -23,7 +35,7 @@ class IndexPaths:
 
     files: frozenset[bytes]
     folders: frozenset[bytes]
-    young: Mapping[bytes, bool]  # files, no links, from the second in which the index was written; whether executable
+    young: Young
 
 
 def read_index(path: Path, id_size: int) -> IndexPaths | None:
@@ -46,8 +58,9 @@ def read_index(path: Path, id_size: int) -> IndexPaths | None:
             return None
         if raw[position + _STAT + id_size] & _ASSUMED:
             return None  # git never looks at the file
-        if raw[position : position + 4] >= written and raw[position + _MODE] & 0xF0 == _TYPES[0]:
-            young[name] = bool(raw[position + _MODE + 1] & 0o100)
+        if raw[position : position + 4] >= written:
+            second, nanosecond, inode = _BORN.unpack_from(raw, position)
+            young[name] = (inode, second * 1_000_000_000 + nanosecond)
         files.append(name)
         position += (end - position + 8) & ~7
     return IndexPaths(frozenset(files), frozenset(_folders(files)), young)

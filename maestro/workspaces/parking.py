@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from maestro.workspaces.index import Young
 from maestro.workspaces.tracked import Marks, Stamp, Tracked
 
 PARKED = ".parked-"
@@ -20,7 +21,7 @@ class Layer:
 
     tracked: Tracked
     stamps: Mapping[bytes, Stamp]
-    young: Mapping[bytes, bool]  # files from the second in which the index was written; whether executable
+    young: Young
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Pristine:
     settings: tuple[bytes | None, ...]  # what can make a checkout of the same commit differ
     index: bytes  # digest of its index, which is kept under a second name
     index_ns: int  # when that was written
+    handed_ns: int  # when it was handed out, by the file system's clock: whatever has an older ctime is untouched
     index_mode: int
     layer: Layer | None  # None: not known yet, it is read from the index when needed
     kept: tuple[bytes, ...] = ()  # what was there already, of earlier tasks

@@ -3,9 +3,9 @@
 When a workspace is handed out, its index is kept under a second name, as a hard link: git replaces an index, it never
 writes into one. A digest of it stays in memory. When the workspace comes back, that index is put in the place of the
 agent's. So no flag that an agent set in it (assume-unchanged, skip-worktree) counts, and git finds every file that was
-touched by its ctime, which nobody can set, or, where the second is the same, by its contents. Folders are known by
-their ctime as well, so only those are searched in which something came or went. Whatever is not tracked is removed,
-but for what the user wants kept. Anything that is not known here is reason not to recycle.
+touched by its ctime, which nobody can set; those of the same second, which git does not tell apart, are told apart
+here. Folders are known by their ctime as well, so only those are searched in which something came or went. Whatever is
+not tracked is removed, but for what the user wants kept. Anything that is not known here is reason not to recycle.
 
 All of that happens when a task is over. The next one then costs what differs between its base and the last.
 """
@@ -23,12 +23,12 @@ from pathlib import Path
 from maestro.vcs.git import Git
 from maestro.vcs.parse import RawChange, fields, parse_raw_diff
 from maestro.workspaces.base import Workspace
-from maestro.workspaces.index import read_index
+from maestro.workspaces.index import Young, born, read_index
 from maestro.workspaces.links import worktrees_of
 from maestro.workspaces.parking import Layer, Parked, Pristine
 from maestro.workspaces.processes import working_directories
 from maestro.workspaces.removal import remove_tree
-from maestro.workspaces.scrub import drop_altered, drop_attributes, scrub
+from maestro.workspaces.scrub import drop_attributes, drop_touched, scrub
 from maestro.workspaces.site import Site
 from maestro.workspaces.splice import entries_of, index_of, plan
 from maestro.workspaces.tracked import ABSENT, Tracked, marks_of, stamps, tracked_by
@@ -37,7 +37,7 @@ KEPT_INDEX = "maestro-index"
 """In a workspace's git directory: its index as it was when the workspace was handed out."""
 
 _STRICT = {"core.trustctime": "true", "core.checkStat": "default", "core.ignoreStat": "false"}
-_PLAIN = ("100644", "100755")
+_LATER_NS = 2_000_000_000
 _FEW = 200  # changes; with more of them git is quicker
 
 
@@ -78,6 +78,7 @@ def remember(
         settings=settings,
         index=_digest(index),
         index_ns=found.st_mtime_ns,
+        handed_ns=found.st_ctime_ns,
         index_mode=stat.S_IMODE(found.st_mode),
         layer=layer,
     )
@@ -117,16 +118,17 @@ def clear(site: Site, repo: Path, git_dir: Path, pristine: Pristine) -> Cleared:
     layer = pristine.layer or _read(site, index)
     kept = scrub(repo, layer.tracked, layer.stamps, pristine.folder_mode, pristine.marks, site.keep)
     drop_attributes(repo, layer.tracked, layer.stamps)
-    drop_altered(repo, layer.young, pristine.folder_mode, pristine.marks)
+    drop_touched(repo, layer.young, pristine.handed_ns)
     borrowing = _borrowing(site)
-    if pristine.layer is None:  # most may be young, and git would look into each of them twice
-        git.run("checkout-index", "--all", "--force", "--index", "--quiet", env=borrowing)
-        return Cleared(_read(site, index), kept)
+    # nothing is left that may have been changed in the second of the index: git need not look into those files
+    os.utime(index, ns=(pristine.index_ns, pristine.index_ns + _LATER_NS))
     altered = [os.fsencode(path) for path in fields(git.run("diff-files", "-z", "--name-only", env=borrowing).stdout)]
     if altered:
         args = ("checkout-index", "--force", "--index", "--quiet", "-z", "--stdin")
         git.run(*args, stdin=b"".join(path + b"\0" for path in altered), env=borrowing)
-    return Cleared(Layer(layer.tracked, {}, _young(repo, index, (*altered, *layer.young))), kept)
+    else:
+        os.utime(index, ns=(pristine.index_ns, pristine.index_ns))
+    return Cleared(Layer(layer.tracked, {}, _young(repo, index, layer.young, altered)), kept)
 
 
 def bring(site: Site, repo: Path, git_dir: Path, parked: Parked, base: str) -> Cleared:
@@ -143,8 +145,8 @@ def bring(site: Site, repo: Path, git_dir: Path, parked: Parked, base: str) -> C
         kept = _still_welcome(site, repo, kept, tracked)
         if changes and not _replaced(site, repo, git_dir, layer.tracked, tracked, changes):
             git.run("read-tree", "-m", "-u", old, base, env=borrowing)
-        touched = (os.fsencode(one.path) for one in changes if one.new_mode in _PLAIN)
-        layer = Layer(tracked, {}, _young(repo, git_dir / "index", (*layer.young, *touched)))
+        touched = [os.fsencode(one.path) for one in changes]
+        layer = Layer(tracked, {}, _young(repo, git_dir / "index", layer.young, touched))
     return Cleared(layer, kept)
 
 
@@ -238,14 +240,16 @@ def _id_size(site: Site) -> int:
     return 32 if site.object_format == "sha256" else 20
 
 
-def _young(repo: Path, index: Path, paths: Iterable[bytes]) -> dict[bytes, bool]:
-    """Files, no links, that are from the second in which the index was written: whether each can be executed."""
-    second, top, found = int(index.stat().st_mtime), os.fsencode(repo) + b"/", {}
-    for path in paths:
+def _young(repo: Path, index: Path, before: Young, anew: Iterable[bytes]) -> Young:
+    """Those from the second in which the index was written, of the ones before, and of those checked out since."""
+    since, top = int(index.stat().st_mtime) * 1_000_000_000, os.fsencode(repo) + b"/"
+    found = {path: known for path, known in before.items() if known[1] >= since}
+    for path in anew:
+        found.pop(path, None)
         with suppress(FileNotFoundError, NotADirectoryError):
-            about = os.lstat(top + path)
-            if stat.S_ISREG(about.st_mode) and int(about.st_ctime) >= second:
-                found[path] = bool(about.st_mode & 0o100)
+            about = born(os.lstat(top + path))
+            if about[1] >= since:
+                found[path] = about
     return found
 
 

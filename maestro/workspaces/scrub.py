@@ -1,8 +1,8 @@
 """Taking out of a workspace's files all that is not tracked, ignored or not, and what agents do to folders.
 
 What remains are real folders with the right mode, files at tracked paths, and what the user wants kept. Whether those
-files are the tracked ones is git's to find out: whatever was done to a file changed its ctime, which git compares. It
-compares whole seconds, and in the same second only contents and the executable bit: the rest is looked at here.
+files are the tracked ones is git's to find out: whatever was done to a file changed its ctime, which git compares, but
+only by whole seconds. What may have been changed in the second in which it was made is looked at here.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import stat
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from maestro.errors import WorkspaceError
+from maestro.workspaces.index import Young, born
 from maestro.workspaces.keeping import Keep
 from maestro.workspaces.removal import make_writable
 from maestro.workspaces.tracked import Marks, Stamp, Tracked, marks_of, stamp_of
@@ -44,16 +44,13 @@ def scrub(
     return tuple(work.kept)
 
 
-def drop_altered(repo: Path, young: Mapping[bytes, bool], mode: int, marks: Marks) -> None:
-    """Remove files (path → whether executable) that have other modes or marks, or more names, than git gave them."""
-    top, plain = os.fsencode(repo) + b"/", replace(marks, attributes=frozenset())
-    for name, is_executable in young.items():
-        with suppress(FileNotFoundError):
+def drop_touched(repo: Path, young: Young, handed_ns: int) -> None:
+    """Remove those of the files that were touched since the workspace was handed out, or that may have been."""
+    top = os.fsencode(repo) + b"/"
+    for name, known in young.items():
+        with suppress(FileNotFoundError, NotADirectoryError):
             found = os.lstat(top + name)
-            wanted = mode & (0o777 if is_executable else 0o666)
-            if stat.S_ISDIR(found.st_mode):
-                continue
-            if stat.S_IMODE(found.st_mode) != wanted or found.st_nlink != 1 or marks_of(top + name) != plain:
+            if (born(found) != known or known[1] >= handed_ns) and not stat.S_ISDIR(found.st_mode):
                 os.unlink(top + name)  # noqa: PTH108
 
 
