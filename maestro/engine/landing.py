@@ -37,9 +37,16 @@ def integration_branches(run_id: str, plan: Plan) -> list[str]:
 class LandingDesk:
     """What the loop sees of landing."""
 
-    def __init__(self, context: RunContext, deliver: Callable[[LandingVerdict], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        context: RunContext,
+        deliver: Callable[[LandingVerdict], Awaitable[None]],
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`deliver` is told what became of each submission; `wanted`: whether a task will still want a workspace."""
         self._context = context
         self._deliver = deliver
+        self._wanted = wanted
         self._bench = GateBench(context, context.options.gate) if context.options.gate else None
         self._queue: LandingQueue | None = None
         self._running: asyncio.Task[None] | None = None
@@ -129,7 +136,7 @@ class LandingDesk:
 
     async def _remove(self, workspace: Workspace) -> None:
         try:
-            await asyncio.to_thread(self._context.workspaces.remove, workspace)
+            await asyncio.to_thread(self._context.workspaces.remove, workspace, for_good=not self._wanted())
         except (MaestroError, OSError):
             return  # what is landed is safe; `maestro clean` finds the folder by its marker file
         finally:

@@ -62,7 +62,7 @@ class Engine:
             context.recorder.record, context.clock, self._nudge_in, base_seconds=context.options.hold_seconds
         )
         self._closing = closing_for(context.tracker, context.recorder, context.clock)
-        self._desk = LandingDesk(context, self._delivered)
+        self._desk = LandingDesk(context, self._delivered, self._wants_workspaces)
         self._phases = phases = GroupPhases(context)
         self._caution = Caution(context, lambda: len(self._desk.waiting) + len(self._endings.asking))
         self._reservations = Reservations(context, self._crew, self.tell)
@@ -269,6 +269,10 @@ class Engine:
     async def _never_began(self, task: str) -> None:
         await self._holds.ended(self._dispatch.chosen(task).agent.account, task, None)
         self._starts.forget(task)
+
+    def _wants_workspaces(self) -> bool:
+        """Whether a task that has none yet will ask for a workspace, for all that is known now."""
+        return self._dispatcher.waiting() > 0 or self._starts.want_workspaces
 
     def _nudge_in(self, seconds: float) -> None:
         """Look again then."""

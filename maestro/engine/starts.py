@@ -70,6 +70,11 @@ class Starts:
         return bool(self.attempts or self.preparing or self._reservations.are_awaited)
 
     @property
+    def want_workspaces(self) -> bool:
+        """Whether an attempt under way has no workspace yet."""
+        return any(attempt.workspace is None for attempt in self.attempts.values())
+
+    @property
     def are_settled(self) -> bool:
         """Whether all that was started is under way, without anything else having to happen."""
         return not self.preparing and all(attempt.spawned for attempt in self.attempts.values())

@@ -55,8 +55,21 @@ def _read_all(child: subprocess.Popen[bytes], deadline: float) -> bytes:
             if not chunk:
                 break
             chunks.append(chunk)
-    child.wait(max(deadline - time.monotonic(), 0))
+    _wait_for_the_end(child, deadline)
     return b"".join(chunks)
+
+
+def _wait_for_the_end(child: subprocess.Popen[bytes], deadline: float) -> None:
+    """`Popen.wait` with a timeout sleeps between its looks; most children end some microseconds after their output."""
+    pidfd = os.pidfd_open(child.pid)
+    try:
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        if not poll.poll(max(deadline - time.monotonic(), 0) * 1000):
+            raise subprocess.TimeoutExpired(child.args, 0)
+    finally:
+        os.close(pidfd)
+    child.wait()
 
 
 @contextmanager

@@ -87,9 +87,9 @@ class Workspaces(Protocol):
         """The newest ref under which work of the task was saved."""
         ...
 
-    def remove(self, workspace: Workspace) -> None:
-        """Remove it, or empty it but for what is to be kept, so that the next task gets it (W-5); what is not landed
-        must have been saved."""
+    def remove(self, workspace: Workspace, *, for_good: bool = False) -> None:
+        """Remove it, or, if not `for_good`, empty it but for what is to be kept, so that the next task gets it (W-5);
+        what is not landed must have been saved."""
         ...
 
     def close(self) -> None:

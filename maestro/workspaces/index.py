@@ -66,6 +66,12 @@ def read_index(path: Path, id_size: int) -> IndexPaths | None:
     return IndexPaths(frozenset(files), frozenset(_folders(files)), young)
 
 
+def count_of(path: Path) -> int:
+    """How many entries an index has. OSError where it cannot be read."""
+    with path.open("rb") as file:
+        return int.from_bytes(file.read(_HEADER)[8:_HEADER], "big")
+
+
 def _folders(files: list[bytes]) -> set[bytes]:
     found: set[bytes] = set()
     for name in files:

@@ -158,7 +158,8 @@ class Lifecycle(ABC):
     def saved(self, run_id: str, task_name: str) -> str | None:
         return newest_saved(self.site.git, run_id, task_name)
 
-    def remove(self, workspace: Workspace) -> None:
+    def remove(self, workspace: Workspace, *, for_good: bool = False) -> None:
+        del for_good  # a kind whose files are used again has something to say to that
         reopen(workspace.home)
         marker = read_marker(workspace.home)
         if marker is None and workspace.home.exists() and any(workspace.home.iterdir()):

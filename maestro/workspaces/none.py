@@ -71,8 +71,9 @@ class InPlace(Lifecycle):
             self._restore(workspace)
         return evidence
 
-    def remove(self, workspace: Workspace) -> None:
+    def remove(self, workspace: Workspace, *, for_good: bool = False) -> None:
         """The checkout as it was before; what is in it beyond the task's branch is saved first, whoever wrote it."""
+        del for_good
         if self._is_in_place(workspace):
             marker = _marker_of(workspace)
             self.save(workspace, marker.run_id, marker.task_name)

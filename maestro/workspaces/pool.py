@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from abc import abstractmethod
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from maestro.workspaces.relocating import mentions, relocate
 from maestro.workspaces.removal import remove_tree, reopen
 from maestro.workspaces.site import Site
 
+_REMOVED_AT_ONCE = 4
 _TROUBLE = (NotRecyclable, GitError, WorkspaceError, OSError)
 
 
@@ -87,22 +89,20 @@ class Pool(Lifecycle):
 
     # the Protocol
 
-    def remove(self, workspace: Workspace) -> None:
+    def remove(self, workspace: Workspace, *, for_good: bool = False) -> None:
         pristine = self._pristine.pop(workspace.home, None)
-        if pristine is not None and self._parking.reserve() and self._park(workspace, pristine):
+        if pristine is not None and not for_good and self._parking.reserve() and self._park(workspace, pristine):
             remove_tree(workspace.home)  # what is left of it
         else:
             super().remove(workspace)
 
     def close(self) -> None:
-        waiting, errors = self._parking.close(), []
-        for parked in waiting:
-            try:
-                self._destroy(parked.home, parked.git_dir)
-            except WorkspaceError as error:
-                errors.append(error)
-        if errors:
-            raise errors[0]
+        waiting = self._parking.close()
+        if waiting:
+            with ThreadPoolExecutor(min(len(waiting), _REMOVED_AT_ONCE)) as threads:
+                gone = [threads.submit(self._destroy, parked.home, parked.git_dir) for parked in waiting]
+            for each in gone:
+                each.result()
 
     def _check_out(self, spec: WorkspaceSpec, repo: Path) -> Git:
         settings = settings_of(self.site) if self.site.parked else ()

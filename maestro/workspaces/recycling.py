@@ -23,7 +23,7 @@ from pathlib import Path
 from maestro.vcs.git import Git
 from maestro.vcs.parse import RawChange, fields, parse_raw_diff
 from maestro.workspaces.base import Workspace
-from maestro.workspaces.index import Young, born, read_index
+from maestro.workspaces.index import Young, born, count_of, read_index
 from maestro.workspaces.links import worktrees_of
 from maestro.workspaces.parking import Layer, Parked, Pristine
 from maestro.workspaces.processes import working_directories
@@ -118,11 +118,12 @@ def clear(site: Site, repo: Path, git_dir: Path, pristine: Pristine) -> Cleared:
     layer = pristine.layer or _read(site, index)
     kept = scrub(repo, layer.tracked, layer.stamps, pristine.folder_mode, pristine.marks, site.keep)
     drop_attributes(repo, layer.tracked, layer.stamps)
-    drop_touched(repo, layer.young, pristine.handed_ns)
-    borrowing = _borrowing(site)
+    altered, borrowing = drop_touched(repo, layer.young, pristine.handed_ns), _borrowing(site)
     # nothing is left that may have been changed in the second of the index: git need not look into those files
     os.utime(index, ns=(pristine.index_ns, pristine.index_ns + _LATER_NS))
-    altered = [os.fsencode(path) for path in fields(git.run("diff-files", "-z", "--name-only", env=borrowing).stdout)]
+    if len(layer.young) < count_of(index):
+        listed = git.run("diff-files", "-z", "--name-only", env=borrowing).stdout
+        altered = [os.fsencode(path) for path in fields(listed)]
     if altered:
         args = ("checkout-index", "--force", "--index", "--quiet", "-z", "--stdin")
         git.run(*args, stdin=b"".join(path + b"\0" for path in altered), env=borrowing)

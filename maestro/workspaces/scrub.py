@@ -44,14 +44,20 @@ def scrub(
     return tuple(work.kept)
 
 
-def drop_touched(repo: Path, young: Young, handed_ns: int) -> None:
-    """Remove those of the files that were touched since the workspace was handed out, or that may have been."""
-    top = os.fsencode(repo) + b"/"
+def drop_touched(repo: Path, young: Young, handed_ns: int) -> list[bytes]:
+    """Remove those of the files that were touched since the workspace was handed out, or that may have been; which."""
+    top, gone = os.fsencode(repo) + b"/", []
     for name, known in young.items():
-        with suppress(FileNotFoundError, NotADirectoryError):
+        try:
             found = os.lstat(top + name)
-            if (born(found) != known or known[1] >= handed_ns) and not stat.S_ISDIR(found.st_mode):
+            if known[1] < handed_ns and born(found) == known:
+                continue
+            gone.append(name)
+            if not stat.S_ISDIR(found.st_mode):
                 os.unlink(top + name)  # noqa: PTH108
+        except (FileNotFoundError, NotADirectoryError):
+            gone.append(name)
+    return gone
 
 
 def drop_attributes(repo: Path, tracked: Tracked, stamps: Mapping[bytes, Stamp]) -> None:
