@@ -29,6 +29,19 @@ def test_dependencies_are_made_once(kind: str, repo: Repository, run: Run, tmp_p
     assert repo.files(branch) == ["README.md", *(f"out-T-{number}.txt" for number in range(4))]
 
 
+def test_what_no_task_will_want_is_removed_while_others_are_at_work(repo: Repository, run: Run) -> None:
+    looks = """
+        if [ "$MAESTRO_TASK_ID" = c ]; then
+            n=0; while [ -e ../../task-b ] && [ $n -lt 400 ]; do sleep 0.05; n=$((n + 1)); done
+            ls -A ../.. > seen
+        fi; """
+    said = run([{"id": "b"}, {"id": "c"}], "--max-parallel", "2", agent=looks + WRITES_ONE_FILE)
+    assert said.code == 0, said.err
+    seen = repo.git("show", f"{said.json['integration_branch']}:seen").split()
+    assert "task-c" in seen
+    assert [name for name in seen if name != "task-c" and not name.startswith(".removing-")] == []
+
+
 def test_a_pattern_that_names_nothing_is_refused_with_a_hint(repo: Repository, run: Run) -> None:
     said = run([{"id": "a"}], env={"MAESTRO_KEEP": "../deps"})
     assert said.code == 2
