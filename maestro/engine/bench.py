@@ -138,6 +138,7 @@ class GateBench:
         # what the set-up brought in and what is to be kept is ignored, too
         git = self._context.git.at(workspace.repo, config={"core.excludesFile": str(workspace.excludes)})
         _remove_planted(self._context.git, workspace.repo)
+        _unhide(git)
         git.run("checkout", "-q", "--force", "--detach", commit)
         git.run("clean", "-ffdq")
 
@@ -210,3 +211,11 @@ def _remove_planted(git: Git, repo: Path) -> None:
     if linked.resolve().parent != git.common_dir().resolve() / "worktrees":
         raise GitError(f"{marker} leads to {linked}")
     remove_links(linked)
+
+
+def _unhide(git: Git) -> None:
+    """Let git look at all files again: it passes over those that tests marked skip-worktree, also with --force."""
+    listed = git.run("ls-files", "-v", "-z").stdout.split(b"\0")
+    hidden = b"".join(line[2:] + b"\0" for line in listed if line[:1] in (b"S", b"s"))
+    if hidden:
+        git.run("update-index", "--no-skip-worktree", "-z", "--stdin", stdin=hidden)
