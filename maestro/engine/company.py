@@ -81,6 +81,7 @@ class Company:
             self._clocks(),
             self._context.clock.monotonic,
             self._note,
+            self._is_under_a_lock,
         )
         if since is not None:
             watch.take_up((self._context.clock.now() - since).total_seconds())
@@ -113,6 +114,11 @@ class Company:
     def _clocks(self) -> Clocks:
         options = self._context.options
         return Clocks(options.silent_timeout_seconds, options.task_timeout_seconds, options.exit_timeout_seconds)
+
+    def _is_under_a_lock(self) -> bool:
+        """Whether the agent waits for a named resource, or for what it does under one: that has limits of its own."""
+        locks = self._context.locks
+        return locks is not None and locks.is_used_by(self._outfit.task, self._context.run_id)
 
     def _note(self, note: str) -> None:
         """Record something the output said, without holding the watch up."""

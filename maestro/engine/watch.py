@@ -22,6 +22,8 @@ TICK_SECONDS = 1.0
 
 _CHUNK = 1 << 18
 
+_ASKED_BEFORE = 4  # so often, at equal times, whether silence is excused
+
 
 @dataclass(frozen=True)
 class Clocks:
@@ -92,14 +94,18 @@ class Watch:
         clocks: Clocks,
         monotonic: Callable[[], float],
         note: Callable[[str], None],
+        is_excused: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`reader` None: the agent does not stream, its output means nothing until it ends."""
+        """`reader` None: the agent does not stream, its output means nothing until it ends. `is_excused`: whether it
+        has a reason to be silent now; asked some times before its time is up, and may block for a moment."""
         self._running = running
         self._reader = reader
         self._tail = Tail(stdout)
         self._clocks = clocks
         self._monotonic = monotonic
         self._note = note
+        self._is_excused = is_excused
+        self._asked = 0.0  # when it was asked last
         self._elapsed = 0.0  # seconds that it ran before it was watched
         self._idle = 0.0  # of these, since its last output
         self._started = self._heard = 0.0
@@ -161,12 +167,23 @@ class Watch:
                 self._heard, self._ended = now, None
             if self._reader is not None and self._reader.ended and self._ended is None:
                 self._ended = now
+            self._excuse(now)
             if (out := self._ran_out(now)) is not None:
                 ran_out.set_result(out)
             else:
                 self._wake_later(ran_out)
         except Exception as error:  # a bug of a reader is for whoever awaits the end
             ran_out.set_exception(error)
+
+    def _excuse(self, now: float) -> None:
+        """Silence that has a reason counts for nothing, or at most for the time between two such questions."""
+        limit = self._clocks.silent_seconds
+        if self._reader is None or self._ended is not None or limit is None:
+            return
+        if now - max(self._heard, self._asked) >= limit / _ASKED_BEFORE:
+            self._asked = now
+            if self._is_excused():
+                self._heard = now
 
     def _read(self) -> bool:
         if self._reader is None:

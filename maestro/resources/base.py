@@ -79,3 +79,8 @@ class Locks(Protocol):
     def status(self, name: str) -> LockStatus:
         """Who holds it and who waits. Blocks for a moment. StateError where that cannot be read."""
         ...
+
+    def is_used_by(self, task: str, run_id: str) -> bool:
+        """Whether a command of the task waits for a resource or works under one; what the coordinator itself took for
+        the task does not count. Blocks for a moment."""
+        ...

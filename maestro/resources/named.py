@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from maestro.errors import StateError
+from maestro.errors import MaestroError, StateError
 from maestro.resources.base import Lock
 from maestro.resources.locks.acquire import acquire
 from maestro.resources.locks.base import LockStatus, Resource, Scope, Who
@@ -71,3 +73,19 @@ class NamedResources:
         """See `Locks.status`."""
         resource = self._resource_named(name)
         return status(self._folder_of(resource.scope), resource)
+
+    def is_used_by(self, task: str, run_id: str) -> bool:
+        """See `Locks.is_used_by`."""
+        for scope in Scope:
+            with suppress(MaestroError, OSError):
+                for folder in self._folder_of(scope).iterdir():
+                    with suppress(MaestroError, OSError):
+                        if _has(status(folder.parent, Resource(folder.name)), task, run_id):
+                            return True
+        return False
+
+
+def _has(found: LockStatus, task: str, run_id: str) -> bool:
+    users = [(one.task, one.run) for one in found.queue if not one.outlives]
+    users += [(one.task, one.run) for one in found.holders if one.pid != os.getpid()]
+    return (task, run_id) in users

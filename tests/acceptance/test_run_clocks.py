@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
 import time
 from pathlib import Path
 
-from maestro.testing.commandline import Said, maestro
+from maestro.testing.commandline import Said, command_line, maestro
 from maestro.testing.repository import Repository
 
 RESULT = {
@@ -52,3 +54,23 @@ def test_an_agent_that_said_its_end_and_hangs_is_judged_by_its_work(repo: Reposi
     assert said.code == 0, said.err
     assert said.statuses() == {"a": "landed"}
     assert said.json["metrics"]["cost_usd"] == 0.01
+
+
+def test_silence_in_the_queue_of_a_lock_and_under_it_has_a_reason(repo: Repository, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    other = subprocess.Popen(
+        command_line("lock", "tests", "--", "sh", "-c", f"while [ ! -e {gone} ]; do sleep 0.1; done"),
+        cwd=repo.path,
+        stdin=subprocess.DEVNULL,
+    )
+    ours = shlex.join(command_line("lock", "tests", "--", "sleep", "5"))
+    body = (
+        f"( sleep 5; touch {gone} ) & {ours} || exit 9\n"
+        f"echo x > a.txt; git add -A; git commit -qm work\necho '{json.dumps(RESULT)}'"
+    )
+    try:
+        said = run_as_claude(repo, tmp_path, body, silent_timeout="3")
+    finally:
+        gone.touch()
+        other.wait(30)
+    assert said.statuses() == {"a": "landed"}, said.err

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from maestro.agents.base import Claim, Verdict
 from maestro.engine import watch as watching
 from maestro.engine.watch import Clocks, Exited, RanOut, StopAsked, Tail, Watch, tail_of
@@ -83,6 +85,27 @@ def test_silence_ends_an_agent_that_should_speak(tmp_path: Path, monkeypatch: ob
     finally:
         watching.TICK_SECONDS = before
     assert ended == RanOut(Clock3.SILENT, 5)
+
+
+@pytest.mark.parametrize(("excuses", "clock"), [(1000, Clock3.NO_END), (3, Clock3.SILENT), (0, Clock3.SILENT)])
+def test_silence_with_a_reason_counts_for_nothing(
+    excuses: int, clock: Clock3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "TICK_SECONDS", 0.005)
+    asked: list[int] = []
+
+    async def go() -> object:
+        clocks = Clocks(silent_seconds=20, total_seconds=90, exit_seconds=100)
+        watch = Watch(
+            FakeRunning(), FakeReader(), tmp_path / "nothing", clocks, FakeTime(), lambda _: None,
+            lambda: asked.append(1) or len(asked) <= excuses,
+        )  # fmt: skip
+        return await asyncio.wait_for(watch.until_end(asyncio.Event()), 20)
+
+    ended = asyncio.run(go())
+
+    assert ended == RanOut(clock, 20 if clock is Clock3.SILENT else 90)
+    assert len(asked) <= min(excuses, 90 / 5) + 4  # four times in each limit, no more
 
 
 def test_an_agent_that_does_not_stream_may_be_silent(tmp_path: Path) -> None:
