@@ -8,13 +8,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from maestro.agents.base import Agent
-from maestro.agents.claude import ClaudeAgent, ClaudeOptions
-from maestro.agents.command import CommandAgent, CommandOptions
-from maestro.agents.delegate import DelegateAgent, DelegateOptions
 from maestro.errors import BadInput
 
 
 def _claude(options: Mapping[str, Any]) -> Agent:
+    from maestro.agents.claude import ClaudeAgent, ClaudeOptions
+
     return ClaudeAgent(ClaudeOptions.model_validate(dict(options)))
 
 
@@ -25,6 +24,8 @@ def _codex(options: Mapping[str, Any]) -> Agent:
 
 
 def _command(options: Mapping[str, Any]) -> Agent:
+    from maestro.agents.command import CommandAgent, CommandOptions
+
     if "command" not in options:
         raise BadInput("the agent `command` needs a command line", hint="give one with --agent-command 'CMD'")
     return CommandAgent(CommandOptions.model_validate(dict(options)))
@@ -37,6 +38,8 @@ def _cursor(options: Mapping[str, Any]) -> Agent:
 
 
 def _delegate(options: Mapping[str, Any]) -> Agent:
+    from maestro.agents.delegate import DelegateAgent, DelegateOptions
+
     return DelegateAgent(DelegateOptions.model_validate(dict(options)))
 
 

@@ -5,7 +5,6 @@ cto-config.json < .flow/maestro/config.toml (or --config FILE) < [tool.maestro] 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -95,6 +94,8 @@ def _file_layers(repository: Path | None, config_file: Path | None) -> list[list
 
 
 def _unknown(given: Given) -> ConfigWarning:
+    import difflib  # to refuse something, and then alone
+
     near = difflib.get_close_matches(given.key, KEYS, n=1)
     better = f", did you mean {near[0]}?" if near else ""
     is_file = given.line is not None or given.file != given.written

@@ -35,7 +35,6 @@ from maestro.engine.messages import (
 )
 from maestro.engine.phases import GroupPhases
 from maestro.engine.putaway import save_what_waits
-from maestro.engine.recover import Recovery
 from maestro.engine.reserving import Reservations
 from maestro.engine.settle import Settling
 from maestro.engine.sharing import closing_for
@@ -44,7 +43,6 @@ from maestro.engine.starts import Starts
 from maestro.integration.verdicts import LandingVerdict
 from maestro.model.events import DispatchStopped, Event, RunResumed, RunStarted, Warned
 from maestro.model.plan import ScheduleKind
-from maestro.model.recovery import leftover
 from maestro.model.run import Run
 from maestro.model.states import TaskState
 from maestro.planning.schedule import Dispatcher
@@ -121,6 +119,9 @@ class Engine:
 
     async def resume(self, resumed: RunResumed, past: Sequence[Event], remarks: Sequence[str] = ()) -> Run:
         """Go on with a run that the recorder knows already; all else as `run`. `past`: its events so far."""
+        from maestro.engine.recover import Recovery  # most runs come to their end at once
+        from maestro.model.recovery import leftover
+
         said = self._context.recorder.run.warnings
         await self._record(resumed, [*_of_tail(resumed), *(remark for remark in remarks if remark not in said)])
         self._holds.restore(past)

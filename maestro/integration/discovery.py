@@ -7,7 +7,6 @@ configuration decides. Only the root of the repository is looked at.
 
 from __future__ import annotations
 
-import configparser
 import json
 import re
 import tomllib
@@ -55,6 +54,8 @@ def _pytest_configuration(root: Path) -> str | None:
             return "pyproject.toml"
     except tomllib.TOMLDecodeError:
         pass  # that is for pytest to complain about, if it is used at all
+    import configparser  # where nothing else has said so
+
     for name, section in (("setup.cfg", "tool:pytest"), ("tox.ini", "pytest")):
         parser = configparser.ConfigParser(interpolation=None, strict=False)
         try:

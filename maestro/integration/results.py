@@ -10,11 +10,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from xml.etree import ElementTree as ET
+from typing import TYPE_CHECKING
 
 from maestro.errors import MaestroError
 from maestro.model.gate import TestTotals
 from maestro.model.record import Record
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 MAX_BYTES = 32 * 1024 * 1024
 
@@ -56,6 +59,8 @@ def parse_junit(content: bytes) -> Report:
         raise UnreadableReport("the test report is not UTF-8") from error
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise UnreadableReport("the test report declares a document type, which no test report needs")
+    from xml.etree import ElementTree as ET
+
     try:
         root = ET.fromstring(text)
     except (ET.ParseError, LookupError, ValueError) as error:
@@ -89,7 +94,7 @@ def aggregate(reports: Iterable[Report]) -> Report:
     )
 
 
-def _name(case: ET.Element) -> str:
+def _name(case: Element) -> str:
     """`tests/test_a.py::TestX::test_b` where the file is told (a name pytest can be given), else `class::test`."""
     name, owner, file = case.get("name", ""), case.get("classname", ""), case.get("file", "")
     if not file:

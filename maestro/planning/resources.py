@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from maestro.model.plan import Problem, ProblemKind
@@ -28,6 +27,8 @@ def unknown_resources(wanted: Mapping[str, Collection[str]], known: Collection[s
     """A problem for each task that wants what is not configured. `known` None: whatever they want is there."""
     if known is None:
         return
+    import difflib  # to refuse something, and then alone
+
     for task, names in wanted.items():
         for name in names:
             if name not in known:

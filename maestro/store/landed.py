@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,7 +45,11 @@ def typical_minutes(path: Path) -> dict[str, float]:
     for record in _records(path):
         if record.minutes is not None and not record.undone:  # else its time would count twice
             known.setdefault(record.kind, []).append(record.minutes)
-    return {kind: statistics.median(minutes) for kind, minutes in known.items()}
+    if not known:
+        return {}
+    from statistics import median  # there is nothing to take it of in most repositories
+
+    return {kind: median(minutes) for kind, minutes in known.items()}
 
 
 def kinds(path: Path) -> dict[str, dict[str, str]]:

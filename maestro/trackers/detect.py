@@ -9,8 +9,6 @@ from typing import Any
 from maestro.errors import BadInput
 from maestro.model.record import Record
 from maestro.trackers import entries
-from maestro.trackers.beads.place import main_checkout
-from maestro.trackers.checklist import items_of
 from maestro.trackers.epic import list_place
 from maestro.trackers.source import read_text, shown
 from maestro.trackers.taskmaster import DEFAULT_SOURCE, tags_of
@@ -55,6 +53,8 @@ def _beads(repository: Path) -> Detected | None:
     """The folder here, else for a linked worktree that of the main checkout."""
     folder, why = repository / ".beads", ".beads is there"
     if not folder.is_dir() and (repository / ".git").is_file():
+        from maestro.trackers.beads.place import main_checkout  # beads may have nothing to do with this run
+
         folder, why = main_checkout(repository, os.environ) / ".beads", ".beads is in the main checkout"
     return Detected(kind="beads", source=folder, why=why, flag="--tracker beads") if folder.is_dir() else None
 
@@ -69,6 +69,8 @@ def _kind_or_taskfile(path: Path, repository: Path) -> str:
 
 def _check_lists(repository: Path) -> list[Detected]:
     """Markdown lists with an open box; where none has one, those that are all ticked."""
+    from maestro.trackers.checklist import items_of  # not where the user says which backlog it is
+
     lists: list[tuple[bool, Detected]] = []
     for path in (*sorted(repository.glob("specs/*/tasks.md")), repository / "tasks.md"):
         if not path.is_file():

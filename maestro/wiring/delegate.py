@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from maestro.agents.base import Agent
-from maestro.agents.delegate import GENERAL_PURPOSE, DelegateAgent
 from maestro.config.settings import Settings
 from maestro.model.ids import safe_names
 from maestro.model.offer import DELEGATE, offer_key
@@ -18,9 +18,11 @@ from maestro.planning.choose_agent import Choice, choose_subagent
 from maestro.proc.family import ProcessId
 from maestro.proc.ourselves import own_command
 from maestro.store.layout import Layout
-from maestro.store.offers import Offers
 from maestro.telemetry.observer import Observer
-from maestro.telemetry.offers import OffersObserver
+
+if TYPE_CHECKING:
+    from maestro.agents.delegate import DelegateAgent
+    from maestro.store.offers import Offers
 
 SUBAGENTS_AT_ONCE = 10
 """The work is done by the session's own processes, so the cores of this machine do not bound it; what a session can
@@ -47,6 +49,8 @@ def settings_of_run(settings: Settings, layout: Layout, run_id: str, environ: Ma
 
 def existing_subagents(repository: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
     """The types a session here has for sure: files of the project and the user, and the built-in one."""
+    from maestro.agents.delegate import GENERAL_PURPOSE
+
     home = environ.get("CLAUDE_CONFIG_DIR") or os.path.join(environ.get("HOME", ""), ".claude")  # noqa: PTH118
     folders = (repository / ".claude" / "agents", Path(home) / "agents")
     names = {_name_of(file) for folder in folders for file in sorted(folder.rglob("*.md"))}
@@ -67,14 +71,31 @@ def subagents_of(agent: Agent) -> Collection[str] | None:
 
     `plugin:name` is also there as `name`, as Claude Code has it.
     """
-    if not isinstance(agent, DelegateAgent) or agent.subagents is None:
+    delegating = _delegating(agent)
+    if delegating is None or delegating.subagents is None:
         return None
-    return {name for known in agent.subagents for name in (known, known.rpartition(":")[2])}
+    return {name for known in delegating.subagents for name in (known, known.rpartition(":")[2])}
 
 
 def session_of(agent: Agent) -> ProcessId | None:
     """The process with which the run ends."""
-    return agent.session if isinstance(agent, DelegateAgent) else None
+    delegating = _delegating(agent)
+    return delegating.session if delegating is not None else None
+
+
+def _delegating(agent: Agent) -> DelegateAgent | None:
+    """The agent that offers attempts; None for every other one, for which its module is not even imported."""
+    if agent.name != DELEGATE:
+        return None
+    from maestro.agents.delegate import DelegateAgent
+
+    return agent if isinstance(agent, DelegateAgent) else None
+
+
+def _offers(layout: Layout, run_id: str) -> Offers:
+    from maestro.store.offers import Offers
+
+    return Offers(layout.delegate(run_id))
 
 
 def choose(task: Task, available: Collection[str] | None, table: Mapping[str, Collection[str]]) -> Choice:
@@ -82,6 +103,8 @@ def choose(task: Task, available: Collection[str] | None, table: Mapping[str, Co
     choice = choose_subagent(task, available, table)
     if available is None or choice.subagent in available:
         return choice
+    from maestro.agents.delegate import GENERAL_PURPOSE
+
     wanted = task.subagent_type or choice.subagent
     reason = f"{wanted!r} is not available in the session, nor is another that fits"
     return Choice(subagent=GENERAL_PURPOSE, why="fallback", reason=reason)
@@ -92,11 +115,12 @@ def settled_teller(
 ) -> Callable[[bool], None] | None:
     """Makes the folder of offers, and a function that keeps its word on whether all is offered; None where nobody
     is offered anything."""
-    if not isinstance(agent, DelegateAgent):
+    delegating = _delegating(agent)
+    if delegating is None:
         return None
-    offers = Offers(layout.delegate(run_id))
+    offers = _offers(layout, run_id)
     offers.open()
-    offers.set_session(agent.session, environ.get(_SESSION_ID), coordinator=os.getpid())
+    offers.set_session(delegating.session, environ.get(_SESSION_ID), coordinator=os.getpid())
 
     def tell(settled: bool) -> None:
         with suppress(OSError):  # a reader that waits for the word waits its time, and is given what is there
@@ -107,9 +131,9 @@ def settled_teller(
 
 def withdrawer(agent: Agent, layout: Layout, run_id: str) -> Callable[[str, int], bool] | None:
     """Takes an offer back that nobody was given; None where nobody is offered anything."""
-    if not isinstance(agent, DelegateAgent):
+    if _delegating(agent) is None:
         return None
-    offers = Offers(layout.delegate(run_id))
+    offers = _offers(layout, run_id)
     return lambda name, attempt: offers.withdraw(offer_key(name, attempt))
 
 
@@ -117,4 +141,6 @@ def observers_of(settings: Settings, layout: Layout, run_id: str, tasks: Iterabl
     """Who keeps the folder of offers true."""
     if settings.agent != DELEGATE:
         return ()
-    return (OffersObserver(Offers(layout.delegate(run_id)), safe_names(tasks)),)
+    from maestro.telemetry.offers import OffersObserver
+
+    return (OffersObserver(_offers(layout, run_id), safe_names(tasks)),)

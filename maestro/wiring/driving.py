@@ -18,7 +18,6 @@ from maestro.engine.session import session_to
 from maestro.engine.signals import signals_to
 from maestro.errors import StateError
 from maestro.model.events import Event, RunResumed
-from maestro.model.recovery import leftover
 from maestro.model.redaction import Redactor
 from maestro.model.result import EXIT_CODES, result_object
 from maestro.model.run import Run
@@ -40,7 +39,6 @@ from maestro.telemetry.spending import SpendingObserver
 from maestro.vcs.git import Git
 from maestro.wiring.backlog import Backlog
 from maestro.wiring.build import Built, Prepared, build
-from maestro.wiring.clearing import clear_up
 from maestro.wiring.delegate import observers_of
 from maestro.wiring.resuming import Past
 
@@ -90,7 +88,7 @@ def drive(
         with suppress(FileNotFoundError):  # it tells of an end that is none any more
             layout.summary(run_id).unlink()
     try:
-        with no_secret_in_logs(prepared.redactor):
+        with no_secret_in_logs(prepared.redactor), git.one_process_for_refs():
             run = asyncio.run(_in_loop(built, journal, prepared.remarks, past.events, resumed))
     finally:
         with suppress(OSError):
@@ -141,6 +139,9 @@ async def _in_loop(
         with signals_to(engine.tell), session_to(engine.tell, built.session):
             if not past or resumed is None:
                 return await engine.run(built.start, remarks)
+            from maestro.model.recovery import leftover  # nothing of this before a run is resumed
+            from maestro.wiring.clearing import clear_up
+
             await clear_up(context, leftover(past), context.git.environ[MARKER])
             return await engine.resume(resumed, past, remarks)
     finally:

@@ -14,8 +14,6 @@ from pydantic import BeforeValidator, Field, ValidationError
 from maestro.clock import Clock
 from maestro.config.settings import Count, Settings, Text, Texts
 from maestro.errors import BadInput
-from maestro.gateway.contract import HeldKey
-from maestro.gateway.keys import GatewayKeys
 from maestro.model.events import Event
 from maestro.model.offer import DELEGATE
 from maestro.model.record import Record
@@ -169,6 +167,9 @@ def source_of(
                 KeyForEach(pool.keys, variables=pool.variables, withheld=pool.withheld, clock=clock, place=place)
             )
             continue
+        from maestro.gateway.contract import HeldKey  # most runs have no gateway
+        from maestro.gateway.keys import GatewayKeys
+
         held = [
             HeldKey(value=key.value, origin=key.origin, per_minute=rate)
             for key, rate in zip(pool.keys, pool.rates, strict=True)

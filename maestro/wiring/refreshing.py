@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from maestro.agents.claude import outside_of_sessions
 from maestro.config.settings import Settings
 
 _COMMAND = "/flow:summary"
@@ -17,6 +16,8 @@ def refresh_argv(settings: Settings) -> tuple[str, ...] | None:
         return ("sh", "-c", settings.refresh_command)
     if settings.agent != "claude":
         return None
+    from maestro.agents.claude import outside_of_sessions  # the agent is claude: it is imported anyway
+
     options = settings.agents.get("claude", {})
     argv = [*outside_of_sessions(), str(options.get("executable", "claude")), "-p", _COMMAND, "--output-format", "json"]
     if options.get("model"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from maestro.config.load import EITHER
 from maestro.config.settings import Settings
@@ -13,7 +13,6 @@ from maestro.errors import BadInput, Busy, StateError
 from maestro.integration.checkpoint import rollback_command
 from maestro.model.events import Event, RunResumed
 from maestro.model.folding import fold
-from maestro.model.recovery import Leftover, leftover
 from maestro.model.run import Run
 from maestro.model.states import RunStatus, TaskState
 from maestro.proc.family import census
@@ -26,6 +25,9 @@ from maestro.store.standing import finished, is_alive
 from maestro.vcs.git import Git
 from maestro.wiring.backlog import Backlog, open_backlog
 from maestro.wiring.takeover import TAKEN_OVER
+
+if TYPE_CHECKING:
+    from maestro.model.recovery import Leftover
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Past:
     @property
     def left(self) -> Leftover:
         """What is open."""
+        from maestro.model.recovery import leftover  # a run that begins has no past
+
         return leftover(self.events)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import maestro
 from maestro.config.settings import Settings
@@ -12,15 +13,15 @@ from maestro.errors import BadInput, GitError
 from maestro.model.offer import DELEGATE
 from maestro.proc.roles import GATE
 from maestro.resources.base import Need, Provision
-from maestro.resources.caches import Caches
 from maestro.resources.homes import PRIVATE, USER, Homes, without_places
 from maestro.resources.locks.base import Scope
 from maestro.resources.locks.place import folder_of, main_checkout
-from maestro.resources.sandbox import Bubblewrap, Ground, find_bubblewrap
 from maestro.store.layout import Layout
 from maestro.store.machine import machine_path
 from maestro.vcs.git import Git
-from maestro.wiring.agentfiles import AGENT_FILES
+
+if TYPE_CHECKING:
+    from maestro.resources.sandbox import Ground
 
 WITHOUT_ITS_OWN = "danger-full-access"
 """The mode of codex that leaves the sandbox to us: its own needs folders writable that ours does not give."""
@@ -54,6 +55,8 @@ def check_surroundings(settings: Settings, environ: Mapping[str, str]) -> None:
             "codex's own sandbox does not work inside of another",
             hint="leave `sandbox` in [agents.codex] out: maestro's allows less",
         )
+    from maestro.resources.sandbox import find_bubblewrap  # none is wanted by default
+
     find_bubblewrap(environ)
 
 
@@ -65,14 +68,20 @@ def surroundings_of(
         return ()
     homes = _homes(settings, environ)
     sandboxed = settings.sandbox != "none"
-    chosen: dict[str, str] = dict(settings.caches.items())
-    caches = Caches(environ, homes, chosen, sandboxed)
     provisions: list[Provision] = []
     if settings.home != USER or homes.by_agent:
         provisions.append(homes)
-    if provisions or sandboxed or PRIVATE in settings.caches.values():
-        provisions.append(caches)
+    if not provisions and not sandboxed and PRIVATE not in settings.caches.values():
+        return ()
+    from maestro.resources.caches import Caches  # not where all is the user's own
+
+    chosen: dict[str, str] = dict(settings.caches.items())
+    caches = Caches(environ, homes, chosen, sandboxed)
+    provisions.append(caches)
     if sandboxed:
+        from maestro.resources.sandbox import Bubblewrap, find_bubblewrap
+        from maestro.wiring.agentfiles import AGENT_FILES
+
         ground = _ground(settings, git, layout, run_id, root, environ)
         provisions.append(Bubblewrap(ground, homes, caches, find_bubblewrap(environ), AGENT_FILES))
     return tuple(provisions)
@@ -111,6 +120,8 @@ def _homes_by_agent(settings: Settings) -> dict[str, str | Path]:
 def _ground(
     settings: Settings, git: Git, layout: Layout, run_id: str, root: Path, environ: Mapping[str, str]
 ) -> Ground:
+    from maestro.resources.sandbox import Ground
+
     checkout = git.directory
     try:
         common_dir = git.common_dir()

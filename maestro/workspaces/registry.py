@@ -1,4 +1,4 @@
-"""The kinds of workspaces by name (W-1)."""
+"""The kinds of workspaces by name (W-1). One is imported when it is chosen: most runs have one of them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,40 @@ from pathlib import Path
 
 from maestro.errors import BadInput
 from maestro.vcs.git import Git
-from maestro.workspaces.clone import CloneWorkspaces
-from maestro.workspaces.copy import CopyWorkspaces
 from maestro.workspaces.lifecycle import Lifecycle
-from maestro.workspaces.none import InPlace
 from maestro.workspaces.setup import SetupSpec
 from maestro.workspaces.site import Site, survey
-from maestro.workspaces.worktree import WorktreeWorkspaces
+
+
+def _worktree(site: Site) -> Lifecycle:
+    from maestro.workspaces.worktree import WorktreeWorkspaces
+
+    return WorktreeWorkspaces(site)
+
+
+def _clone(site: Site) -> Lifecycle:
+    from maestro.workspaces.clone import CloneWorkspaces
+
+    return CloneWorkspaces(site)
+
+
+def _copy(site: Site) -> Lifecycle:
+    from maestro.workspaces.copy import CopyWorkspaces
+
+    return CopyWorkspaces(site)
+
+
+def _none(site: Site) -> Lifecycle:
+    from maestro.workspaces.none import InPlace
+
+    return InPlace(site)
+
 
 KINDS: dict[str, Callable[[Site], Lifecycle]] = {
-    "worktree": WorktreeWorkspaces,
-    "clone": CloneWorkspaces,
-    "copy": CopyWorkspaces,
-    "none": InPlace,
+    "worktree": _worktree,
+    "clone": _clone,
+    "copy": _copy,
+    "none": _none,
 }
 
 

@@ -6,7 +6,6 @@ A template is Markdown with placeholders in double braces, `{{task}}`. All other
 from __future__ import annotations
 
 import re
-from importlib import resources
 from pathlib import Path
 
 from maestro.errors import BadInput
@@ -60,7 +59,7 @@ def _load(role: str, directory: Path | None) -> Template:
     if role not in (*ROLES, _GOING_ON):
         hint = f"roles: {', '.join(ROLES)}" + (f"; or write {own}" if own else "")
         raise BadInput(f"there is no role named {role!r}", hint=hint)
-    shipped = resources.files(__package__) / f"{role}.md"
+    shipped = Path(__file__).with_name(f"{role}.md")
     return check(Template(role=role, source=f"maestro/{role}.md", text=shipped.read_text(encoding="utf-8")))
 
 

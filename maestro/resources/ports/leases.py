@@ -21,7 +21,6 @@ from maestro.planning.task_environment import task_environment
 from maestro.proc.family import start_time
 from maestro.resources.base import Need, Provided
 from maestro.resources.ports.bytelocks import ByteLocks
-from maestro.resources.ports.listing import remove_stale
 from maestro.resources.ports.probe import are_free
 from maestro.resources.ports.records import Lease, Records, is_of, living_markers
 
@@ -90,6 +89,8 @@ class PortLeases:
             if held is not None:
                 self._records.remove(held.lease)
             elif (left := self._records.of_marker(need.marker)) is not None:  # by a coordinator that died
+                from maestro.resources.ports.listing import remove_stale  # after a coordinator's death alone
+
                 remove_stale(self._machine, left)
         except (OSError, MaestroError) as error:  # whoever meets it finds its owner dead
             log.warning("the lease of ports of task %s cannot be removed: %s", need.task_id, error)
