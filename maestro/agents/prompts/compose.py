@@ -102,7 +102,7 @@ def compose(parts: PromptParts, template: Template) -> str:
             "subagent": "" if parts.delegated else _section("Subagent", _subagent(parts.subagent)),
             "notes": _section("Notes", _notes(parts.notes)),
             "failures": _section("What failed before", _failures(parts.failures)),
-            "finish": "" if parts.delegated else _finish(parts),
+            "finish": _section("Others at work", _shared(parts)) if parts.delegated else _finish(parts),
         },
     )
 
@@ -111,6 +111,12 @@ def _finish(parts: PromptParts) -> str:
     said = _FINISH
     if parts.ports:
         said += _PORTS.format(names=", ".join(_code(parts.ports)))
+    return said + _shared(parts) + (_NOTE.format(maestro=parts.maestro) if parts.maestro else "")
+
+
+def _shared(parts: PromptParts) -> str:
+    """What is used in turn; empty where nothing is."""
+    said = ""
     if parts.maestro and parts.tests_limit_seconds is not None and TESTS not in parts.resources:
         said += _TESTS.format(maestro=parts.maestro, limit=parts.tests_limit_seconds)
     if parts.resources:
@@ -118,7 +124,7 @@ def _finish(parts: PromptParts) -> str:
         said += _HELD.format(
             names=names, are="are" if many else "is", them="them" if many else "it", they="they" if many else "it"
         )
-    return said + (_NOTE.format(maestro=parts.maestro) if parts.maestro else "")
+    return said
 
 
 def _section(heading: str, body: str) -> str:

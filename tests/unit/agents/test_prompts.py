@@ -140,6 +140,17 @@ def test_an_agent_is_told_what_is_its_alone() -> None:
     )
 
 
+def test_a_subagent_of_a_session_is_told_of_what_is_used_in_turn() -> None:
+    parts = FULL.evolve(maestro="/opt/maestro", tests_limit_seconds=90, delegated=True)
+    prompt = compose(parts, load_template(None))
+    assert "## Others at work\n\nOthers here test too" in prompt
+    assert "run each test command as `/opt/maestro lock tests -- COMMAND`" in prompt
+    assert "after 90 seconds" in prompt
+    assert "MAESTRO_REPORT_FILE" not in prompt
+    assert "`tests` is this task's alone" in compose(parts.evolve(resources=("tests",)), load_template(None))
+    assert "Others at work" not in compose(parts.evolve(tests_limit_seconds=None), load_template(None))
+
+
 def test_an_agent_is_told_of_its_ports() -> None:
     prompt = compose(FULL.evolve(ports=("REDIS_PORT", "SEARCH_PORT")), load_template(None))
     assert "listen on the ports that the variables `REDIS_PORT`, `SEARCH_PORT` name" in prompt
