@@ -1,14 +1,19 @@
 """Progress of backlogs that are not written back, kept beside the runs (T-3).
 
-One file per backlog: {"format": 1, "source": "<identity>", "tasks": {"<id>": {"progress", "at", "run_id", …}}}.
+One file per backlog: {"format": 1, "source": "<identity>", "tasks": {"<id>": {"progress", "at", "run_id", …}}},
+with one line for each task.
+
+Other processes write it too, so it is read anew every time. But bytes that were read or written before are not
+parsed, nor made, once more: what a change costs must not be what it costs to understand the progress of all tasks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from maestro.clock import SystemClock, as_z
 from maestro.errors import BadInput, TrackerError
@@ -19,7 +24,7 @@ from maestro.store.atomic import write_atomically
 from maestro.store.filelocks import locked
 from maestro.store.layout import Layout
 from maestro.trackers.base import Note
-from maestro.trackers.source import LOCK_SECONDS, read_text
+from maestro.trackers.source import LOCK_SECONDS, read_whole
 
 
 class Recorded(Note):
@@ -35,6 +40,26 @@ class _Content(Record):
     tasks: dict[str, Recorded]
 
 
+class _Held:
+    """What the file says while it holds these very bytes."""
+
+    def __init__(self, data: bytes, tasks: Mapping[str, Recorded], lines: Mapping[str, bytes] | None = None) -> None:
+        self.data = data
+        self.tasks = tasks
+        self._lines = lines
+
+    @property
+    def lines(self) -> Mapping[str, bytes]:
+        """Each task as it is written; made only where something is going to be."""
+        if self._lines is None:
+            self._lines = {task: _line(task, one) for task, one in self.tasks.items()}
+        return self._lines
+
+
+def _line(task: str, recorded: Recorded) -> bytes:
+    return to_json(task) + b": " + recorded.model_dump_json(exclude_defaults=True).encode()
+
+
 class ProgressFile:
     """The progress of one backlog. Reading a damaged file raises TrackerError; it is never taken for an empty one."""
 
@@ -44,25 +69,18 @@ class ProgressFile:
         self.identity = identity
         self.path = layout.progress / f"{name}.json"
         self.lock = layout.locks / f"tracker-{name}.lock"
+        self._last: _Held | None = None  # what was last read or written
 
-    def read(self) -> dict[str, Recorded]:
+    def read(self) -> Mapping[str, Recorded]:
         """What is recorded, by task id."""
-        if not self.path.exists():
-            return {}
-        try:
-            content = _Content.model_validate_json(read_text(self.path, str(self.path)))
-        except (BadInput, ValidationError) as error:
-            raise TrackerError(
-                f"the progress file {self.path} cannot be read",
-                hint="move it away to forget the progress it holds; the journals of the runs stay",
-            ) from error
-        return content.tasks
+        return self._held().tasks
 
     def record(self, task: str, progress: Progress, note: Note) -> None:
         """Remember the progress of one task, confirmed by reading back."""
         new = Recorded(progress=progress, at=as_z(SystemClock().now()), **dict(note))
         with locked(self.lock, LOCK_SECONDS):
-            self._replace({**self.read(), task: new})
+            held = self._held()
+            self._replace({**held.tasks, task: new}, {**held.lines, task: _line(task, new)})
             if self.read().get(task) != new:
                 raise TrackerError(f"{self.path} does not hold what was just written")
 
@@ -71,17 +89,35 @@ class ProgressFile:
         if not self.path.exists():
             return
         with locked(self.lock, LOCK_SECONDS):
-            known = self.read()
-            if known.pop(task, None) is not None:
-                self._replace(known)
+            held = self._held()
+            tasks, lines = dict(held.tasks), dict(held.lines)
+            if tasks.pop(task, None) is not None:
+                del lines[task]
+                self._replace(tasks, lines)
 
-    def _replace(self, tasks: dict[str, Recorded]) -> None:
-        # pydantic's writer: json's takes several times as long where it indents, and this is done twice for each task
-        content = _Content(format=1, source=self.identity, tasks=tasks)
-        write_atomically(self.path, content.model_dump_json(indent=1, exclude_defaults=True).encode() + b"\n")
+    def _held(self) -> _Held:
+        if not self.path.exists():
+            return _Held(b"", {})
+        last = self._last
+        try:
+            data = read_whole(self.path, str(self.path))
+            if last is None or last.data != data:
+                last = self._last = _Held(data, _Content.model_validate_json(data).tasks)
+        except (BadInput, ValidationError) as error:
+            raise TrackerError(
+                f"the progress file {self.path} cannot be read",
+                hint="move it away to forget the progress it holds; the journals of the runs stay",
+            ) from error
+        return last
+
+    def _replace(self, tasks: Mapping[str, Recorded], lines: Mapping[str, bytes]) -> None:
+        head = b'{"format": 1, "source": ' + to_json(self.identity) + b', "tasks": {\n'
+        held = _Held(head + b",\n".join(lines.values()) + b"\n}}\n", tasks, lines)
+        write_atomically(self.path, held.data)
+        self._last = held
 
 
-def merged(tasks: Iterable[Task], recorded: dict[str, Recorded]) -> list[Task]:
+def merged(tasks: Iterable[Task], recorded: Mapping[str, Recorded]) -> list[Task]:
     """The tasks with the recorded progress; what the backlog itself calls done stays done."""
     return [
         task.model_copy(update={"progress": recorded[task.id].progress})

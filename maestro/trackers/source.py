@@ -24,8 +24,8 @@ def shown(path: Path, repository: Path) -> str:
     return str(path)
 
 
-def read_text(path: Path, name: str) -> str:
-    """The whole file, line ends and byte order mark as they are; BadInput says what is wrong with it.
+def read_whole(path: Path, name: str) -> bytes:
+    """All bytes of the file; BadInput says why they cannot be had.
 
     Size and kind are judged before a byte is read, so a huge file or a device is refused at once.
     """
@@ -40,13 +40,18 @@ def read_text(path: Path, name: str) -> str:
                 f"{name} has {facts.st_size // 2**20} MiB; a backlog may have up to {MAX_BYTES // 2**20} MiB",
                 hint="check that this is the file you mean",
             )
-        data = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise BadInput(
             f"{name} does not exist", hint="check the path; it is taken from the current directory"
         ) from error
     except OSError as error:
         raise BadInput(f"{name} cannot be read: {error.strerror}", hint="check its permissions") from error
+
+
+def read_text(path: Path, name: str) -> str:
+    """The whole file, line ends and byte order mark as they are; BadInput says what is wrong with it."""
+    data = read_whole(path, name)
     if b"\0" in data:
         raise BadInput(f"{name} is not a text file", hint="maestro reads text in UTF-8")
     try:
