@@ -21,11 +21,10 @@ def write_atomically(path: Path, data: bytes, mode: int | None = None) -> None:
     on disk when this returns. StateError names the path; then the old file is untouched and nothing is left beside it.
     """
     try:
-        real = path.resolve()  # a rename over the link would cut it off from the file the user keeps elsewhere
-        real.parent.mkdir(parents=True, exist_ok=True)
+        # a rename over a link would cut it off from the file the user keeps elsewhere
+        real = path.resolve() if path.is_symlink() else path
         bits = _mode_of(real) if mode is None else mode
-        prefix = f".{real.name[:64]}.{_writer(os.getpid())}."
-        fd, temporary = tempfile.mkstemp(prefix=prefix, suffix=".tmp", dir=real.parent)
+        fd, temporary = _beside(real)
         try:
             with os.fdopen(fd, "wb") as file:
                 file.write(data)
@@ -54,6 +53,16 @@ def writer_of(name: str) -> tuple[int, float] | None:
 
 _TEMPORARY = re.compile(r"\..+\.(\d+)-(\d+)\.\w{8}\.tmp", re.DOTALL)
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+def _beside(path: Path) -> tuple[int, str]:
+    """A new file in the same folder, open for writing, and its name; the folder is usually there."""
+    prefix = f".{path.name[:64]}.{_writer(os.getpid())}."
+    try:
+        return tempfile.mkstemp(prefix=prefix, suffix=".tmp", dir=path.parent)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return tempfile.mkstemp(prefix=prefix, suffix=".tmp", dir=path.parent)
 
 
 @functools.lru_cache(maxsize=1)

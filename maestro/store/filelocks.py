@@ -29,8 +29,8 @@ def locked(
     from filelock import FileLock, Timeout  # a slow import, and most commands never lock
 
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path, poll_interval=POLL_SECONDS)
+        # makes the folder, too; nobody else sees this object, so what it keeps need not be kept for each thread
+        lock = FileLock(path, poll_interval=POLL_SECONDS, thread_local=False)
         try:
             lock.acquire(timeout=0)
         except Timeout:

@@ -62,6 +62,24 @@ def test_symlink_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
     assert real.read_bytes() == b"new"
 
 
+def test_a_link_to_nothing_yet_and_a_folder_that_is_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "folder").symlink_to("real")
+    (tmp_path / "real" / "link").symlink_to("new/file")
+    write_atomically(tmp_path / "folder" / "link", b"one")
+    write_atomically(tmp_path / "folder" / ".." / "plain", b"two")
+    assert (tmp_path / "folder" / "link").is_symlink()
+    assert (tmp_path / "real" / "new" / "file").read_bytes() == b"one"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["folder", "plain", "real"]
+
+
+def test_a_path_from_the_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_atomically(Path("f"), b"one")
+    write_atomically(Path("new/f"), b"two")
+    assert ((tmp_path / "f").read_bytes(), (tmp_path / "new" / "f").read_bytes()) == (b"one", b"two")
+
+
 @pytest.mark.parametrize("call", ["os.fsync", "os.replace", "os.fchmod"])
 def test_failure_leaves_the_old_file_and_no_temporary(tmp_path: Path, mocker: MockerFixture, call: str) -> None:
     target = tmp_path / "f"
