@@ -125,7 +125,6 @@ class AttemptRun:
         else:
             already = max((context.clock.now() - self._begun.since).total_seconds(), 0.0)
             outcome = await self._guarded(self._adopt(self._begun))
-        await hide_secrets_in(context, self.directory, self.task)
         outcome = masked(outcome, context.redactor.mask)
         ended = AttemptEnded(
             at=context.clock.now(),
@@ -181,7 +180,7 @@ class AttemptRun:
         )
 
     async def _guarded(self, work: Awaitable[Outcome]) -> Outcome:
-        """Whatever goes wrong is the attempt's outcome."""
+        """Whatever goes wrong is the attempt's outcome. After it nothing of it is left but what it wrote, masked."""
         try:
             return await work
         except MaestroError as error:
@@ -194,7 +193,7 @@ class AttemptRun:
         finally:
             if self._left_by_setup is not None:
                 await self._left_by_setup.sweep()
-            await self._give_back()
+            await hide_secrets_in(self._context, self.directory, self.task, before=self._give_back)
 
     async def _make_and_work(self, spec: WorkspaceSpec) -> Outcome:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -202,26 +201,33 @@ class AttemptRun:
             home = self._context.home_of(self.name)
             self.workspace = await asyncio.to_thread(self._context.workspaces.adopt, home)
             if self.workspace is not None:
-                await self._provide(self.workspace)
+                await asyncio.to_thread(self._provide, self.workspace)
                 return await self._work(self.workspace)
             self._outfit = replace(self._outfit, brief=replace(self._brief, session=None))
         await self._room()
-        self.workspace = await asyncio.to_thread(self._context.workspaces.create, spec)
-        await self._provide(self.workspace)
-        if (failed := await self._set_up(self.workspace)) is not None:
+        workspace, invocation = await asyncio.to_thread(self._furnish, spec)
+        if (failed := await self._set_up(workspace)) is not None:
             return failed
-        return await self._work(self.workspace)
+        return await self._work(workspace, invocation)
 
-    async def _provide(self, workspace: Workspace) -> None:
-        """Whatever is configured beside the workspace, from here to the end of the attempt."""
+    def _furnish(self, spec: WorkspaceSpec) -> tuple[Workspace, Invocation | None]:
+        """The workspace and what is beside it; the agent's command line too, unless something stands before it. Blocks:
+        all in one turn of a thread, since each turn costs as much as the least of them."""
+        self.workspace = workspace = self._context.workspaces.create(spec)
+        self._provide(workspace)
+        if self._context.options.setup_commands or self._stop.event.is_set():
+            return workspace, None
+        return workspace, self._outfit.prepare(workspace)
+
+    def _provide(self, workspace: Workspace) -> None:
+        """Whatever is configured beside the workspace, from here to the end of the attempt. Blocks."""
         if self._context.provisions:
-            need = self._outfit.need(workspace)
-            provided = await asyncio.to_thread(provide, self._context.provisions, need)
+            provided = provide(self._context.provisions, self._outfit.need(workspace))
             self._outfit = replace(self._outfit, provided=provided)
 
-    async def _give_back(self) -> None:
+    def _give_back(self) -> None:
         if self._context.provisions and self.workspace is not None:
-            await asyncio.to_thread(give_back, self._context.provisions, self._outfit.need(self.workspace))
+            give_back(self._context.provisions, self._outfit.need(self.workspace))
 
     async def _set_up(self, workspace: Workspace) -> Outcome | None:
         """The user's setup commands, one after the other (W-4)."""
@@ -253,10 +259,12 @@ class AttemptRun:
     def _tail_of(self, log: Path) -> str:
         return tail_of(log, redactor=self._context.redactor)
 
-    async def _work(self, workspace: Workspace) -> Outcome:
-        if self._stop.event.is_set():
-            return Cancelled(reason=self._stop.reason)
-        invocation = await asyncio.to_thread(self._outfit.prepare, workspace)
+    async def _work(self, workspace: Workspace, invocation: Invocation | None = None) -> Outcome:
+        """`invocation`: it is prepared already."""
+        if invocation is None:
+            if self._stop.event.is_set():
+                return Cancelled(reason=self._stop.reason)
+            invocation = await asyncio.to_thread(self._outfit.prepare, workspace)
         stdout, stderr = self.directory / "stdout", self.directory / "stderr"
         request = self._outfit.request(invocation, workspace, stdout, stderr, self._exit_file)
         self.command_line = " ".join(invocation.argv)
@@ -282,7 +290,7 @@ class AttemptRun:
             missing = "before its agent was started" if running is None else "and its workspace is gone"
             return Lost(reason=f"{_NOBODY_WATCHED} {missing}", unwatched=True, before_agent=self._is_nobodys)
         try:
-            await self._provide(self.workspace)
+            await asyncio.to_thread(self._provide, self.workspace)
         except BaseException:
             await running.stop("what it was provided with cannot be had again")  # nobody would watch it any more
             raise
