@@ -44,7 +44,7 @@ _LINES = rf"(?:{_BREAK}*+[A-Za-z0-9+/=]{{24,}}+)++(?:{_BREAK}++[A-Za-z0-9+/=]++)
 
 _SHAPES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("sk-",), _begun_by("sk-") + r"(?:(?:ant|proj|svcacct|admin|or)-[A-Za-z0-9_-]{8,}|[A-Za-z0-9]{32,})"),
-    (("gh",), r"gh[psour]_[A-Za-z0-9]{16,}"),
+    (("ghp_", "ghs_", "gho_", "ghu_", "ghr_"), r"gh[psour]_[A-Za-z0-9]{16,}"),
     (("github_pat_",), r"github_pat_[A-Za-z0-9_]{16,}"),
     (("glpat-",), r"glpat-[A-Za-z0-9_-]{16,}"),
     (("AKIA",), _begun_by("AKIA") + r"[A-Z0-9]{16}(?![A-Za-z0-9])"),
@@ -68,12 +68,15 @@ _SHAPES: tuple[tuple[tuple[str, ...], str], ...] = (
 """Words of which one must be there, and the pattern; where it has a group, that is the secret."""
 
 
+_MARKS = tuple((word, pattern) for words, pattern in _SHAPES for word in words)
+
+
 def shaped_like_secrets(text: str) -> Iterator[tuple[int, int]]:
     """Where something stands that looks like a secret, shape by shape. Of a header only the value is meant."""
-    for words, pattern in _SHAPES:
-        if any(word in text for word in words):
-            for match in _compiled(pattern).finditer(text):
-                yield match.span(match.lastindex or 0)
+    # one plain loop over the words, each pattern once: all that most texts cost, and every event is one
+    for pattern in dict.fromkeys([pattern for word, pattern in _MARKS if word in text]):
+        for match in _compiled(pattern).finditer(text):
+            yield match.span(match.lastindex or 0)
 
 
 @cache

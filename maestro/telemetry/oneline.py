@@ -5,4 +5,6 @@ from __future__ import annotations
 
 def one_line(text: str) -> str:
     """Without line breaks and control characters: what an agent says must not move anybody's cursor."""
-    return " ".join("".join(one if one.isprintable() else " " for one in text).split())
+    if not text.isprintable():
+        text = "".join(one if one.isprintable() else " " for one in text)
+    return " ".join(text.split())
