@@ -109,6 +109,15 @@ def test_threads_exclude_each_other(tmp_path: Path) -> None:
     assert max(most) == 1
 
 
+def test_who_holds_it_is_refused_too(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    with locked(path):
+        with pytest.raises(Busy), locked(path, 0):
+            pytest.fail("held twice by one thread")
+        assert is_held(path)
+    assert not is_held(path)
+
+
 def test_looking_does_not_refuse_a_claim(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.touch()
