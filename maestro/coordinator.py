@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from maestro import __version__
 from maestro.clock import Clock, SystemClock, as_z
@@ -38,7 +38,7 @@ from maestro.store.standing import finished
 from maestro.telemetry.observer import Observer
 from maestro.vcs.git import Git, open_repository, require_version
 from maestro.wiring.backlog import Backlog, plan_backlog
-from maestro.wiring.build import Prepared, check_run_id, new_run_id, new_token, prepare, prepare_state
+from maestro.wiring.build import Prepared, check_run_id, looking, new_run_id, new_token, prepare, prepare_state
 from maestro.wiring.choices import agent_env_names
 from maestro.wiring.driving import RunResult, drive
 from maestro.wiring.redaction import redactor_for
@@ -72,6 +72,14 @@ class ParallelCoordinator:
         self._directory = Path.cwd() if repository is None else Path(repository)
         self._environ = dict(os.environ if environ is None else environ)
         self._clock = clock or SystemClock()
+        self._opened: Git | None = None
+
+    @classmethod
+    def opened(cls, git: Git, *, environ: Mapping[str, str] | None = None) -> Self:
+        """In a repository that was opened a moment ago: it is not looked for again."""
+        coordinator = cls(git.directory, environ=environ)
+        coordinator._opened = git
+        return coordinator
 
     def detect_groups(self, tasks: Sequence[Task | Mapping[str, Any]]) -> dict[str, list[Any]]:
         """Group id → the same objects, in order; unmarked ones under `_sequential` (P-2)."""
@@ -80,7 +88,7 @@ class ParallelCoordinator:
     def open(self) -> Git:
         """The repository; BadInput where there is none, git is too old or it has no commit."""
         require_version()
-        git = open_repository(self._directory, self._environ)
+        git = self._opened or open_repository(self._directory, self._environ)
         if git.commit_of("HEAD") is None and not git.text("for-each-ref", "--count=1", "refs/heads/"):
             raise BadInput("the repository has no commits yet", hint="make a first commit: agents start from one")
         return git
@@ -106,14 +114,15 @@ class ParallelCoordinator:
         if standard_input is not None:  # it is kept for `resume`
             standard_input = redactor_for(settings, self._environ).mask_known(standard_input)
         under_way = live_runs(layout.locks)
-        backlog = plan_backlog(git, settings, standard_input=standard_input, environ=environ)
+        with looking(git) as looked:
+            backlog = plan_backlog(git, settings, standard_input=standard_input, environ=environ)
         # before anything is given back that they still work on
         dead = beside_dead_runs(layout, backlog.tracker.identity, tuple(backlog.plan.tasks))
         if take_over(git, layout, backlog.tracker):
             backlog = plan_backlog(git, settings, standard_input=standard_input, environ=environ)
         if (done := self._refuse_or_done(run_id, backlog)) is not None:
             return done
-        prepared = prepare(git, settings, backlog, run_id, self._environ)
+        prepared = prepare(git, settings, backlog, run_id, self._environ, looked=looked)
         prepared = replace(prepared, remarks=(*dead, *prepared.remarks))
         prepare_state(layout)
         blueprint = Blueprint(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import signal
 from collections.abc import Mapping, Sequence
 
@@ -33,6 +34,13 @@ class CommandOptions(Record):
     account: str = "command"
 
 
+def _is_found(word: str, env: Mapping[str, str]) -> bool:
+    """Whether a shell finds it: a program, as nearly always, for which no shell need be asked, or a word of its own."""
+    if shutil.which(word, path=env.get("PATH", "")) is not None:
+        return True
+    return capture(["/bin/sh", "-c", 'command -v -- "$1"', "sh", word], env=env).code == 0
+
+
 class CommandAgent:
     """Runs the user's command; its exit code is all it says."""
 
@@ -52,7 +60,7 @@ class CommandAgent:
     def availability(self, env: Mapping[str, str]) -> Availability:
         """Looks for the first word, where it is a plain one; what the shell must work out is left to the shell."""
         word = _PLAIN_WORD.match(self._command)
-        if word and capture(["/bin/sh", "-c", 'command -v -- "$1"', "sh", word[1]], env=env).code != 0:
+        if word and not _is_found(word[1], env):
             return Availability(available=False, detail=f"command not found: {word[1]}", hint="see --agent-command")
         return Availability(available=True, detail=self._command)
 

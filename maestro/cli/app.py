@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # pydantic would cost `maestro --help` a third of its time
     from maestro.config.load import Loaded
     from maestro.model.redaction import Redactor
     from maestro.store.layout import Layout
+    from maestro.vcs.git import Git
 
 
 class App:
@@ -27,7 +28,7 @@ class App:
         self.config_file: Path | None = None
         self._directory: Path | None = None
         self._directory_given = False
-        self._repository: Path | None = None
+        self._git: Git | None = None
 
     @property
     def directory(self) -> Path:
@@ -48,12 +49,16 @@ class App:
 
     def repository(self) -> Path:
         """Top of the repository that holds the directory; BadInput outside of one."""
-        if self._repository is None:
+        return self.git().directory
+
+    def git(self) -> Git:
+        """Git there; looked for once."""
+        if self._git is None:
             from maestro.vcs.git import open_repository
 
             self.check_directory()
-            self._repository = open_repository(self.directory, self.environ).directory
-        return self._repository
+            self._git = open_repository(self.directory, self.environ)
+        return self._git
 
     def repository_if_any(self) -> Path | None:
         """The repository, or None outside of one, for commands that need none."""

@@ -71,7 +71,7 @@ def coordinate(app: App, flags: dict[str, Any], run_id: str, agents: str | None,
 
     loaded = app.load_silently({**flags, "agent": DELEGATE}, repository=app.repository())
     settings = _of_session(loaded.settings, agents, session)
-    ended = ParallelCoordinator(app.repository(), environ=app.environ).run(
+    ended = ParallelCoordinator.opened(app.git(), environ=app.environ).run(
         settings, run_id=run_id, observers=[PlainObserver(sys.stderr)], standard_input=text_for(settings)
     )
     say_outcome(app, ended.result)

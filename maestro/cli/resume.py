@@ -32,7 +32,7 @@ def command(app: App, flags: dict[str, Any], run_id: str | None, retry_failed: b
     with Interrupts() as interrupts:
         repository = app.repository()
         current = app.load(flags, repository=repository).settings
-        coordinator = ParallelCoordinator(repository, environ=app.environ)
+        coordinator = ParallelCoordinator.opened(app.git(), environ=app.environ)
         ended = coordinator.resume(
             current,
             run_id=run_id,

@@ -73,7 +73,7 @@ def _run(app: App, flags: dict[str, Any], run_id: str | None, interrupts: Interr
     repository = app.repository()
     settings = app.load(flags, repository=repository).settings
     text = text_for(settings)
-    coordinator = ParallelCoordinator(repository, environ=app.environ)
+    coordinator = ParallelCoordinator.opened(app.git(), environ=app.environ)
     observers = [*progress_observers(app), interrupts]
     ended = coordinator.run(settings, run_id=run_id, observers=observers, standard_input=text)
     say_outcome(app, ended.result)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from pathlib import Path
 
 from maestro.errors import BadInput, GitError
 from maestro.model.record import Record
 from maestro.vcs.git import Git
+
+
+_ALWAYS_GOOD = re.compile(r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*")
+"""Names that git need not be asked about (git-check-ref-format(1)): what it refuses has other characters in it."""
 
 
 class LandedOnBase(Record):
@@ -28,7 +33,7 @@ class Refused(Record):
 def check_branch(git: Git, branch: str) -> None:
     """BadInput for a branch that cannot be made: a branch of another run is never taken over."""
     ref = f"refs/heads/{branch}"
-    if not git.succeeds("check-ref-format", ref):
+    if not _ALWAYS_GOOD.fullmatch(branch) and not git.succeeds("check-ref-format", ref):
         raise BadInput(f"{branch!r} is not a name git accepts for a branch", hint="choose another --run-id")
     if git.commit_of(ref) is not None:
         raise BadInput(f"the branch {branch} exists already", hint="choose another --run-id, or delete the branch")

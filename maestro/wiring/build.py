@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from maestro import __version__
 from maestro.agents.base import Agent
@@ -51,6 +54,7 @@ from maestro.workspaces.preflight import preflight
 from maestro.workspaces.registry import open_workspaces
 from maestro.workspaces.roots import default_root
 from maestro.workspaces.setup import SetupSpec
+from maestro.workspaces.site import read_config
 
 
 def new_run_id(clock: Clock) -> str:
@@ -103,6 +107,26 @@ class Prepared:
     withheld: frozenset[str] = frozenset()  # variables that nothing the run starts may inherit
 
 
+class Looked(NamedTuple):
+    """What a look at the repository told."""
+
+    remarks: tuple[str, ...]
+    configured: Mapping[str, str]
+
+
+def _look(git: Git) -> Looked:
+    configured = read_config(git)
+    return Looked(preflight(git, configured), configured)
+
+
+@contextmanager
+def looking(git: Git) -> Iterator[Callable[[], Looked]]:
+    """A look at the repository while something else is done, for `prepare` to ask for: it takes as long as planning
+    does, and neither needs the other. What it refuses is raised by whoever asks."""
+    with ThreadPoolExecutor(1, thread_name_prefix="look") as beside:
+        yield beside.submit(_look, git).result
+
+
 def prepare(
     git: Git,
     settings: Settings,
@@ -110,12 +134,15 @@ def prepare(
     run_id: str,
     environ: Mapping[str, str],
     root: Path | None = None,
+    *,
+    looked: Callable[[], Looked] | None = None,
 ) -> Prepared:
     """Refuse (BadInput) whatever can be seen to fail from here; starts and writes nothing.
 
-    `root` is where the workspaces of a run stand that is resumed, which has its branches already.
+    `root` is where the workspaces of a run stand that is resumed, which has its branches already. `looked` is what
+    `looking` gave.
     """
-    remarks = preflight(git)
+    remarks, configured = _look(git) if looked is None else looked()
     check_provisions(settings, environ)
     pools = open_pools(settings, environ)
     agent = open_agent(
@@ -140,9 +167,9 @@ def prepare(
         root = (settings.workspace_root or default_root(git.directory, environ)) / run_id
     options = make_options(settings, gate, root, backlog.tracker.kind)
     # as many used ones wait to be handed out again as can be in use, with that of the gates
-    workspaces = _workspaces(settings.workspace, git, settings, root, options.max_parallel + 1)
+    workspaces = _workspaces(settings.workspace, git, settings, root, options.max_parallel + 1, configured)
     is_worktree = settings.workspace == "worktree"
-    gate_workspaces = workspaces if is_worktree else _workspaces("worktree", git, settings, root, 1)
+    gate_workspaces = workspaces if is_worktree else _workspaces("worktree", git, settings, root, 1, configured)
     return Prepared(
         agent=agent,
         options=options,
@@ -166,7 +193,9 @@ def _check_branch(git: Git, branch: str, run_id: str) -> None:
         raise
 
 
-def _workspaces(kind: str, git: Git, settings: Settings, root: Path, parked: int) -> Workspaces:
+def _workspaces(
+    kind: str, git: Git, settings: Settings, root: Path, parked: int, configured: Mapping[str, str]
+) -> Workspaces:
     credentials = None
     if settings.git_credentials is not None:
         try:
@@ -182,6 +211,7 @@ def _workspaces(kind: str, git: Git, settings: Settings, root: Path, parked: int
         credentials=credentials,
         parked=parked,
         keep=settings.keep,
+        configured=configured,
     )
 
 

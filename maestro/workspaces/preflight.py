@@ -7,16 +7,18 @@ from collections.abc import Iterator, Mapping
 
 from maestro.errors import BadInput
 from maestro.vcs.git import Git, require_version
-from maestro.vcs.parse import Status, parse_config, parse_refs, parse_status
-from maestro.workspaces.site import LFS_OFF, lacks_lfs
+from maestro.vcs.parse import Status, parse_refs, parse_status
+from maestro.workspaces.site import LFS_OFF, lacks_lfs, read_config
 from maestro.workspaces.submodules import declared
 
 
-def preflight(git: Git) -> tuple[str, ...]:
-    """Remarks on the repository whose checkout `git` is at the top of; BadInput where no work can start."""
+def preflight(git: Git, configured: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Remarks on the repository whose checkout `git` is at the top of; BadInput where no work can start.
+
+    `configured`: its configuration, where somebody has just read it.
+    """
     require_version()
-    listed = git.run("config", "--list", "--show-scope", "-z").stdout
-    settings = {key: value for scope, key, value in parse_config(listed) if scope != "command"}
+    settings = read_config(git) if configured is None else configured
     git = git.at(git.directory, config=LFS_OFF if lacks_lfs(settings, git.environ) else {})
     said = git.run("status", "--porcelain=v2", "--branch", "-z", "--no-renames")
     status = parse_status(said.stdout)

@@ -54,6 +54,7 @@ def open_workspaces(
     credentials: str | None = None,
     parked: int = 0,
     keep: Sequence[str] = (),
+    configured: Mapping[str, str] | None = None,
 ) -> Lifecycle:
     """Workspaces of one kind below `root`, for the repository whose checkout `git` is at the top of.
 
@@ -74,5 +75,6 @@ def open_workspaces(
             credentials=credentials,
             parked=parked,
             keep=keep,
+            configured=configured,
         )
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from maestro.vcs.git import Git
@@ -63,28 +64,43 @@ class Site:
     parked: int = 0  # at most so many used workspaces are kept to be handed out again
     keep: Keep = _NOTHING  # what stays in those
 
-    @property
+    @cached_property
+    def makes_checkouts(self) -> tuple[str, ...]:
+        """Files that, besides the commit, say how files are checked out: line ends, filters, attributes."""
+        inside = ("config", "config.worktree", "info/attributes", "shallow")
+        return (*(f"{self.common_dir}/{name}" for name in inside), *map(str, self.user_config))
+
+    @cached_property
     def lock(self) -> Path:
         """Held by whoever changes the list of worktrees (E-8)."""
         return self.common_dir / LOCK
+
+
+def read_config(git: Git) -> dict[str, str]:
+    """What git is told by its files in the checkout that `git` is at the top of, key → last value."""
+    listed = git.run("config", "--list", "--show-scope", "-z").stdout
+    return {key: value for scope, key, value in parse_config(listed) if scope != "command"}
 
 
 def survey(
     git: Git,
     root: Path,
     *,
+    configured: Mapping[str, str] | None = None,
     setup: SetupSpec | None = None,
     client_servers: Mapping[str, object] | None = None,
     credentials: str | None = None,
     parked: int = 0,
     keep: Sequence[str] = (),
 ) -> Site:
-    """Read the facts; `git` is at the top of the user's checkout. BadInput where the root cannot be used."""
+    """Read the facts; `git` is at the top of the user's checkout. BadInput where the root cannot be used.
+
+    `configured`: its configuration, where somebody has just read it.
+    """
     environ = git.environ
     common_dir = git.common_dir()
     top = git.directory.resolve()
-    listed = git.run("config", "--list", "--show-scope", "-z").stdout
-    settings = {key: value for scope, key, value in parse_config(listed) if scope != "command"}
+    settings = read_config(git) if configured is None else configured
     config = _settings_for(settings, environ)
     name, email = settings.get("user.name"), settings.get("user.email")
     return Site(
