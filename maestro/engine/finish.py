@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from maestro.engine.context import RunContext
+from maestro.errors import GitError
 from maestro.integration.branches import LandedOnBase, land_on_base
 from maestro.model.events import GroupMoved, RunEnded, Warned
 from maestro.model.run import Run
@@ -77,10 +78,13 @@ def missing_from_branch(context: RunContext, run: Run) -> list[str]:
     landed = {task.id: task.commit for task in run.tasks.values() if task.commit is not None}
     if not landed:
         return []
-    tip = context.git.commit_of(f"refs/heads/{run.branch}")
-    if tip is None:
+    branch = f"refs/heads/{run.branch}"
+    try:
+        there = set(context.git.text("rev-list", branch, f"^{context.base}", "--").splitlines())
+    except GitError:
+        if context.git.commit_of(branch) is not None:
+            raise
         return sorted(landed)
-    there = set(context.git.text("rev-list", tip, f"^{context.base}").splitlines())
     return sorted(task for task, commit in landed.items() if commit not in there)
 
 

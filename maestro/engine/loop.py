@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import assert_never
 
+from maestro.engine.beside import beside
 from maestro.engine.caution import Caution
 from maestro.engine.checkout import CheckoutWatch
 from maestro.engine.context import RunContext
@@ -140,16 +141,27 @@ class Engine:
             starts=self._starts,
             endings=self._endings,
         )
-        return await self._carry_out(recovery.carry_out)
+
+        async def begin() -> None:
+            await self._look_first()
+            await recovery.carry_out()
+
+        return await self._carry_out(begin)
 
     async def _record(self, first: Event, remarks: Sequence[str]) -> None:
         warnings = (Warned(at=self._now(), message=remark) for remark in remarks)
         await self._context.recorder.record(first, *warnings)
 
+    async def _look_first(self) -> None:
+        """At the checkout as it is before anything is done."""
+        if self._context.workspaces.kind != "none":  # in place, agents are meant to change the checkout
+            await self._checkout.start()
+
     async def _begin(self) -> None:
         """The first branch, and the tasks that cannot run at all."""
         levels = self._context.plan.schedule is ScheduleKind.LEVELS
-        await self._desk.open(0 if levels else None)
+        async with beside(self._look_first()):  # the branch is none of those that are compared
+            await self._desk.open(0 if levels else None)
         self._starts.watch_desk()
         for blocked in self._dispatcher.initially_blocked():
             await self._settling.cannot_start(blocked.task, blocked.reason)
@@ -157,8 +169,6 @@ class Engine:
     async def _carry_out(self, begin: Callable[[], Awaitable[None]]) -> Run:
         """From wherever `begin` leads to the end."""
         context = self._context
-        if context.workspaces.kind != "none":  # in place, agents are meant to change the checkout
-            await self._checkout.start()
         closing = self._crew.spawn(self._closing.run(), "tracker")
         try:
             await self._spending.open()
@@ -177,11 +187,11 @@ class Engine:
             if context.keys is not None:
                 await context.keys.close()
         await closing
-        await self._checkout.look()
+        async with beside(asyncio.to_thread(missing_from_branch, context, context.recorder.run)) as lost:
+            await self._checkout.look()
         await self._crew.wait()  # a last look ahead: nothing is told after the end
         await self._drain()
-        missing = await asyncio.to_thread(missing_from_branch, context, context.recorder.run)
-        if not missing:  # else the tasks' own branches may be all that keeps their work
+        if not (missing := lost.result()):  # else the tasks' own branches may be all that keeps their work
             await self._desk.drop_branches(self._settling.landed)
         interrupted, stopped = self._how_it_ended()
         budget = self._spending.figures()
