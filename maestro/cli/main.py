@@ -79,6 +79,9 @@ def maestro(app: App, directory: str | None, config: str | None) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (that of the process by default); the exit code."""
-    if argv is None:
-        collecting.spare()
-    return guarded(maestro, argv)
+    if argv is not None:
+        return guarded(maestro, argv)
+    collecting.spare()
+    code = guarded(maestro)
+    collecting.never_again()
+    return code

@@ -32,3 +32,19 @@ def test_a_process_that_was_never_spared_is_left_as_it_is() -> None:
     frozen, threshold = gc.get_freeze_count(), gc.get_threshold()
     collecting.as_usual()
     assert (gc.get_freeze_count(), gc.get_threshold()) == (frozen, threshold)
+
+
+_ENDS = """
+import gc, sys
+from maestro.cli.main import main
+
+sys.argv = ["maestro", "--version"]
+assert main() == 0
+print(len(gc.get_objects()) < 1_000)
+"""
+
+
+def test_nothing_is_searched_when_the_process_ends() -> None:
+    done = subprocess.run([sys.executable, "-c", _ENDS], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "True"
