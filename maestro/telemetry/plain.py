@@ -9,7 +9,6 @@ from maestro.model import events as e
 from maestro.model.events import Event
 from maestro.model.gate import GatePassed, GateRed, GateResult, GateSkipped, GateUnjudged
 from maestro.model.outcome import describe
-from maestro.model.view import HoldView, waiting_words
 from maestro.telemetry.oneline import one_line
 
 _NAMED = 10
@@ -120,6 +119,8 @@ def _resumed(event: e.RunResumed) -> str:
 def _of_account(event: Event) -> str | None:
     match event:
         case e.AccountHeld(account=account, until=until, reason=reason, waiting=waiting):
+            from maestro.model.view import HoldView  # models of a whole run, for a line that few runs print
+
             return HoldView(account=account, until=until, reason=reason, waiting=waiting).words(event.at)
         case e.AccountReleased():
             return f"{event.account} works again; what waited starts one after the other"
@@ -130,6 +131,8 @@ def _of_account(event: Event) -> str | None:
 def _of_resource(event: Event) -> str | None:
     match event:
         case e.ResourceQueued():
+            from maestro.model.view import waiting_words
+
             return f"{_who(event.task)} {waiting_words(event)}"
         case e.ResourceTaken() if event.waited_seconds:
             return f"{_who(event.task)}: has {event.resource} after {event.waited_seconds:.1f} s"
