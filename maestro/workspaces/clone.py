@@ -57,21 +57,22 @@ class CloneWorkspaces(Pool):
         if pristine.git_dir.is_symlink() or not pristine.git_dir.is_dir():
             raise NotRecyclable("its .git is gone or was replaced")
 
-    def _strip(self, workspace: Workspace, pristine: Pristine) -> None:
+    def _strip(self, repo: Path, git_dir: Path, branch: str, pristine: Pristine) -> None:
         """An empty repository in the place of its own."""
-        git_dir, aside = pristine.git_dir, workspace.home / KEPT_INDEX
-        workspace.repo.chmod(pristine.folder_mode)  # what is made in it may inherit of its mode
+        aside = repo.parent / KEPT_INDEX
+        repo.chmod(pristine.folder_mode)  # what is made in it may inherit of its mode
         (git_dir / KEPT_INDEX).replace(aside)
         remove_tree(git_dir)
-        self._make_empty(workspace.repo, workspace.branch)
+        self._make_empty(repo, branch)
         aside.replace(git_dir / "index")
 
-    def _move(self, here: Path, there: Path, pristine: Pristine) -> Path:
-        del pristine  # nothing names where it stands
+    def _move(self, here: Path, there: Path, git_dir: Path) -> Path:
+        del git_dir  # nothing names where it stands
         here.rename(there)
         return there / ".git"
 
-    def _before(self, git: Git, spec: WorkspaceSpec, repo: Path) -> None:
+    def _before(self, git: Git, git_dir: Path, spec: WorkspaceSpec, repo: Path) -> None:
+        del git_dir
         (repo / ".git" / "HEAD").write_text(f"ref: refs/heads/{spec.branch}\n", encoding="utf-8")
         self._bring_objects(git, repo, spec.base)
 

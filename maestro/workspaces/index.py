@@ -3,17 +3,19 @@
 After the header (signature, version, number of entries; 12 bytes) each entry has 40 bytes of stat data (first the
 second and the nanosecond of its ctime, at 20 the inode, at 24 the mode), then the object id, 2 bytes of flags, and the
 path, filled up with 1 to 8 NULs to a multiple of 8.
+
+Two fresh checkouts of a commit differ in the times, devices and inodes alone, the first 24 bytes of each entry.
 """
 
 from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-_HEADER, _STAT, _FLAGS = 12, 40, 2
+_HEADER, _OWN, _STAT, _FLAGS = 12, 24, 40, 2
 _ASSUMED = 0x80  # to be unchanged: the first bit of the flags, set on all by core.ignoreStat
 _MODE = 26  # of its four bytes the first two are nought; the next one begins with the type
 _BORN = struct.Struct(">LL12xL")  # second, nanosecond, inode
@@ -33,37 +35,42 @@ def born(about: os.stat_result) -> tuple[int, int]:
 class IndexPaths:
     """What is tracked; paths are as git has them."""
 
-    files: frozenset[bytes]
-    folders: frozenset[bytes]
+    files: Sequence[bytes]  # in the order of the index
     young: Young
+    own: Sequence[slice]  # where in the index the stat data of the files stands …
+    common: Sequence[slice]  # … and where what all checkouts of the commit have in common …
+    shared: bytes  # … and what that is
 
 
-def read_index(path: Path, id_size: int) -> IndexPaths | None:
+def read_index(path: Path, id_size: int, like: IndexPaths | None = None) -> IndexPaths | None:
     """None for an index that holds anything but plain files and links that git looks at, or is of another version.
 
-    `id_size`: bytes of an object id (20 or 32). OSError where it cannot be read.
+    `id_size`: bytes of an object id (20 or 32). `like` is one read before, perhaps of the same commit: then this one is
+    only compared with it. OSError where it cannot be read.
     """
     raw = path.read_bytes()
-    written = int(path.stat().st_mtime).to_bytes(8, "big")[4:]
+    written = int(path.stat().st_mtime) & 0xFFFFFFFF
+    if like is not None and _pieces(raw, like.common) == like.shared:
+        return replace(like, young=_young(raw, like.files, like.own, written))
     if raw[:8] != b"DIRC\0\0\0\2":
         return None
     fixed = _STAT + id_size + _FLAGS
     files: list[bytes] = []
-    young = {}
+    own: list[slice] = []
+    common = [slice(0, _HEADER)]
     position = _HEADER
     for _ in range(int.from_bytes(raw[8:12], "big")):
         end = raw.index(b"\0", position + fixed)
-        name = raw[position + fixed : end]
         if raw[position + _MODE] & 0xF0 not in _TYPES:
             return None
         if raw[position + _STAT + id_size] & _ASSUMED:
             return None  # git never looks at the file
-        if raw[position : position + 4] >= written:
-            second, nanosecond, inode = _BORN.unpack_from(raw, position)
-            young[name] = (inode, second * 1_000_000_000 + nanosecond)
-        files.append(name)
-        position += (end - position + 8) & ~7
-    return IndexPaths(frozenset(files), frozenset(_folders(files)), young)
+        following = position + ((end - position + 8) & ~7)
+        files.append(raw[position + fixed : end])
+        own.append(slice(position, position + _OWN))
+        common.append(slice(position + _OWN, following))
+        position = following
+    return IndexPaths(files, _young(raw, files, own, written), own, common, _pieces(raw, common))
 
 
 def count_of(path: Path) -> int:
@@ -72,11 +79,13 @@ def count_of(path: Path) -> int:
         return int.from_bytes(file.read(_HEADER)[8:_HEADER], "big")
 
 
-def _folders(files: list[bytes]) -> set[bytes]:
-    found: set[bytes] = set()
-    for name in files:
-        folder = name.rpartition(b"/")[0]
-        while folder and folder not in found:
-            found.add(folder)
-            folder = folder.rpartition(b"/")[0]
-    return found
+def _pieces(raw: bytes, places: Iterable[slice]) -> bytes:
+    return b"".join(map(raw.__getitem__, places))
+
+
+def _young(raw: bytes, files: Iterable[bytes], own: Iterable[slice], written: int) -> Young:
+    return {
+        name: (inode, second * 1_000_000_000 + nanosecond)
+        for name, (second, nanosecond, inode) in zip(files, _BORN.iter_unpack(_pieces(raw, own)), strict=True)
+        if second >= written
+    }

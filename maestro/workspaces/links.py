@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+from maestro.workspaces.anew import write_anew
 
 
 def named_by(link: Path) -> Path | None:
     """The git directory that a `.git` file names, None where it is none or names nothing that exists."""
-    try:
-        if link.is_symlink():
-            return None
-        said = link.read_bytes()
-    except OSError:
+    path = os.fspath(link)
+    if os.path.islink(path):  # noqa: PTH114 - as below, several times for each task
         return None
-    if not said.startswith(b"gitdir: "):
+    said = _contents(path)
+    if said is None or not said.startswith(b"gitdir: "):
         return None
-    named = Path(os.fsdecode(said[8:].rstrip(b"\r\n")))
-    return named if named.is_dir() else None
+    named = os.fsdecode(said[8:].rstrip(b"\r\n"))
+    return Path(named) if os.path.isdir(named) else None  # noqa: PTH112
 
 
 def place_of(admin: Path) -> Path | None:
     """Where the files of the worktree with this git directory are."""
-    try:
-        return Path(os.fsdecode((admin / "gitdir").read_bytes().rstrip(b"\r\n"))).parent
-    except OSError:
-        return None
+    link = _linked(f"{admin}/gitdir")
+    return None if link is None else Path(link).parent
 
 
 def worktrees_of(common_dir: Path) -> list[tuple[Path, Path]]:
@@ -38,8 +37,32 @@ def worktrees_of(common_dir: Path) -> list[tuple[Path, Path]]:
     return [(admin, place) for admin, place in pairs if place is not None]
 
 
+def worktrees_below(common_dir: Path, folder: str) -> Iterator[Path]:
+    """Git directories of the worktrees whose files are in the folder, which is named as git does: without links."""
+    admins, inside = f"{common_dir}/worktrees", f"{folder}/"
+    try:
+        names = os.listdir(admins)  # noqa: PTH208 - for each task, all there are
+    except OSError:
+        return
+    for name in names:
+        link = _linked(f"{admins}/{name}/gitdir")
+        if link is not None and os.path.normpath(link).startswith(inside):
+            yield Path(admins, name)
+
+
 def move_link(admin: Path, repo: Path) -> None:
     """Tell git that the files are at `repo` now; whoever reads meanwhile meets the old name or the new one."""
-    fresh = admin / "gitdir.new"
-    fresh.write_bytes(os.fsencode(os.path.realpath(repo)) + b"/.git\n")
-    fresh.replace(admin / "gitdir")
+    write_anew(f"{admin}/gitdir", os.fsencode(os.path.realpath(repo)) + b"/.git\n")
+
+
+def _linked(file: str) -> str | None:
+    said = _contents(file)
+    return None if said is None else os.fsdecode(said.rstrip(b"\r\n"))
+
+
+def _contents(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return None

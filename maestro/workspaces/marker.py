@@ -10,9 +10,10 @@ from pydantic import ValidationError
 from maestro.errors import WorkspaceError
 from maestro.model.record import Record
 from maestro.store.layout import Layout
+from maestro.workspaces.anew import SUFFIX, write_anew
 
 MARKER_FILE = ".maestro-workspace.json"
-_HALF = f"{MARKER_FILE}.new"
+_HALF = MARKER_FILE + SUFFIX
 
 
 class Marker(Record):
@@ -50,9 +51,7 @@ def decode_path(text: str) -> Path:
 def write_marker(home: Path, marker: Marker) -> None:
     """Write it into `home`, which is made where it is missing; a reader meets all of it or nothing."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    half = home / _HALF
-    half.write_text(marker.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    half.replace(home / MARKER_FILE)
+    write_anew(f"{home}/{MARKER_FILE}", marker.model_dump_json(indent=1).encode() + b"\n")
 
 
 def is_empty(home: Path) -> bool:

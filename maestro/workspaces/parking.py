@@ -29,7 +29,6 @@ class Pristine:
     """A workspace as it was handed out. All that is needed to see what was done to it is kept here, in memory."""
 
     git_dir: Path
-    link: bytes | None  # what its `.git` says; None where that is the git directory itself
     base: str
     folder_mode: int  # of each of its folders
     marks: Marks  # theirs, and but for attributes those of its files

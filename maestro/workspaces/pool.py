@@ -6,7 +6,7 @@ what is kept in a workspace (`keep`) so goes from task to task of that run, and 
 
 from __future__ import annotations
 
-import shutil
+import os
 from abc import abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,7 +17,7 @@ from maestro.vcs.git import Git
 from maestro.workspaces.base import GATE_BENCH, Workspace, WorkspaceSpec
 from maestro.workspaces.environ import excludes_file
 from maestro.workspaces.lifecycle import Lifecycle
-from maestro.workspaces.marker import encode_path, read_marker, write_marker
+from maestro.workspaces.marker import MARKER_FILE, encode_path, read_marker, write_marker
 from maestro.workspaces.parking import Parked, Parking, Pristine, new_place
 from maestro.workspaces.recycling import (
     Cleared,
@@ -33,6 +33,7 @@ from maestro.workspaces.recycling import (
 from maestro.workspaces.relocating import mentions, relocate
 from maestro.workspaces.removal import remove_tree, reopen
 from maestro.workspaces.site import Site
+from maestro.workspaces.tracked import IndexReader
 
 _REMOVED_AT_ONCE = 4
 _TROUBLE = (NotRecyclable, GitError, WorkspaceError, OSError)
@@ -50,6 +51,7 @@ class Pool(Lifecycle):
         super().__init__(site)
         self._parking = Parking(site.parked)
         self._pristine: dict[Path, Pristine] = {}  # by home, of those handed out
+        self._indexes = IndexReader()
 
     # what a kind adds
 
@@ -66,19 +68,20 @@ class Pool(Lifecycle):
         """NotRecyclable unless the git directory is of this workspace and all in it is known."""
 
     @abstractmethod
-    def _strip(self, workspace: Workspace, pristine: Pristine) -> None:
+    def _strip(self, repo: Path, git_dir: Path, branch: str, pristine: Pristine) -> None:
         """Nothing stays of what git noted there; the index is the one that was kept."""
 
     @abstractmethod
-    def _move(self, here: Path, there: Path, pristine: Pristine) -> Path:
+    def _move(self, here: Path, there: Path, git_dir: Path) -> Path:
         """Move the files; where the git directory is then."""
 
     @abstractmethod
     def _attach(self, git: Git, git_dir: Path, spec: WorkspaceSpec, repo: Path) -> None:
         """Let HEAD be on the new branch at the new base; index and files are there already."""
 
-    def _before(self, git: Git, spec: WorkspaceSpec, repo: Path) -> None:
-        """Bring in what the checkout needs."""
+    @abstractmethod
+    def _before(self, git: Git, git_dir: Path, spec: WorkspaceSpec, repo: Path) -> None:
+        """Bring in what the checkout needs, and make `.git` such that the next agent finds its git directory."""
 
     def _unmake(self, spec: WorkspaceSpec) -> None:
         """Undo what `_attach` may have done before it failed, outside of the workspace."""
@@ -105,26 +108,38 @@ class Pool(Lifecycle):
                 each.result()
 
     def _check_out(self, spec: WorkspaceSpec, repo: Path) -> Git:
-        settings = settings_of(self.site) if self.site.parked else ()
-        git, cleared = self._recycle(spec, repo) or (self._make(spec, repo), None)
-        if self.site.parked and settings_of(self.site) == settings:  # else it may have been made by either
+        if not self.site.parked:
+            return self._make(spec, repo)
+        settings = settings_of(self.site)
+        recycled = self._recycle(spec, repo, settings)
+        if recycled is None:
+            git, cleared = self._make(spec, repo), None
+            git_dir = self._git_dir(repo)
+        else:
+            git, git_dir, cleared = recycled
+        if settings_of(self.site) == settings:  # else it may have been made by either
             with suppress(OSError):  # a file system without hard links
-                git_dir = self._git_dir(repo)
                 self._pristine[repo.parent] = remember(repo, git_dir, spec.base, settings, cleared)
         return git
 
     def _park(self, workspace: Workspace, pristine: Pristine) -> bool:
         """Keep the files to be handed out again, if that is safe; whether they are out of the way."""
+        home = new_place(self.site.root)
         try:
-            parked = self._emptied(workspace, pristine)
+            parked = self._emptied(workspace, pristine, home)
         except _TROUBLE:
             self._parking.give_back()
+            if os.path.lexists(home / self.site.name):
+                self._destroy(home, pristine.git_dir)
+            else:
+                remove_tree(home)
             return False
         if not self._parking.add(parked):
             self._destroy(parked.home, parked.git_dir)
         return True
 
-    def _emptied(self, workspace: Workspace, pristine: Pristine) -> Parked:
+    def _emptied(self, workspace: Workspace, pristine: Pristine, home: Path) -> Parked:
+        """Out of the way first: whatever still writes to where the files were misses them."""
         site = self.site
         reopen(workspace.home, workspace.repo)
         marker = read_marker(workspace.home)
@@ -132,44 +147,43 @@ class Pool(Lifecycle):
             raise NotRecyclable("its marker is gone")
         check(site, workspace, pristine)
         self._check_own(workspace, pristine)
-        write_marker(workspace.home, marker.evolve(parked=True))  # from here on nobody's work is in it
-        self._strip(workspace, pristine)
-        cleared = clear(site, workspace.repo, pristine.git_dir, pristine)
-        named = mentions(workspace.repo, cleared.kept)
-        home = new_place(site.root)
         repo = home / site.name
-        try:
-            home.mkdir(mode=0o700)
-            write_marker(home, marker.evolve(parked=True, repo=encode_path(repo)))
-            git_dir = self._move(workspace.repo, repo, pristine)
-        except OSError:
-            self._destroy(home, pristine.git_dir)
-            raise
+        # from here on nobody's work is in it
+        write_marker(home, marker.evolve(parked=True, repo=encode_path(repo)))
+        git_dir = self._move(workspace.repo, repo, pristine.git_dir)
+        self._strip(repo, git_dir, workspace.branch, pristine)
+        cleared = clear(site, repo, git_dir, pristine, self._indexes)
+        named = mentions(repo, cleared.kept, workspace.repo)
         return Parked(home, repo, git_dir, pristine, cleared.layer, cleared.kept, named, workspace.repo)
 
-    def _recycle(self, spec: WorkspaceSpec, repo: Path) -> tuple[Git, Cleared] | None:
-        """A used workspace, made as a new one would be; None where there is none that can."""
+    def _recycle(
+        self, spec: WorkspaceSpec, repo: Path, settings: tuple[bytes | None, ...]
+    ) -> tuple[Git, Path, Cleared] | None:
+        """A used workspace, made as a new one would be, and its git directory; None where there is none that can."""
         parked = self._parking.take()
         if parked is None:
             return None
         site, git_dir = self.site, parked.git_dir
         try:
-            if settings_of(site) != parked.pristine.settings:
+            if settings != parked.pristine.settings:
                 raise NotRecyclable("the repository's configuration was changed")
-            git_dir = self._move(parked.repo, repo, parked.pristine)
-            shutil.rmtree(parked.home)
+            git_dir = self._move(parked.repo, repo, git_dir)
+            (parked.home / MARKER_FILE).unlink()
+            parked.home.rmdir()
             git = site.git.at(repo, git_dir=git_dir, work_tree=repo)
-            self._before(git, spec, repo)
+            self._before(git, git_dir, spec, repo)
             cleared = bring(site, repo, git_dir, parked, spec.base)
             self._attach(git, git_dir, spec, repo)
-            bound = git.at(
-                repo, git_dir=git_dir, work_tree=repo, config={"core.excludesFile": str(excludes_file(repo.parent))}
-            )
-            cleared = drop_kept(repo, cleared) if _is_bench(spec) else drop_unignored(bound, repo, cleared)
+            if _is_bench(spec):
+                cleared = drop_kept(repo, cleared)
+            elif cleared.kept:
+                excludes = {"core.excludesFile": str(excludes_file(repo.parent))}
+                bound = git.at(repo, git_dir=git_dir, work_tree=repo, config=excludes)
+                cleared = drop_unignored(bound, repo, cleared)
             relocate(repo, parked.mentions, parked.was_at)
         except _TROUBLE:
             remove_tree(repo)
             self._destroy(parked.home, git_dir)
             self._unmake(spec)
             return None
-        return git, cleared
+        return git, git_dir, cleared

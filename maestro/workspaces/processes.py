@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 
 
@@ -16,6 +15,8 @@ def standing() -> list[tuple[int, str]]:
     found = []
     for name in os.listdir("/proc"):  # noqa: PTH208 - called for each task
         if name.isdigit():
-            with contextlib.suppress(OSError):
+            try:
                 found.append((int(name), os.readlink(f"/proc/{name}/cwd")))  # noqa: PTH115 - the text of the link is wanted
+            except OSError:
+                continue
     return found

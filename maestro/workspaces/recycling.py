@@ -23,15 +23,15 @@ from pathlib import Path
 from maestro.vcs.git import Git
 from maestro.vcs.parse import RawChange, fields, parse_raw_diff
 from maestro.workspaces.base import Workspace
-from maestro.workspaces.index import Young, born, count_of, read_index
-from maestro.workspaces.links import worktrees_of
+from maestro.workspaces.index import Young, born, count_of
+from maestro.workspaces.links import worktrees_below
 from maestro.workspaces.parking import Layer, Parked, Pristine
 from maestro.workspaces.processes import working_directories
 from maestro.workspaces.removal import remove_tree
 from maestro.workspaces.scrub import drop_attributes, drop_touched, scrub
 from maestro.workspaces.site import Site
 from maestro.workspaces.splice import entries_of, index_of, plan
-from maestro.workspaces.tracked import ABSENT, Tracked, marks_of, stamps, tracked_by
+from maestro.workspaces.tracked import ABSENT, IndexReader, Tracked, marks_of, parted, stamps
 
 KEPT_INDEX = "maestro-index"
 """In a workspace's git directory: its index as it was when the workspace was handed out."""
@@ -60,18 +60,17 @@ def remember(
     index = git_dir / KEPT_INDEX
     index.unlink(missing_ok=True)
     index.hardlink_to(git_dir / "index")
-    found, link = index.stat(), repo / ".git"
+    found = index.stat()
     layer = None
     if cleared is not None:
         # the link just made the ctime: whatever folder changed before is known by its own from now on
-        known = stamps(repo, cleared.layer.tracked, found.st_ctime_ns)
+        known = stamps(repo, cleared.layer.tracked, found.st_ctime_ns, cleared.layer.stamps)
         for path in cleared.kept:
             for folder in _above(path):
                 known.pop(folder, None)  # is looked through each time
         layer = replace(cleared.layer, stamps=known)
     return Pristine(
         git_dir=git_dir,
-        link=link.read_bytes() if link.is_file() else None,
         base=base,
         folder_mode=stat.S_IMODE(repo.stat().st_mode),
         marks=marks_of(repo),
@@ -86,8 +85,7 @@ def remember(
 
 def settings_of(site: Site) -> tuple[bytes | None, ...]:
     """What, besides the commit, makes the files of a checkout: line ends, filters, attributes."""
-    inside = [site.common_dir / name for name in ("config", "config.worktree", "info/attributes", "shallow")]
-    return tuple(_contents(path) for path in (*inside, *site.user_config))
+    return tuple(map(_contents, site.makes_checkouts))
 
 
 def check(site: Site, workspace: Workspace, pristine: Pristine) -> None:
@@ -99,9 +97,10 @@ def check(site: Site, workspace: Workspace, pristine: Pristine) -> None:
     if settings_of(site) != pristine.settings:
         raise NotRecyclable("the repository's configuration was changed")
     home = os.path.realpath(workspace.home)
-    if any(other != pristine.git_dir and place.is_relative_to(home) for other, place in worktrees_of(site.common_dir)):
+    if any(admin != pristine.git_dir for admin in worktrees_below(site.common_dir, home)):
         raise NotRecyclable("an agent made worktrees in it")
-    if any(one == home or one.startswith(f"{home}/") for one in working_directories()):
+    inside = f"{home}/"
+    if any(one == home or one.startswith(inside) for one in working_directories()):
         raise NotRecyclable("a process still works in it")
     index = pristine.git_dir / KEPT_INDEX
     found, inodes = index.lstat(), {path.lstat().st_ino for path in (index, pristine.git_dir / "index")}
@@ -111,13 +110,13 @@ def check(site: Site, workspace: Workspace, pristine: Pristine) -> None:
     os.utime(index, ns=(pristine.index_ns, pristine.index_ns))  # git tells by it what was written in the same second
 
 
-def clear(site: Site, repo: Path, git_dir: Path, pristine: Pristine) -> Cleared:
+def clear(site: Site, repo: Path, git_dir: Path, pristine: Pristine, indexes: IndexReader) -> Cleared:
     """Make the files those of the base again, all but what is to be kept; the index in `git_dir` is as it was when they
     were handed out. NotRecyclable, OSError, WorkspaceError or GitError where that cannot be, perhaps half done."""
     git, index = _strict(site, repo, git_dir), git_dir / "index"
-    layer = pristine.layer or _read(site, index)
-    kept = scrub(repo, layer.tracked, layer.stamps, pristine.folder_mode, pristine.marks, site.keep)
-    drop_attributes(repo, layer.tracked, layer.stamps)
+    layer = pristine.layer or _read(site, index, indexes)
+    kept, same = scrub(repo, layer.tracked, layer.stamps, pristine.folder_mode, pristine.marks, site.keep)
+    same |= drop_attributes(repo, layer.tracked, layer.stamps)
     altered, borrowing = drop_touched(repo, layer.young, pristine.handed_ns), _borrowing(site)
     # nothing is left that may have been changed in the second of the index: git need not look into those files
     os.utime(index, ns=(pristine.index_ns, pristine.index_ns + _LATER_NS))
@@ -129,7 +128,7 @@ def clear(site: Site, repo: Path, git_dir: Path, pristine: Pristine) -> Cleared:
         git.run(*args, stdin=b"".join(path + b"\0" for path in altered), env=borrowing)
     else:
         os.utime(index, ns=(pristine.index_ns, pristine.index_ns))
-    return Cleared(Layer(layer.tracked, {}, _young(repo, index, layer.young, altered)), kept)
+    return Cleared(Layer(layer.tracked, same, _young(repo, index, layer.young, altered)), kept)
 
 
 def bring(site: Site, repo: Path, git_dir: Path, parked: Parked, base: str) -> Cleared:
@@ -147,7 +146,10 @@ def bring(site: Site, repo: Path, git_dir: Path, parked: Parked, base: str) -> C
         if changes and not _replaced(site, repo, git_dir, layer.tracked, tracked, changes):
             git.run("read-tree", "-m", "-u", old, base, env=borrowing)
         touched = [os.fsencode(one.path) for one in changes]
-        layer = Layer(tracked, {}, _young(repo, git_dir / "index", layer.young, touched))
+        known = {**layer.stamps}
+        for path in touched:
+            known.pop(parted(path)[0], None)
+        layer = Layer(tracked, known, _young(repo, git_dir / "index", layer.young, touched))
     return Cleared(layer, kept)
 
 
@@ -230,11 +232,12 @@ def _above(path: bytes) -> list[bytes]:
     return found
 
 
-def _read(site: Site, index: Path) -> Layer:
-    found = read_index(index, _id_size(site))
+def _read(site: Site, index: Path, indexes: IndexReader) -> Layer:
+    found = indexes.read(index, _id_size(site))
     if found is None:
         raise NotRecyclable("submodules, or an index of another version")
-    return Layer(tracked_by(found), {}, found.young)
+    tracked, young = found
+    return Layer(tracked, {}, young)
 
 
 def _id_size(site: Site) -> int:
@@ -272,8 +275,9 @@ def _digest(index: Path) -> bytes:
     return hashlib.sha256(index.read_bytes()).digest()
 
 
-def _contents(path: Path) -> bytes | None:
+def _contents(path: str) -> bytes | None:
     try:
-        return path.read_bytes()
+        with open(path, "rb") as file:
+            return file.read()
     except OSError:
         return None

@@ -15,9 +15,11 @@ _AT_ONCE = 200  # arguments of one grep
 _NEW = b".maestro-new"
 
 
-def mentions(repo: Path, kept: Sequence[bytes]) -> tuple[bytes, ...]:
-    """Text files and links below the kept paths that name the folder `repo`; paths relative to it."""
-    names, found = [option for name in _names(repo) for option in ("-e", name)], set()
+def mentions(repo: Path, kept: Sequence[bytes], before: Path) -> tuple[bytes, ...]:
+    """Text files and links below the kept paths that name the folder where `repo` was before; relative to it."""
+    if not kept:
+        return ()
+    names, found = [option for name in _names(before) for option in ("-e", name)], set()
     for start in range(0, len(kept), _AT_ONCE):
         some = [b"./" + path for path in kept[start : start + _AT_ONCE]]
         command = ["grep", "-rlIZF", "--devices=skip", *names, "--", *some]
@@ -27,7 +29,7 @@ def mentions(repo: Path, kept: Sequence[bytes]) -> tuple[bytes, ...]:
         done = subprocess.run(command, cwd=repo, stdin=subprocess.DEVNULL, capture_output=True, check=False)
         parts = iter(done.stdout.split(b"\0")[:-1])
         found.update(
-            path for path, target in zip(parts, parts, strict=True) if _renamed(target, repo, repo) is not None
+            path for path, target in zip(parts, parts, strict=True) if _renamed(target, before, repo) is not None
         )
     return tuple(sorted(path.removeprefix(b"./") for path in found))
 

@@ -25,32 +25,34 @@ _AT_ONCE = 200  # arguments of one rm
 
 def scrub(
     repo: Path, tracked: Tracked, stamps: Mapping[bytes, Stamp], mode: int, marks: Marks, keep: Keep
-) -> tuple[bytes, ...]:
+) -> tuple[tuple[bytes, ...], dict[bytes, Stamp]]:
     """Leave in `repo` only `.git`, what stands at tracked paths and what is to be kept; every folder of the first gets
-    `mode`. A folder whose stamp is the same is as it was. The paths that were kept.
+    `mode`. A folder whose stamp is the same is as it was. The paths that were kept, and the stamps of those folders.
 
     OSError or WorkspaceError where something cannot be removed, or a folder has other marks.
     """
     work = _Scrubbing(os.fsencode(repo) + b"/", tracked, mode, marks, keep)
     work.todo.append(b"")
-    below = tracked.folders()
+    below, same = tracked.folders(), {}
     while work.todo:
         folder = work.todo.pop()
-        if folder in stamps and stamp_of(work.top + folder) == stamps[folder]:
+        known = stamps.get(folder)
+        if known is not None and stamp_of(work.top + folder) == known:
             work.todo += below[folder]
+            same[folder] = known
         else:
             work.look_through(folder)
     _remove(work.doomed)
-    return tuple(work.kept)
+    return tuple(work.kept), same
 
 
 def drop_touched(repo: Path, young: Young, handed_ns: int) -> list[bytes]:
     """Remove those of the files that were touched since the workspace was handed out, or that may have been; which."""
-    top, gone = os.fsencode(repo) + b"/", []
+    top, gone, lstat = os.fsencode(repo) + b"/", [], os.lstat
     for name, known in young.items():
         try:
-            found = os.lstat(top + name)
-            if known[1] < handed_ns and born(found) == known:
+            found = lstat(top + name)
+            if found.st_ctime_ns == known[1] < handed_ns and born(found) == known:
                 continue
             gone.append(name)
             if not stat.S_ISDIR(found.st_mode):
@@ -60,14 +62,18 @@ def drop_touched(repo: Path, young: Young, handed_ns: int) -> list[bytes]:
     return gone
 
 
-def drop_attributes(repo: Path, tracked: Tracked, stamps: Mapping[bytes, Stamp]) -> None:
+def drop_attributes(repo: Path, tracked: Tracked, stamps: Mapping[bytes, Stamp]) -> dict[bytes, Stamp]:
     """Remove the tracked files with attributes that may have been written into: git would check out by what they say
-    now. It reads in the index what is not there."""
-    top = os.fsencode(repo) + b"/"
+    now. It reads in the index what is not there. The stamps of those that stay."""
+    top, same = os.fsencode(repo) + b"/", {}
     for path in tracked.attributes():
         with suppress(FileNotFoundError):
-            if path not in stamps or stamp_of(top + path) != stamps[path]:
+            known = stamps.get(path)
+            if known is not None and stamp_of(top + path) == known:
+                same[path] = known
+            else:
                 os.unlink(top + path)  # noqa: PTH108
+    return same
 
 
 class _Scrubbing:
@@ -86,10 +92,12 @@ class _Scrubbing:
         names = self.tracked.names[folder]
         with os.scandir(path) as entries:
             for entry in entries:
+                if entry.name in names and (entry.is_file(follow_symlinks=False) or entry.is_symlink()):
+                    continue
                 is_folder = entry.is_dir(follow_symlinks=False)
                 if is_folder and entry.name + b"/" in names:
                     self.todo.append(folder + entry.name + b"/")
-                elif not _is_plain(entry) or entry.name not in names:
+                else:
                     self._judge(folder, entry, is_folder)
 
     def _make_plain(self, path: bytes) -> None:
@@ -132,10 +140,6 @@ class _Scrubbing:
             self.doomed += others
             self._make_plain(self.top + folder)  # another commit may have something of its own in it
         yield from found
-
-
-def _is_plain(entry: os.DirEntry[bytes]) -> bool:
-    return entry.is_file(follow_symlinks=False) or entry.is_symlink()
 
 
 def _remove(doomed: Sequence[bytes]) -> None:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from maestro.vcs.parse import GITLINK, RawChange
-from maestro.workspaces.index import IndexPaths
+from maestro.workspaces.index import IndexPaths, Young, read_index
 
 ABSENT = "000000"
 """The mode of what is not there, in a difference of two commits."""
@@ -72,16 +74,37 @@ def tracked_by(index: IndexPaths) -> Tracked:
     found: defaultdict[bytes, set[bytes]] = defaultdict(set)
     found[b""] = set()
     for path in index.files:
-        folder, name = parted(path)
-        found[folder].add(name)
-    for path in index.folders:
-        folder, name = parted(path)
-        found[folder].add(name + b"/")
+        folder, slash, name = path.rpartition(b"/")
+        found[folder + slash].add(name)
+    for path in list(found):
+        inner = path
+        while inner:
+            folder, name = parted(inner[:-1])
+            found[folder].add(name + b"/")
+            inner = folder
     return Tracked({folder: frozenset(there) for folder, there in found.items()})
 
 
-@dataclass(frozen=True)
-class Stamp:
+class IndexReader:
+    """Reads indexes of fresh checkouts, most of them of the same commit; from several threads."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._last: tuple[IndexPaths, Tracked] | None = None
+
+    def read(self, index: Path, id_size: int) -> tuple[Tracked, Young] | None:
+        """What is tracked, and what is young; None for an index that `read_index` does not read."""
+        with self._guard:
+            like = self._last[0] if self._last else None
+            found = read_index(index, id_size, like)
+            if found is None:
+                return None
+            if self._last is None or found.files is not self._last[0].files:
+                self._last = (found, tracked_by(found))
+            return self._last[1], found.young
+
+
+class Stamp(NamedTuple):
     """A folder as it was; whatever is put into it, taken out or renamed changes its ctime, which nobody can set. Or a
     file: whatever is written into it does the same."""
 
@@ -124,12 +147,17 @@ def _attributes(path: bytes | Path) -> Iterator[tuple[str, bytes]]:
             yield name, os.getxattr(path, name, follow_symlinks=False)
 
 
-def stamps(repo: Path, tracked: Tracked, until_ns: int) -> dict[bytes, Stamp]:
+def stamps(repo: Path, tracked: Tracked, until_ns: int, known: Mapping[bytes, Stamp]) -> dict[bytes, Stamp]:
     """Of every folder, and of the files with attributes, that was last changed before that moment of the file system's
-    own clock: what changes one of these from now on is seen, however soon it does. The top is left out: it is moved."""
+    own clock: what changes one of these from now on is seen, however soon it does. The top is left out: it is moved.
+
+    `known` are older ones of the same; what changed one of these since will be seen as well, so they are not taken
+    again."""
     top, found = os.fsencode(repo) + b"/", {}
     for path in (*tracked.names, *tracked.attributes()):
-        if path and (stamp := stamp_of(top + path)).changed_ns < until_ns:
+        if path in known:
+            found[path] = known[path]
+        elif path and (stamp := stamp_of(top + path)).changed_ns < until_ns:
             found[path] = stamp
     return found
 

@@ -15,10 +15,11 @@ from pathlib import Path
 from maestro.errors import GitError, WorkspaceError
 from maestro.vcs.git import Git
 from maestro.vcs.parse import parse_worktrees
+from maestro.workspaces.anew import write_anew
 from maestro.workspaces.base import Workspace, WorkspaceSpec
 from maestro.workspaces.evidence import Place
 from maestro.workspaces.lifecycle import repository_lock
-from maestro.workspaces.links import move_link, named_by, place_of, worktrees_of
+from maestro.workspaces.links import move_link, named_by, place_of, worktrees_below, worktrees_of
 from maestro.workspaces.parking import Pristine
 from maestro.workspaces.pool import Pool
 from maestro.workspaces.recycling import KEPT_INDEX, NotRecyclable
@@ -59,35 +60,38 @@ class WorktreeWorkspaces(Pool):
             raise NotRecyclable("its .git is gone or was replaced")
         if (admin / "commondir").read_bytes() != _COMMON or place_of(admin) != Path(os.path.realpath(repo)):
             raise NotRecyclable("its git directory belongs to another worktree")
-        unknown = {entry.name for entry in os.scandir(admin)} - _STAYS - _GOES
-        if unknown or any(names for _, _, names in os.walk(admin / "refs")):  # such as those of a bisection
+        there = set(os.listdir(admin))  # noqa: PTH208 - the names are enough
+        unknown = there - _STAYS - _GOES
+        if unknown or ("refs" in there and any(names for _, _, names in os.walk(admin / "refs"))):  # of a bisection
             raise NotRecyclable(f"unfinished or unknown in its git directory: {unknown}")
 
-    def _strip(self, workspace: Workspace, pristine: Pristine) -> None:
+    def _strip(self, repo: Path, git_dir: Path, branch: str, pristine: Pristine) -> None:
         """Back to the former base, and nothing of what git noted there since."""
-        del workspace  # only its git directory is meant, which is elsewhere
-        admin = pristine.git_dir
-        for name in _GOES:
-            path = admin / name
+        del repo, branch  # only its git directory is meant, which is elsewhere
+        for name in _GOES.intersection(os.listdir(git_dir)):  # noqa: PTH208 - the names are enough
+            path = git_dir / name
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
-        admin.chmod(pristine.folder_mode)
-        _write_anew(admin / "commondir", _COMMON)  # it might have another name
-        (admin / KEPT_INDEX).replace(admin / "index")
-        _write_head(admin, pristine.base)
+        git_dir.chmod(pristine.folder_mode)
+        write_anew(f"{git_dir}/commondir", _COMMON)  # it might have another name
+        os.replace(f"{git_dir}/{KEPT_INDEX}", f"{git_dir}/index")  # noqa: PTH105
+        _write_head(git_dir, pristine.base)
 
-    def _move(self, here: Path, there: Path, pristine: Pristine) -> Path:
-        """Also let `.git` and the git directory name each other again."""
-        assert pristine.link is not None
+    def _move(self, here: Path, there: Path, git_dir: Path) -> Path:
+        """Also let the git directory name it again."""
         with repository_lock(self.site):
             here.rename(there)
-            move_link(pristine.git_dir, there)
-        link = there / ".git"
+            move_link(git_dir, there)
+        return git_dir
+
+    def _before(self, git: Git, git_dir: Path, spec: WorkspaceSpec, repo: Path) -> None:
+        """A `.git` of its own; the old one might have another name."""
+        del git, spec
+        link = repo / ".git"
         link.unlink()
-        link.write_bytes(pristine.link)
-        return pristine.git_dir
+        _write_link(link, git_dir)
 
     def _attach(self, git: Git, git_dir: Path, spec: WorkspaceSpec, repo: Path) -> None:
         """As `worktree add -b` does it. `checkout -b` would look at every file."""
@@ -151,17 +155,15 @@ class WorktreeWorkspaces(Pool):
         if os.path.lexists(link):
             remark = "its .git was replaced: it was put back, and what was there is kept beside the workspace"
             set_aside(link, workspace.home)
-        link.write_bytes(b"gitdir: " + os.fsencode(place.git_dir) + b"\n")
+        _write_link(link, place.git_dir)
         return place, [remark]
 
     def _forget(self, workspace: Workspace) -> None:
         self._pristine.pop(workspace.home, None)
         with repository_lock(self.site):
-            home = os.path.realpath(workspace.home)
-            for admin, repo in worktrees_of(self.site.common_dir):
-                # also those that an agent made inside its own workspace
-                if repo.is_relative_to(home):
-                    shutil.rmtree(admin, ignore_errors=True)
+            # also those that an agent made inside its own workspace
+            for admin in worktrees_below(self.site.common_dir, os.path.realpath(workspace.home)):
+                shutil.rmtree(admin, ignore_errors=True)
 
     def _admin(self, repo: Path) -> Path | None:
         """The git directory of the worktree at `repo`, by what the user's repository says, not the workspace."""
@@ -172,12 +174,9 @@ class WorktreeWorkspaces(Pool):
         return next((admin for admin, place in worktrees_of(common_dir) if place == real), None)
 
 
+def _write_link(link: Path, git_dir: Path) -> None:
+    link.write_bytes(b"gitdir: " + os.fsencode(git_dir) + b"\n")
+
+
 def _write_head(admin: Path, what: str) -> None:
-    _write_anew(admin / "HEAD", f"{what}\n".encode())
-
-
-def _write_anew(path: Path, what: bytes) -> None:
-    """As a file of its own, whatever stood there; a reader meets all of it or what was there before."""
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.write_bytes(what)
-    fresh.replace(path)
+    write_anew(f"{admin}/HEAD", f"{what}\n".encode())

@@ -10,6 +10,7 @@ import pytest
 
 from maestro.testing.repository import Repository
 from maestro.workspaces.index import IndexPaths, read_index
+from maestro.workspaces.tracked import tracked_by
 
 
 @pytest.fixture(params=["sha1", "sha256"])
@@ -37,8 +38,9 @@ def read(index: Path, id_size: int) -> IndexPaths:
 def test_the_same_paths_as_git(index_of: tuple[Path, int]) -> None:
     index, found = index_of[0], read(*index_of)
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=index.parent.parent, capture_output=True, check=True)
-    assert found.files == frozenset(listed.stdout.split(b"\0")[:-1])
-    assert found.folders == {b"a", b"a/b"}
+    assert found.files == listed.stdout.split(b"\0")[:-1]
+    assert tracked_by(found).names.keys() == {b"", b"a/", b"a/b/"}
+    assert tracked_by(found).names[b"a/"] == {b".gitattributes", b"b/", b"link"}
 
 
 def test_files_from_the_second_of_the_index_are_young(index_of: tuple[Path, int]) -> None:
