@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -123,7 +122,7 @@ class ParallelCoordinator:
         if (done := self._refuse_or_done(run_id, backlog)) is not None:
             return done
         prepared = prepare(git, settings, backlog, run_id, self._environ, looked=looked)
-        prepared = replace(prepared, remarks=(*dead, *prepared.remarks))
+        prepared = prepared._replace(remarks=(*dead, *prepared.remarks))
         prepare_state(layout)
         blueprint = Blueprint(
             run_id=run_id,

@@ -79,9 +79,9 @@ def command(
     caller = _caller(app)
     resource = _resource(app, caller, name)
     if scope is not None:
-        resource = replace(resource, scope=Scope(scope))
+        resource = resource._replace(scope=Scope(scope))
     if limit is not None:
-        resource = replace(resource, limit_seconds=limit)
+        resource = resource._replace(limit_seconds=limit)
     from maestro.resources.locks.place import folder_of
 
     folder = folder_of(resource.scope, caller.repository, caller.run, app.environ)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from maestro.config.toml_lines import line_of
 from maestro.errors import BadInput
@@ -33,8 +32,7 @@ LISTS = frozenset({"group_id", "env_allow", "copy", "symlink", "keep", "sandbox_
 TABLES = frozenset({"agents", "keys", "keywords", "agent_limits", "mcp_servers", "resources", "caches", "ports"})
 
 
-@dataclass(frozen=True)
-class Given:
+class Given(NamedTuple):
     """One value somebody gave, and where: `file` (or the variable's or flag's name) and line."""
 
     key: str  # snake_case

@@ -6,9 +6,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from maestro.agents.base import Heard, Invocation
 from maestro.engine.company import Company, StopWish
@@ -32,8 +33,7 @@ log = logging.getLogger(__name__)
 _NOBODY_WATCHED = "the coordinator died"
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(NamedTuple):
     """An attempt that is over. `workspace` is None where none exists any more."""
 
     task: str
@@ -44,8 +44,7 @@ class Ended:
     account: str
 
 
-@dataclass(frozen=True)
-class Begun:
+class Begun(NamedTuple):
     """An attempt that an earlier coordinator began, and whose end is not in the journal."""
 
     home: Path  # of its workspace
@@ -261,9 +260,9 @@ class AttemptRun:
 
     async def _work(self, workspace: Workspace, invocation: Invocation | None = None) -> Outcome:
         """`invocation`: it is prepared already."""
+        if self._stop.event.is_set():
+            return Cancelled(reason=self._stop.reason)
         if invocation is None:
-            if self._stop.event.is_set():
-                return Cancelled(reason=self._stop.reason)
             invocation = await asyncio.to_thread(self._outfit.prepare, workspace)
         stdout, stderr = self.directory / "stdout", self.directory / "stderr"
         request = self._outfit.request(invocation, workspace, stdout, stderr, self._exit_file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from maestro.agents.base import Agent
 from maestro.clock import Clock
@@ -30,8 +30,7 @@ from maestro.vcs.git import Git
 from maestro.workspaces.base import Workspaces
 
 
-@dataclass(frozen=True)
-class Chosen:
+class Chosen(NamedTuple):
     """Who does a task, and why."""
 
     agent: Agent

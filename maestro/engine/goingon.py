@@ -5,7 +5,7 @@ What is needed stands in the journal and in the workspace, so that a later coord
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from maestro.agents.base import Agent
 from maestro.model.outcome import Failed, FailureKind, LimitHit, Lost
@@ -13,8 +13,7 @@ from maestro.model.run import Attempt, TaskRun
 from maestro.workspaces.base import Workspaces
 
 
-@dataclass(frozen=True)
-class GoingOn:
+class GoingOn(NamedTuple):
     """Where the next attempt takes up what the last one left."""
 
     base: str  # of the workspace as it stands; landing copes with what has moved since

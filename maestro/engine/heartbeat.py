@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from maestro.proc.family import ProcessId, command_line
 from maestro.proc.vitals import Survey, Vital, is_childless, is_connected, proportional_bytes
@@ -63,8 +63,7 @@ class Pulse:
     over: bool = field(default=False)  # it is being stopped, and that is enough
 
 
-@dataclass(frozen=True)
-class _Seen:
+class _Seen(NamedTuple):
     finding: Finding | None
     overeaten: str | None
 

@@ -3,73 +3,65 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from maestro.engine.attempt import Ended
 from maestro.integration.verdicts import LandingVerdict
 
 
-@dataclass(frozen=True)
-class AttemptOver:
+class AttemptOver(NamedTuple):
     """An attempt ended, one way or another."""
 
     ended: Ended
 
 
-@dataclass(frozen=True)
-class ClaimRefused:
+class ClaimRefused(NamedTuple):
     """The tracker does not give the task out."""
 
     task: str
     reason: str
 
 
-@dataclass(frozen=True)
-class NotToBeHad:
+class NotToBeHad(NamedTuple):
     """What the task needs cannot be had at all, so it cannot start."""
 
     task: str
     reason: str
 
 
-@dataclass(frozen=True)
-class NotStarted:
+class NotStarted(NamedTuple):
     """The tracker gave the task out when nothing was to start any more."""
 
     task: str
 
 
-@dataclass(frozen=True)
-class StillOurs:
+class StillOurs(NamedTuple):
     """The tracker has answered whether somebody closed or took the task of good work meanwhile."""
 
     ended: Ended
     taken: str | None  # a clause: who or what
 
 
-@dataclass(frozen=True)
-class Delivered:
+class Delivered(NamedTuple):
     """The landing queue is done with a submission."""
 
     verdict: LandingVerdict
 
 
-@dataclass(frozen=True)
-class Interrupted:
+class Interrupted(NamedTuple):
     """The user's wish: level 1, finish what runs; level 2, stop it and save its work (E-7)."""
 
     level: int
     reason: str
 
 
-@dataclass(frozen=True)
-class SessionOver:
+class SessionOver(NamedTuple):
     """Those who did the work are gone: what they have not finished is stopped, what they have lands."""
 
     reason: str
 
 
-@dataclass(frozen=True)
-class Broken:
+class Broken(NamedTuple):
     """Something the run cannot do without has failed, e.g. the journal."""
 
     error: BaseException

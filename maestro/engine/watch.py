@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from maestro.agents.base import Reader
 from maestro.executors.base import Running
@@ -25,8 +25,7 @@ _CHUNK = 1 << 18
 _ASKED_BEFORE = 4  # so often, at equal times, whether silence is excused
 
 
-@dataclass(frozen=True)
-class Clocks:
+class Clocks(NamedTuple):
     """Limits in seconds; None switches a clock off."""
 
     silent_seconds: float | None
@@ -34,15 +33,13 @@ class Clocks:
     exit_seconds: float | None
 
 
-@dataclass(frozen=True)
-class Exited:
+class Exited(NamedTuple):
     """The process ended by itself."""
 
     exit: Exit
 
 
-@dataclass(frozen=True)
-class RanOut:
+class RanOut(NamedTuple):
     """A clock ran out."""
 
     clock: Clock3

@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +154,7 @@ def _lock_status(place: Place, given: LockInput) -> Answer:
     _hide(place, loaded)
     resource = resource_named(loaded.settings, given.name)
     if given.scope is not None:
-        resource = replace(resource, scope=Scope(given.scope))
+        resource = resource._replace(scope=Scope(given.scope))
     folder = folder_of(resource.scope, caller.repository, caller.run, place.environ)
     return Answer(status_object(lock_status(folder, resource)), tuple(map(str, loaded.warnings)))
 

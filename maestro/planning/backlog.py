@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from maestro.model.plan import Problem, ProblemKind
 from maestro.model.task import Progress, Task
@@ -14,8 +14,7 @@ OVER = frozenset({Progress.DONE, Progress.CANCELLED})
 """Tasks that nobody will work on again: mistakes in them make no plan impossible."""
 
 
-@dataclass(frozen=True)
-class Backlog:
+class Backlog(NamedTuple):
     """Every task by its id (the first of duplicates), and those chosen for this run, all in given order."""
 
     tasks: Mapping[str, Task]

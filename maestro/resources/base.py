@@ -6,14 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from maestro.proc.request import ProcessRequest
 from maestro.resources.locks.base import LockStatus, Who
 
 
-@dataclass(frozen=True)
-class Need:
+class Need(NamedTuple):
     """Who is to be provided for."""
 
     task_id: str

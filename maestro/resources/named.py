@@ -7,7 +7,6 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from maestro.errors import MaestroError, StateError
@@ -52,7 +51,7 @@ class NamedResources:
         self, name: str, who: Who, *, limit_seconds: float | None, on_queued: Callable[[LockStatus], None]
     ) -> Lock:
         """See `Locks.take`. A place in the queue is taken in a thread: so one after the other, as they come."""
-        resource = replace(self._resource_named(name), limit_seconds=limit_seconds)
+        resource = self._resource_named(name)._replace(limit_seconds=limit_seconds)
         folder, door = self._folder_of(resource.scope), self._doors[name]
         let_in = Once(door.release)
 

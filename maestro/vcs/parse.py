@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 GITLINK = "160000"
 """Mode of a tree entry that is another repository's commit."""
 
 
-@dataclass(frozen=True)
-class StatusEntry:
+class StatusEntry(NamedTuple):
     """One path of `git status --porcelain=v2 -z`. `kind` is `1`, `2` (renamed), `u` (unmerged), `?` or `!`."""
 
     kind: str
@@ -31,8 +30,7 @@ class StatusEntry:
         return self.kind == "?" and self.path.endswith("/")
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(NamedTuple):
     """`git status --porcelain=v2 --branch -z`. `oid` is None on an unborn branch, `branch` None on a detached HEAD."""
 
     oid: str | None
@@ -40,8 +38,7 @@ class Status:
     entries: tuple[StatusEntry, ...]
 
 
-@dataclass(frozen=True)
-class RawChange:
+class RawChange(NamedTuple):
     """One path of `git diff-tree -r --raw -z`."""
 
     old_mode: str
@@ -53,8 +50,7 @@ class RawChange:
     source: str | None = None  # of a rename or copy
 
 
-@dataclass(frozen=True)
-class WorktreeEntry:
+class WorktreeEntry(NamedTuple):
     """One block of `git worktree list --porcelain -z`."""
 
     path: str
@@ -65,8 +61,7 @@ class WorktreeEntry:
     prunable: bool = False
 
 
-@dataclass(frozen=True)
-class TreeEntry:
+class TreeEntry(NamedTuple):
     """One line of `git ls-tree -z`."""
 
     mode: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from maestro.config.settings import Settings
 from maestro.errors import BadInput
@@ -21,8 +21,7 @@ from maestro.vcs.git import Git
 from maestro.wiring.redaction import redactor_for
 
 
-@dataclass(frozen=True)
-class Backlog:
+class Backlog(NamedTuple):
     """A planned backlog: what `plan` shows and `run` runs."""
 
     tracker: Tracker

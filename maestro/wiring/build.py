@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,8 +81,7 @@ def check_run_id(layout: Layout, run_id: str) -> None:
         raise BadInput(f"there is a run {run_id} already", hint="choose another --run-id, or leave it out")
 
 
-@dataclass(frozen=True)
-class Built:
+class Built(NamedTuple):
     """A run ready to start."""
 
     context: RunContext
@@ -91,8 +89,7 @@ class Built:
     session: ProcessId | None = None  # whose end is that of the run
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(NamedTuple):
     """Everything that can be refused has not been."""
 
     agent: Agent

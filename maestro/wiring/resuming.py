@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maestro.config.load import EITHER
 from maestro.config.settings import Settings
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
     from maestro.model.recovery import Leftover
 
 
-@dataclass(frozen=True)
-class Past:
+class Past(NamedTuple):
     """A run as its files tell of it."""
 
     run_id: str

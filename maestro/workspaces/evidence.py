@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from maestro.vcs.git import Git
 from maestro.vcs.parse import GITLINK, Status, parse_raw_diff, parse_refs, printable
@@ -14,8 +14,7 @@ from maestro.workspaces.site import Identity
 _RAW = ("-r", "-z", "--raw", "--no-renames")
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Git in a workspace, bound to its true git directory whatever `.git` in the files says."""
 
     git: Git
@@ -23,8 +22,7 @@ class Place:
     refs_dir: Path  # branches: the user's repository for worktrees, else `git_dir`
 
 
-@dataclass(frozen=True)
-class Gathered:
+class Gathered(NamedTuple):
     """The evidence, and commits that are not in its tip and would be lost when the branch moves there."""
 
     evidence: WorkEvidence

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from maestro.errors import GitError
 from maestro.vcs.git import Git
@@ -27,8 +27,7 @@ _STATUS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class FileState:
+class FileState(NamedTuple):
     """One path that differs from HEAD: what git says of it, and what the file system does."""
 
     says: str  # kind, two-letter state, modes and object names of HEAD and index
@@ -39,8 +38,7 @@ class FileState:
         return self.says.startswith("?")
 
 
-@dataclass(frozen=True)
-class CheckoutState:
+class CheckoutState(NamedTuple):
     """A checkout at one moment. Paths are text with surrogate escapes."""
 
     head: str | None  # commit

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from maestro.vcs.git import Git
 from maestro.vcs.parse import parse_config
@@ -20,8 +21,7 @@ LOCK = Path("maestro") / "worktrees.lock"
 """In the git directory that all worktrees share."""
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(NamedTuple):
     """Name and address for commits."""
 
     name: str

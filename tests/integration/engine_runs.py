@@ -108,7 +108,7 @@ class EngineRun:
         """Put other collaborators in."""
         from dataclasses import replace
 
-        self.built = replace(self.built, context=replace(self.built.context, **changes))
+        self.built = self.built._replace(context=replace(self.built.context, **changes))
 
     def go(self, limit_seconds: float = 30) -> Run:
         """Run to the end."""

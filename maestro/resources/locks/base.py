@@ -4,9 +4,8 @@ time, so nothing here may need a slow import."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from maestro.errors import Busy
 from maestro.resources.locks.records import MARK
@@ -25,8 +24,7 @@ class Scope(StrEnum):
     MACHINE = "machine"
 
 
-@dataclass(frozen=True)
-class Resource:
+class Resource(NamedTuple):
     """Something that `slots` may hold at once."""
 
     name: str
@@ -35,16 +33,14 @@ class Resource:
     limit_seconds: float | None = DEFAULT_LIMIT_SECONDS  # None: its holder has a limit of its own
 
 
-@dataclass(frozen=True)
-class Family:
+class Family(NamedTuple):
     """Processes that have `variable`=`value` in their environment."""
 
     variable: str
     value: str
 
 
-@dataclass(frozen=True)
-class Who:
+class Who(NamedTuple):
     """Who takes a lock, and what works under it."""
 
     task: str | None = None
@@ -54,8 +50,7 @@ class Who:
     outlives: bool = False  # the family goes on without the process that took the lock, and keeps it for as long
 
 
-@dataclass(frozen=True)
-class Holder:
+class Holder(NamedTuple):
     """Who has a slot. `is_gone`: the process that took it has died, and its family, which outlives it, goes on."""
 
     pid: int
@@ -67,8 +62,7 @@ class Holder:
     is_gone: bool = False
 
 
-@dataclass(frozen=True)
-class Waiter:
+class Waiter(NamedTuple):
     """Who waits for one. `outlives`: for something that has not begun; else it works already."""
 
     pid: int
@@ -78,8 +72,7 @@ class Waiter:
     outlives: bool = False
 
 
-@dataclass(frozen=True)
-class LockStatus:
+class LockStatus(NamedTuple):
     """A resource as it stands; the queue in its order."""
 
     name: str

@@ -11,8 +11,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from maestro.clock import Clock
 from maestro.errors import Busy, MaestroError, StateError
@@ -32,8 +32,7 @@ ADOPTION_SECONDS = 5.0
 _PAUSE_SECONDS = 0.01
 
 
-@dataclass(frozen=True)
-class _Held:
+class _Held(NamedTuple):
     lease: Lease
     locks: ByteLocks
 
