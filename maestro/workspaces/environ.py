@@ -17,6 +17,7 @@ import json
 import os
 import shlex
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from maestro.workspaces.base import WorkspaceSpec
@@ -40,7 +41,7 @@ def excludes_file(home: Path) -> Path:
 def git_settings(site: Site, home: Path) -> dict[str, str]:
     """Settings that must win even over those of the repository itself."""
     return {
-        "core.hooksPath": str(home / ".hooks"),
+        "core.hooksPath": f"{home}/.hooks",
         "core.excludesFile": str(excludes_file(home)),
         "commit.gpgSign": "false",
         "tag.gpgSign": "false",
@@ -58,16 +59,17 @@ def write_layout(site: Site, spec: WorkspaceSpec, home: Path, repo: Path) -> dic
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     (home / ".agent-state").mkdir(exist_ok=True)
     (home / ".hooks").mkdir(exist_ok=True)
-    _write(excludes_file(home), "\n".join((site.user_excludes, *OWN_PATTERNS, *site.keep.lines)) + "\n")
+    settings = git_settings(site, home)
+    _write(f"{home}/.gitignore", "\n".join((site.user_excludes, *OWN_PATTERNS, *site.keep.lines)) + "\n")
     if site.credentials is not None:
-        _write_secret(home / ".git-credentials", site.credentials)
-    _write(home / ".gitconfig", _gitconfig(site, home, repo))
+        _write_secret(f"{home}/.git-credentials", site.credentials)
+    _write(f"{home}/.gitconfig", _gitconfig(site, home, repo, settings))
     # servers are started with keys
-    _write_secret(home / "client-config.json", json.dumps({"mcpServers": dict(site.client_servers)}, indent=1))
-    env = _variables(site, home, repo)
+    _write_secret(f"{home}/client-config.json", json.dumps({"mcpServers": dict(site.client_servers)}, indent=1))
+    env = _variables(home, repo, settings)
     lines = [f"{name}={shlex.quote(value)}\n" for name, value in env.items()]
     lines += [f"MAESTRO_RUN_ID={shlex.quote(spec.run_id)}\n", f"MAESTRO_TASK_ID={shlex.quote(spec.task_id)}\n"]
-    _write(home / "env", "".join(lines))
+    _write(f"{home}/env", "".join(lines))
     return env
 
 
@@ -79,9 +81,9 @@ def exclude_paths(home: Path, paths: Iterable[str]) -> None:
             file.writelines(lines)
 
 
-def _variables(site: Site, home: Path, repo: Path) -> dict[str, str]:
+def _variables(home: Path, repo: Path, settings: Mapping[str, str]) -> dict[str, str]:
     env = {
-        "GIT_CONFIG_GLOBAL": str(home / ".gitconfig"),
+        "GIT_CONFIG_GLOBAL": f"{home}/.gitconfig",
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_EDITOR": "true",
         "GIT_SEQUENCE_EDITOR": "true",
@@ -89,7 +91,6 @@ def _variables(site: Site, home: Path, repo: Path) -> dict[str, str]:
     }
     if ":" not in str(repo.parent):  # the variable is a list, and a colon cannot be escaped in it
         env["GIT_CEILING_DIRECTORIES"] = str(repo.parent)
-    settings = git_settings(site, home)
     env["GIT_CONFIG_COUNT"] = str(len(settings))
     for number, (key, value) in enumerate(settings.items()):
         env[f"GIT_CONFIG_KEY_{number}"] = key
@@ -97,9 +98,9 @@ def _variables(site: Site, home: Path, repo: Path) -> dict[str, str]:
     return env
 
 
-def _gitconfig(site: Site, home: Path, repo: Path) -> str:
-    settings: list[tuple[str, str]] = [("include.path", str(path)) for path in site.user_config]
-    settings += [
+def _gitconfig(site: Site, home: Path, repo: Path, settings: Mapping[str, str]) -> str:
+    lines: list[tuple[str, str]] = [("include.path", str(path)) for path in site.user_config]
+    lines += [
         ("user.name", site.identity.name),
         ("user.email", site.identity.email),
         ("safe.directory", str(repo)),
@@ -109,9 +110,9 @@ def _gitconfig(site: Site, home: Path, repo: Path) -> str:
     ]
     if site.credentials is not None:
         store = f"store --file={shlex.quote(str(home / '.git-credentials'))}"
-        settings.append(("credential.helper", store))
-    settings += git_settings(site, home).items()
-    return "".join(_config_lines(settings))
+        lines.append(("credential.helper", store))
+    lines += settings.items()
+    return "".join(_config_lines(lines))
 
 
 def _config_lines(settings: Iterable[tuple[str, str]]) -> Iterable[str]:
@@ -133,12 +134,14 @@ def _escaped_pattern(path: str) -> str:
     return escaped[:-1] + "\\ " if escaped.endswith(" ") else escaped
 
 
-def _write(path: Path, text: str) -> None:
-    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+def _write(path: str, text: str) -> None:
+    with open(path, "wb") as file:
+        file.write(text.encode("utf-8", "surrogateescape"))
 
 
-def _write_secret(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
+def _write_secret(path: str, text: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)  # noqa: PTH108
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "w", encoding="utf-8") as file:
         file.write(text if text.endswith("\n") else text + "\n")
@@ -146,4 +149,4 @@ def _write_secret(path: Path, text: str) -> None:
 
 def environment_of(site: Site, home: Path, repo: Path) -> Mapping[str, str]:
     """The variables of a workspace that exists already."""
-    return _variables(site, home, repo)
+    return _variables(home, repo, git_settings(site, home))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,11 +74,11 @@ def gather(place: Place, workspace: Workspace, message: str, author: Identity, r
 def clear_locks(place: Place, branch: str) -> list[str]:
     """Remove the lock files that a killed git left behind; nobody works in the workspace any more."""
     remarks = []
-    branch_lock = place.refs_dir / "refs" / "heads" / f"{branch}.lock"
-    for lock in (place.git_dir / "index.lock", place.git_dir / "HEAD.lock", branch_lock):
-        if lock.exists():
-            lock.unlink(missing_ok=True)
-            remarks.append(f"a git that was killed left {lock.name} behind: it was removed")
+    branch_lock = f"{place.refs_dir}/refs/heads/{branch}.lock"
+    for lock in (f"{place.git_dir}/index.lock", f"{place.git_dir}/HEAD.lock", branch_lock):
+        if os.path.exists(lock):  # noqa: PTH110 - three for each task
+            Path(lock).unlink(missing_ok=True)
+            remarks.append(f"a git that was killed left {Path(lock).name} behind: it was removed")
     return remarks
 
 
@@ -87,7 +88,7 @@ def unfinished(status: Status, git_dir: Path) -> str | None:
     if unmerged:
         more = f" and {len(unmerged) - 3} more" if len(unmerged) > 3 else ""
         return f"a merge was left with unresolved conflicts in {', '.join(unmerged[:3])}{more}"
-    if (git_dir / "rebase-merge").is_dir() or (git_dir / "rebase-apply").is_dir():
+    if any(os.path.isdir(f"{git_dir}/{name}") for name in ("rebase-merge", "rebase-apply")):  # noqa: PTH112
         return "a rebase was left unfinished"
     return None
 

@@ -148,8 +148,9 @@ class Pool(Lifecycle):
         check(site, workspace, pristine)
         self._check_own(workspace, pristine)
         repo = home / site.name
-        # from here on nobody's work is in it
-        write_marker(home, marker.evolve(parked=True, repo=encode_path(repo)))
+        marker = marker.evolve(parked=True, repo=encode_path(repo))
+        write_marker(workspace.home, marker)  # from here on nobody's work is in it
+        write_marker(home, marker)
         git_dir = self._move(workspace.repo, repo, pristine.git_dir)
         self._strip(repo, git_dir, workspace.branch, pristine)
         cleared = clear(site, repo, git_dir, pristine, self._indexes)

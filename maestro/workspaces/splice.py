@@ -32,18 +32,17 @@ class Splice:
 
     def with_entries(self, entries: Mapping[bytes, bytes]) -> bytes | None:
         """The index with these, and none at the other places; None where it holds something unknown."""
-        pieces: list[bytes] = []
-        position, count = _START, int.from_bytes(self.raw[8:_START], "big")
+        pieces: list[bytes | memoryview] = []
+        position, count, raw = _START, int.from_bytes(self.raw[8:_START], "big"), memoryview(self.raw)
         for start, path, end in self.places:
             entry = entries.get(path, b"")
-            pieces += (self.raw[position:start], entry)
+            pieces += (raw[position:start], entry)
             position, count = end, count + bool(entry) - (end > start)
-        pieces.append(self.raw[position : self.end])
+        pieces.append(raw[position : self.end])
         cache = _invalidated(self.raw[self.end : -self.id_size], {path for _, path, _ in self.places}, self.id_size)
         if cache is None:
             return None
-        whole = b"".join((_HEADER, count.to_bytes(4, "big"), *pieces, cache))
-        return _sealed(whole, self.id_size)
+        return _sealed((_HEADER, count.to_bytes(4, "big"), *pieces, cache), self.id_size)
 
 
 def plan(raw: bytes, tracked: Tracked, id_size: int, there: Collection[bytes], new: Collection[bytes]) -> Splice | None:
@@ -81,7 +80,7 @@ def index_of(files: Mapping[bytes, tuple[int, str]], id_size: int) -> bytes | No
         size = _STAT + id_size + _FLAGS + len(path)
         pieces += (bytes(_MODE), mode.to_bytes(4, "big"), bytes(_STAT - _MODE - 4), bytes.fromhex(oid))
         pieces += (min(len(path), _LONGEST).to_bytes(_FLAGS, "big"), path, bytes((size + 8 & ~7) - size))
-    return _sealed(b"".join(pieces), id_size)
+    return _sealed(pieces, id_size)
 
 
 def entries_of(raw: bytes, id_size: int) -> dict[bytes, bytes]:
@@ -96,8 +95,11 @@ def entries_of(raw: bytes, id_size: int) -> dict[bytes, bytes]:
     return found
 
 
-def _sealed(whole: bytes, id_size: int) -> bytes:
-    return whole + (hashlib.sha1 if id_size == 20 else hashlib.sha256)(whole).digest()
+def _sealed(pieces: Sequence[bytes | memoryview], id_size: int) -> bytes:
+    checksum = hashlib.sha1() if id_size == 20 else hashlib.sha256()
+    for piece in pieces:
+        checksum.update(piece)
+    return b"".join((*pieces, checksum.digest()))
 
 
 def _locate(raw: bytes, path: bytes, id_size: int) -> tuple[int, int] | None:

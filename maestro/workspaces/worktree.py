@@ -145,11 +145,8 @@ class WorktreeWorkspaces(Pool):
         return Place(git, admin, self.site.common_dir)
 
     def _mend(self, workspace: Workspace) -> tuple[Place | None, list[str]]:
-        place = self._find(workspace)
-        if place is None:
-            return None, []
-        link = workspace.repo / ".git"
-        if named_by(link) == place.git_dir:
+        place, link = self._find(workspace), workspace.repo / ".git"
+        if place is None or named_by(link) == place.git_dir:
             return place, []
         remark = "its .git was gone: it was put back"
         if os.path.lexists(link):
