@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from maestro.cli.app import App
 from maestro.cli.options import output_options, run_options
+from maestro.errors import BadInput
 
 if TYPE_CHECKING:
     from maestro.cli.interrupts import Interrupts
+    from maestro.vcs.git import Git
 
 
 @click.command("run")
@@ -63,18 +66,33 @@ def run_backlog(app: App, flags: dict[str, Any], run_id: str | None) -> int:
 
 
 def _run(app: App, flags: dict[str, Any], run_id: str | None, interrupts: Interrupts) -> int:
+    from concurrent.futures import ThreadPoolExecutor
+
     from maestro.cli import collecting
     from maestro.cli.outcome import say_outcome
     from maestro.cli.progress import progress_observers
     from maestro.cli.standard_input import text_for
-    from maestro.coordinator import ParallelCoordinator
+
+    with ThreadPoolExecutor(1) as beside:
+        asked = beside.submit(_ask_git, app)
+        from maestro.coordinator import ParallelCoordinator
 
     collecting.as_usual()
-    repository = app.repository()
-    settings = app.load(flags, repository=repository).settings
+    git = asked.result()
+    settings = app.load(flags, repository=git.directory).settings
     text = text_for(settings)
-    coordinator = ParallelCoordinator.opened(app.git(), environ=app.environ)
+    coordinator = ParallelCoordinator.opened(git, environ=app.environ)
     observers = [*progress_observers(app), interrupts]
     ended = coordinator.run(settings, run_id=run_id, observers=observers, standard_input=text)
     say_outcome(app, ended.result)
     return ended.exit_code
+
+
+def _ask_git(app: App) -> Git:
+    """What every run asks first: git is another process, and answers while hundreds of modules are loaded here."""
+    from maestro.vcs.git import require_version
+
+    git = app.git()
+    with suppress(BadInput):  # it is remembered, and refused where it would be without this
+        require_version()
+    return git

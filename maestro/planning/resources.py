@@ -27,12 +27,16 @@ def unknown_resources(wanted: Mapping[str, Collection[str]], known: Collection[s
     """A problem for each task that wants what is not configured. `known` None: whatever they want is there."""
     if known is None:
         return
-    import difflib  # to refuse something, and then alone
-
     for task, names in wanted.items():
         for name in names:
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                there = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(map(repr, sorted(known)))}"
+                there = _instead(name, known)
                 message = f"task {task!r} wants the resource {name!r}, which is not configured: {there}"
                 yield Problem(kind=ProblemKind.UNKNOWN_RESOURCE, tasks=(task,), message=message)
+
+
+def _instead(name: str, known: Collection[str]) -> str:
+    import difflib  # to refuse something, and then alone
+
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(map(repr, sorted(known)))}"

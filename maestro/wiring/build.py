@@ -122,6 +122,14 @@ def looking(git: Git) -> Iterator[Callable[[], Looked]]:
     does, and neither needs the other. What it refuses is raised by whoever asks."""
     with ThreadPoolExecutor(1, thread_name_prefix="look") as beside:
         yield beside.submit(_look, git).result
+        _import_ahead()
+
+
+def _import_ahead() -> None:
+    """What comes next in every run, while git is still at work."""
+    import filelock  # noqa: F401 - with the first lock
+
+    import maestro.workspaces.worktree  # noqa: F401 - gates have such workspaces whatever kind the agents have
 
 
 def prepare(
