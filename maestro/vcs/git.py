@@ -144,16 +144,19 @@ class Git:
     ) -> subprocess.CompletedProcess[bytes]:
         if args[0] == "update-ref" and _is_ours(args, stdin):
             args = ("update-ref", "--no-deref", *args[1:])  # an agent may have made it stand for a branch of the user's
-        argv = [_executable(self._env.get("PATH")), *self._explicit, *_ALWAYS, *self._settings, *args]
+        program, here = _executable(self._env.get("PATH")), str(self.directory)
+        argv = [program, "-C", here, *self._explicit, *_ALWAYS, *self._settings, *args]
         try:
             env = {**self._env, **env} if env else self._env
-            return spawned.run(argv, cwd=self.directory, env=env, stdin=stdin, timeout_seconds=self._timeout_seconds)
+            done = spawned.run(argv, env=env, stdin=stdin, timeout_seconds=self._timeout_seconds)
         except FileNotFoundError as error:
-            if not self.directory.is_dir():
-                raise GitError(f"the directory {self.directory} does not exist") from error
-            raise BadInput("git was not found on PATH", hint="install git 2.38 or newer") from error
+            raise _no_git() from error
         except subprocess.TimeoutExpired as error:
             raise GitError(f"git {args[0]} did not end within {self._timeout_seconds:g} s") from error
+        if done.returncode == 128 and done.stderr.startswith(b"fatal: cannot change to "):
+            why = "cannot be entered" if self.directory.is_dir() else "does not exist"
+            raise GitError(f"the directory {self.directory} {why}")
+        return done
 
     def text(
         self,
@@ -216,14 +219,21 @@ def _is_half_made(args: Sequence[str], done: subprocess.CompletedProcess[bytes])
 @functools.cache
 def _executable(path: str | None) -> str:
     """Where git is, looked up once: a bare name costs a failed exec for every folder of PATH before the right one."""
-    return shutil.which("git", path=path) or "git"
+    found = shutil.which("git", path=path)
+    if found is None:
+        raise _no_git()
+    return found
+
+
+def _no_git() -> BadInput:
+    return BadInput("git was not found on PATH", hint="install git 2.38 or newer")
 
 
 def require_version() -> tuple[int, ...]:
     """The version of git on PATH; BadInput when it is missing or too old."""
     executable = shutil.which("git")
     if executable is None:
-        raise BadInput("git was not found on PATH", hint="install git 2.38 or newer")
+        raise _no_git()
     said = _version_of(executable)
     match = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", said)
     version = tuple(int(part) for part in match.groups() if part) if match else (0, 0)

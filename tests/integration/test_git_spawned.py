@@ -6,19 +6,22 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from maestro.errors import BadInput, GitError
 from maestro.vcs import spawned
+from maestro.vcs.git import Git
 
 
 def sh(
     script: str, tmp_path: Path, stdin: bytes | None = None, limit: float = 30
 ) -> subprocess.CompletedProcess[bytes]:
-    argv = ["/bin/sh", "-c", script]
-    return spawned.run(argv, cwd=tmp_path, env=dict(os.environ), stdin=stdin, timeout_seconds=limit)
+    argv = ["/bin/sh", "-c", f"cd '{tmp_path}'; {script}"]
+    return spawned.run(argv, env=dict(os.environ), stdin=stdin, timeout_seconds=limit)
 
 
 def test_output_errors_and_code_come_back(tmp_path: Path) -> None:
@@ -72,5 +75,49 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         sh("exec sleep 60", tmp_path, limit=0.05)
     with pytest.raises(FileNotFoundError):
-        spawned.run(["/nowhere/git"], cwd=tmp_path, env={}, stdin=None, timeout_seconds=1)
+        spawned.run(["/nowhere/git"], env={}, stdin=None, timeout_seconds=1)
     assert count() == before
+
+
+def test_descriptors_of_whoever_started_us_are_not_passed_on(tmp_path: Path) -> None:
+    """Nor those that we open ourselves; and whether 0, 1 and 2 are open here makes no difference."""
+    program = (
+        "import os\nfrom maestro.vcs import spawned\n"
+        "mine = os.open('/dev/null', os.O_RDONLY)\n"
+        "script = 'cat; echo out; echo err >&2; ls /proc/self/fd'\n"
+        "done = spawned.run(['/bin/sh', '-c', script], env=dict(os.environ), stdin=b'in ', timeout_seconds=30)\n"
+        "os.write(int(os.environ['ANSWER']), repr((done.stdout.split(), done.stderr)).encode())\n"
+    )
+    for closed in ("", "<&-", ">&-", "2>&-", "<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"):
+        reading, writing = os.pipe()
+        os.set_inheritable(writing, True)
+        env = {**os.environ, "ANSWER": str(writing)}
+        argv = ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-c", program]
+        with subprocess.Popen(argv, env=env, pass_fds=[writing], cwd=Path(__file__).parents[2]):
+            os.close(writing)
+            with os.fdopen(reading, "rb") as answer:
+                said = answer.read().decode()
+        # 3 is the folder that ls reads
+        assert said == repr(([b"in", b"out", b"0", b"1", b"2", b"3"], b"err\n")), closed
+
+
+def test_signals_that_python_ignores_are_not_ignored_there(tmp_path: Path) -> None:
+    assert sh("kill -PIPE $$; echo alive", tmp_path).returncode == -signal.SIGPIPE
+
+
+def test_a_directory_that_is_gone_or_closed_is_no_answer(tmp_path: Path) -> None:
+    with pytest.raises(GitError, match="gone does not exist"):
+        Git(tmp_path / "gone").commit_of("HEAD")
+    (tmp_path / "file").touch()
+    with pytest.raises(GitError, match="file does not exist"):
+        Git(tmp_path / "file").commit_of("HEAD")
+
+
+def test_a_git_in_the_current_directory_is_not_taken_for_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "git").write_text("#!/bin/sh\ntouch called\n")
+    (tmp_path / "git").chmod(0o755)
+    (tmp_path / "bin").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput, match="git was not found on PATH"):
+        Git(tmp_path, env={"PATH": str(tmp_path / "bin")}).run("status")
+    assert not (tmp_path / "called").exists()
