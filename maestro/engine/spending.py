@@ -52,6 +52,8 @@ class Spending:
 
     async def look(self) -> str | None:
         """Warn of what is nearly spent; why nothing new may start, where something is spent."""
+        if not self._limits:
+            return None
         try:
             found = self._standings(self._day())
         except StateError as error:  # what runs is paid for, and goes on

@@ -219,6 +219,8 @@ def tail_of(path: Path, limit_bytes: int = 4096, redactor: Redactor | None = Non
             data = file.read()
     except OSError:
         return ""
+    if not data:
+        return ""
     if redactor is not None:
         data = redactor.mask_bytes(data)
     if size > limit_bytes:
