@@ -11,7 +11,6 @@ from maestro.errors import BadInput, GitError
 from maestro.model.record import Record
 from maestro.vcs.git import Git
 
-
 _ALWAYS_GOOD = re.compile(r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*")
 """Names that git need not be asked about (git-check-ref-format(1)): what it refuses has other characters in it."""
 
