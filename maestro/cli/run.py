@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -66,19 +67,15 @@ def run_backlog(app: App, flags: dict[str, Any], run_id: str | None) -> int:
 
 
 def _run(app: App, flags: dict[str, Any], run_id: str | None, interrupts: Interrupts) -> int:
-    from concurrent.futures import ThreadPoolExecutor
-
     from maestro.cli import collecting
     from maestro.cli.outcome import say_outcome
     from maestro.cli.progress import progress_observers
     from maestro.cli.standard_input import text_for
 
-    with ThreadPoolExecutor(1) as beside:
-        asked = beside.submit(_ask_git, app)
-        from maestro.coordinator import ParallelCoordinator
+    git = _ask_git(app)
+    from maestro.coordinator import ParallelCoordinator
 
     collecting.as_usual()
-    git = asked.result()
     settings = app.load(flags, repository=git.directory).settings
     text = text_for(settings)
     coordinator = ParallelCoordinator.opened(git, environ=app.environ)
@@ -89,10 +86,19 @@ def _run(app: App, flags: dict[str, Any], run_id: str | None, interrupts: Interr
 
 
 def _ask_git(app: App) -> Git:
-    """What every run asks first: git is another process, and answers while hundreds of modules are loaded here."""
+    """What every run asks first: git is another process, and answers while hundreds of modules are loaded here. They
+    are loaded in a thread, and git is asked in this one: an interrupt ends a git that hangs."""
+    from concurrent.futures import ThreadPoolExecutor, wait
+
     from maestro.vcs.git import require_version
 
-    git = app.git()
-    with suppress(BadInput):  # it is remembered, and refused where it would be without this
-        require_version()
+    with ThreadPoolExecutor(1) as beside:
+        loading = beside.submit(import_module, "maestro.coordinator")
+        try:
+            git = app.git()
+            with suppress(BadInput):  # it is remembered, and refused where it would be without this
+                require_version()
+        finally:
+            wait([loading])
+    loading.result()
     return git

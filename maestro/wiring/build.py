@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +31,7 @@ from maestro.model.redaction import Redactor
 from maestro.model.task import Task
 from maestro.planning.choose_agent import DEFAULT_TABLE
 from maestro.planning.ports import services_of
+from maestro.proc.children import end_children
 from maestro.proc.family import ProcessId, start_time
 from maestro.proc.ladder import Graces
 from maestro.proc.ourselves import own_command
@@ -119,10 +121,20 @@ def _look(git: Git) -> Looked:
 @contextmanager
 def looking(git: Git) -> Iterator[Callable[[], Looked]]:
     """A look at the repository while something else is done, for `prepare` to ask for: it takes as long as planning
-    does, and neither needs the other. What it refuses is raised by whoever asks."""
+    does, and neither needs the other. What it refuses is raised by whoever asks. Where nobody will, as after an
+    interrupt, it is ended: a git that hangs must not hold up the end, nor stay behind."""
     with ThreadPoolExecutor(1, thread_name_prefix="look") as beside:
-        yield beside.submit(_look, git).result
-        _import_ahead()
+        thread = beside.submit(threading.get_native_id).result()
+        look = beside.submit(_look, git)
+        try:
+            yield look.result
+            _import_ahead()
+            wait([look])
+        except BaseException:
+            while not look.done():
+                end_children(thread)
+                wait([look], timeout=0.02)
+            raise
 
 
 def _import_ahead() -> None:

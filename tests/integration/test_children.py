@@ -1,0 +1,41 @@
+"""What a thread of ours waits for is ended, and nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from maestro.proc.children import end_children
+
+
+def sleeper() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(["sleep", "100"])
+
+
+def test_only_the_children_of_that_thread_are_ended() -> None:
+    ours = sleeper()
+    try:
+        with ThreadPoolExecutor(1) as beside:
+            thread = beside.submit(threading.get_native_id).result()
+            theirs = beside.submit(sleeper).result()
+            end_children(thread)
+            assert theirs.wait(20) == -9
+            assert ours.poll() is None
+            end_children(thread)
+    finally:
+        ours.kill()
+        ours.wait()
+
+
+def test_a_thread_that_is_over_has_none() -> None:
+    with ThreadPoolExecutor(1) as beside:
+        thread = beside.submit(threading.get_native_id).result()
+    end_children(thread)
+
+
+def test_one_that_ends_meanwhile_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("maestro.proc.children._children", lambda thread: [2**22 + thread])  # above any pid
+    end_children(1)
