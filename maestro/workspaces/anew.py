@@ -9,12 +9,14 @@ SUFFIX = ".new"
 
 
 def write_anew(path: str, content: bytes) -> None:
-    """As a file of its own, whatever stood there; no link is followed. OSError where it cannot be."""
+    """As a file of its own, whatever stood there; no link is followed, and nothing else that an agent may have put
+    under either name. OSError where it cannot be."""
     fresh = path + SUFFIX
-    with open(fresh, "wb", opener=_no_link) as file:
+    try:
+        file = open(fresh, "xb")  # noqa: SIM115 - closed below
+    except FileExistsError:  # of a crash; or planted: another name of a file, or a pipe that nobody reads
+        os.unlink(fresh)  # noqa: PTH108
+        file = open(fresh, "xb")  # noqa: SIM115
+    with file:
         file.write(content)
     os.replace(fresh, path)  # noqa: PTH105 - several times for each task
-
-
-def _no_link(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
