@@ -118,8 +118,10 @@ class Lifecycle(ABC):
         return Workspace(kind=self.kind, home=home, repo=repo, base=spec.base, branch=spec.branch, env=env)
 
     def adopt(self, home: Path) -> Workspace | None:
-        workspace = self.load(home)
-        return workspace if workspace is not None and workspace.repo.is_dir() else None
+        marker, workspace = read_marker(home), self.load(home)
+        if marker is None or marker.parked or workspace is None:  # parked: a crash stopped it from being emptied
+            return None
+        return workspace if workspace.repo.is_dir() else None
 
     def collect(self, workspace: Workspace, message: str) -> WorkEvidence:
         reopen(workspace.home, workspace.repo)

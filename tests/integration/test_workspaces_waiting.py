@@ -121,3 +121,24 @@ def test_indexes_of_one_commit_are_parsed_once_and_of_another_anew(repo: Reposit
         read = [reader.read(index, 20) for index in indexes]
         assert read == [IndexReader().read(index, 20) for index in indexes]
         assert len({id(one[0]) for one in read if one is not None}) == (1 if alike else len(indexes))
+
+
+class _Killed(BaseException):
+    """As if the process were gone from there on."""
+
+
+def test_one_that_a_crash_left_half_emptied_is_nobodys_work(
+    workspaces: Lifecycle, repo: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = made(workspaces, repo, "t1")
+    assert workspaces.adopt(workspace.home) is not None
+
+    def clear(*_args: Any) -> None:
+        raise _Killed
+
+    monkeypatch.setattr(pool, "clear", clear)
+    with pytest.raises(_Killed):
+        workspaces.remove(workspace)
+    assert workspace.home.exists()
+    assert workspaces.adopt(workspace.home) is None
+    made(workspaces, repo, "t1")
