@@ -49,7 +49,7 @@ def read_index(path: Path, id_size: int, like: IndexPaths | None = None) -> Inde
     only compared with it. OSError where it cannot be read.
     """
     raw = path.read_bytes()
-    written = int(path.stat().st_mtime) & 0xFFFFFFFF
+    written = path.stat().st_mtime_ns // 1_000_000_000 & 0xFFFFFFFF  # a float may be of the next second
     if like is not None and _pieces(raw, like.common) == like.shared:
         return replace(like, young=_young(raw, like.files, like.own, written))
     if raw[:8] != b"DIRC\0\0\0\2":

@@ -246,7 +246,8 @@ def _id_size(site: Site) -> int:
 
 def _young(repo: Path, index: Path, before: Young, anew: Iterable[bytes]) -> Young:
     """Those from the second in which the index was written, of the ones before, and of those checked out since."""
-    since, top = int(index.stat().st_mtime) * 1_000_000_000, os.fsencode(repo) + b"/"
+    top, written_ns = os.fsencode(repo) + b"/", index.stat().st_mtime_ns
+    since = written_ns - written_ns % 1_000_000_000
     found = {path: known for path, known in before.items() if known[1] >= since}
     for path in anew:
         found.pop(path, None)
