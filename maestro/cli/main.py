@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -81,6 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (that of the process by default); the exit code."""
     if argv is not None:
         return guarded(maestro, argv)
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:  # by who started us: no child's exit code would be known
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     collecting.spare()
     code = guarded(maestro)
     collecting.never_again()

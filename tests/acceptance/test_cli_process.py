@@ -51,6 +51,14 @@ def test_a_stream_that_is_closed_from_the_start(repo: Repository, stream: str) -
     assert (done.returncode, b"bug" in done.stderr) == (0, False), done.stderr
 
 
+def test_who_starts_it_may_not_care_for_the_ends_of_children(repo: Repository) -> None:
+    argv = "run --agent-command 'echo x > x.txt' --no-tests --tasks-file tasks.json"
+    (repo.path / "tasks.json").write_text('[{"id": "a"}]')
+    uncaring = f"trap '' CHLD; exec {' '.join(MAESTRO)} {argv}"
+    done = subprocess.run(["sh", "-c", uncaring], cwd=repo.path, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, b"1 of 1 tasks landed" in done.stdout + done.stderr) == (0, True), done.stderr
+
+
 def test_an_encoding_that_cannot_hold_the_names(tmp_path: Path) -> None:
     repo = make_repository(tmp_path / "größe")
     env = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
