@@ -28,6 +28,9 @@ from maestro.vcs.git import Git
 from maestro.vcs.planted import remove_links
 from maestro.workspaces.base import GATE_BENCH, Workspace, WorkspaceSpec
 
+_WHOLE = {"core.sparseCheckout": "false", "core.sparseCheckoutCone": "false", "index.sparse": "false"}
+"""A commit is judged by all of its files, whatever the user chose for the checkout, or tests for the bench."""
+
 
 class _Remembering:
     """An executor that knows the last child it started, so that a gate can be stopped from outside, and starts each as
@@ -136,7 +139,8 @@ class GateBench:
     def _move(self, workspace: Workspace, commit: str) -> None:
         """Put the bench on another commit; ignored files (dependencies, caches) stay, all else is gone."""
         # what the set-up brought in and what is to be kept is ignored, too
-        git = self._context.git.at(workspace.repo, config={"core.excludesFile": str(workspace.excludes)})
+        config = {"core.excludesFile": str(workspace.excludes), **_WHOLE}
+        git = self._context.git.at(workspace.repo, config=config)
         _remove_planted(self._context.git, workspace.repo)
         _unhide(git)
         git.run("checkout", "-q", "--force", "--detach", commit)

@@ -37,3 +37,15 @@ def test_tests_hide_no_change_from_those_of_the_next_commit(hide: str, repo: Rep
     tasks = [{"id": "evil"}, {"id": "bad", "dependencies": ["evil"]}]
     said = run(tasks, "--attempts", "1", agent=AGENT, tests="sh check.sh")
     assert said.statuses() == {"evil": "landed", "bad": "failed"}
+
+
+@pytest.mark.parametrize(
+    "leave", ["--no-cone '/*' '!/data/'", "--cone --no-sparse-index src", "--cone --sparse-index src"]
+)
+def test_tests_take_no_files_out_of_the_next_commit(leave: str, repo: Repository, run: Run) -> None:
+    check = f"test -e data/needed.txt && git sparse-checkout set {leave} && test ! -e data/needed.txt"
+    repo.commit({"check.sh": check, "data/needed.txt": "", "src/main.c": ""})
+    said = run(
+        [{"id": "a"}, {"id": "b", "dependencies": ["a"]}], "--attempts", "1", agent=WRITES_ONE_FILE, tests="sh check.sh"
+    )
+    assert said.statuses() == {"a": "landed", "b": "landed"}
