@@ -67,10 +67,10 @@ def _start(argv: list[str], env: Mapping[str, str], source: int | None, errors: 
 def _inherited() -> tuple[int, ...]:
     """What whoever started us left open for all that we start, which is no business of git's. What is opened here is
     closed on exec."""
-    found = []
+    found, limit = [], os.sysconf("SC_OPEN_MAX")  # one above it, from before it was lowered, would be refused
     for entry in os.scandir("/proc/self/fd"):
         with suppress(OSError):  # that of the listing itself is gone
-            if int(entry.name) > 2 and os.get_inheritable(int(entry.name)):
+            if 2 < int(entry.name) < limit and os.get_inheritable(int(entry.name)):
                 found.append(int(entry.name))
     return tuple(found)
 

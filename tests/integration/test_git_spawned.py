@@ -121,3 +121,11 @@ def test_a_git_in_the_current_directory_is_not_taken_for_git(tmp_path: Path, mon
     with pytest.raises(BadInput, match="git was not found on PATH"):
         Git(tmp_path, env={"PATH": str(tmp_path / "bin")}).run("status")
     assert not (tmp_path / "called").exists()
+
+
+def test_what_is_open_beyond_the_limit_stands_in_nobodys_way(tmp_path: Path) -> None:
+    code = "from maestro.vcs.spawned import run; "
+    code += "print(run(['/bin/echo', 'said'], env={}, stdin=None, timeout_seconds=30).stdout)"
+    script = f'exec 700</dev/null; ulimit -n 256; exec {sys.executable} -c "{code}"'
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("b'said\\n'\n", "")
