@@ -63,13 +63,13 @@ def test_silence_in_the_queue_of_a_lock_and_under_it_has_a_reason(repo: Reposito
         cwd=repo.path,
         stdin=subprocess.DEVNULL,
     )
-    ours = shlex.join(command_line("lock", "tests", "--", "sleep", "5"))
+    ours = shlex.join(command_line("lock", "tests", "--", "sleep", "10"))
     body = (
-        f"( sleep 5; touch {gone} ) & {ours} || exit 9\n"
+        f"( sleep 10; touch {gone} ) & {ours} || exit 9\n"
         f"echo x > a.txt; git add -A; git commit -qm work\necho '{json.dumps(RESULT)}'"
     )
     try:
-        said = run_as_claude(repo, tmp_path, body, silent_timeout="3")
+        said = run_as_claude(repo, tmp_path, body, silent_timeout="8")
     finally:
         gone.touch()
         other.wait(30)

@@ -29,11 +29,15 @@ def test_dependencies_are_made_once(kind: str, repo: Repository, run: Run, tmp_p
     assert repo.files(branch) == ["README.md", *(f"out-T-{number}.txt" for number in range(4))]
 
 
-def test_what_no_task_will_want_is_removed_while_others_are_at_work(repo: Repository, run: Run) -> None:
-    looks = """
+def test_what_no_task_will_want_is_removed_while_others_are_at_work(repo: Repository, run: Run, tmp_path: Path) -> None:
+    looks = f"""
+        has_come() {{ n=0; until eval "$1" || [ $n = 600 ]; do sleep 0.05; n=$((n + 1)); done; }}
         if [ "$MAESTRO_TASK_ID" = c ]; then
-            n=0; while [ -e ../../task-b ] && [ $n -lt 400 ]; do sleep 0.05; n=$((n + 1)); done
+            touch {tmp_path}/begun
+            has_come "[ ! -e ../../task-b ]"
             ls -A ../.. > seen
+        else
+            has_come "[ -e {tmp_path}/begun ]"
         fi; """
     said = run([{"id": "b"}, {"id": "c"}], "--max-parallel", "2", agent=looks + WRITES_ONE_FILE)
     assert said.code == 0, said.err
