@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from maestro.testing.model_server import ModelServer
+from maestro.testing.processes import until
+from tests.conftest import processes_with
 
 BEADS = ("bd-0.47.1", "bd-1.0.5")
 FETCHED = "scripts/install_agents.sh gets it, given npm"
@@ -54,6 +56,15 @@ def namespaces() -> bool:
     return (
         subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "true"], capture_output=True).returncode == 0
     )
+
+
+@pytest.fixture(autouse=True)
+def _look_for_editors(hermetic: Path) -> Iterator[None]:
+    """claude looks for editors by `ps aux | grep …`, and has ended now and then before that has. Ends before `hermetic`
+    does, which counts what is left."""
+    yield
+    mark = f"MAESTRO_TEST_MARK={os.environ['MAESTRO_TEST_MARK']}"
+    until(lambda: not any("ps aux" in line or line.startswith("grep ") for line in processes_with(mark).values()))
 
 
 @pytest.fixture(autouse=True)
