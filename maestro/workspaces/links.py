@@ -14,7 +14,7 @@ def named_by(link: Path) -> Path | None:
     path = os.fspath(link)
     if os.path.islink(path):  # noqa: PTH114 - as below, several times for each task
         return None
-    said = _contents(path)
+    said = contents_of(path)
     if said is None or not said.startswith(b"gitdir: "):
         return None
     named = os.fsdecode(said[8:].rstrip(b"\r\n"))
@@ -56,11 +56,12 @@ def move_link(admin: Path, repo: Path) -> None:
 
 
 def _linked(file: str) -> str | None:
-    said = _contents(file)
+    said = contents_of(file)
     return None if said is None else os.fsdecode(said.rstrip(b"\r\n"))
 
 
-def _contents(path: str) -> bytes | None:
+def contents_of(path: str) -> bytes | None:
+    """All bytes of a small file; None where it cannot be read."""
     try:
         with open(path, "rb") as file:
             return file.read()

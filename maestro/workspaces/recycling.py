@@ -24,7 +24,7 @@ from maestro.vcs.git import Git
 from maestro.vcs.parse import RawChange, fields, parse_raw_diff
 from maestro.workspaces.base import Workspace
 from maestro.workspaces.index import Young, born, count_of
-from maestro.workspaces.links import worktrees_below
+from maestro.workspaces.links import contents_of, worktrees_below
 from maestro.workspaces.parking import Layer, Parked, Pristine
 from maestro.workspaces.processes import working_directories
 from maestro.workspaces.removal import remove_tree
@@ -85,7 +85,7 @@ def remember(
 
 def settings_of(site: Site) -> tuple[bytes | None, ...]:
     """What, besides the commit, makes the files of a checkout: line ends, filters, attributes."""
-    return tuple(map(_contents, site.makes_checkouts))
+    return tuple(map(contents_of, site.makes_checkouts))
 
 
 def check(site: Site, workspace: Workspace, pristine: Pristine) -> None:
@@ -274,11 +274,3 @@ def _borrowing(site: Site) -> dict[str, str]:
 def _digest(index: Path) -> bytes:
     """OSError where it is not there."""
     return hashlib.sha256(index.read_bytes()).digest()
-
-
-def _contents(path: str) -> bytes | None:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:
-        return None
