@@ -90,6 +90,7 @@ def _ask_git(app: App) -> Git:
     are loaded in a thread, and git is asked in this one: an interrupt ends a git that hangs."""
     from concurrent.futures import ThreadPoolExecutor, wait
 
+    from maestro.proc.children import end_own_children
     from maestro.vcs.git import require_version
 
     with ThreadPoolExecutor(1) as beside:
@@ -98,6 +99,9 @@ def _ask_git(app: App) -> Git:
             git = app.git()
             with suppress(BadInput):  # it is remembered, and refused where it would be without this
                 require_version()
+        except BaseException:  # an interrupt between the start of a git and the moment in which somebody knows of it
+            end_own_children()
+            raise
         finally:
             wait([loading])
     loading.result()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from contextlib import suppress
 
 
@@ -18,6 +19,15 @@ def end_children(thread: int) -> None:
                     signal.pidfd_send_signal(fd, signal.SIGKILL)
             finally:
                 os.close(fd)
+
+
+def end_own_children() -> None:
+    """The same for the thread that calls; they are gone afterwards."""
+    thread = threading.get_native_id()
+    end_children(thread)
+    for pid in _children(thread):
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)
 
 
 def _children(thread: int) -> list[int]:

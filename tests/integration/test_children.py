@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from maestro.proc.children import end_children
+from maestro.proc.children import end_children, end_own_children
+from maestro.proc.family import identify
 
 
 def sleeper() -> subprocess.Popen[bytes]:
@@ -28,6 +29,18 @@ def test_only_the_children_of_that_thread_are_ended() -> None:
     finally:
         ours.kill()
         ours.wait()
+
+
+def test_those_of_the_caller_are_gone_afterwards() -> None:
+    with ThreadPoolExecutor(1) as beside:
+        theirs = beside.submit(sleeper).result()
+        ours = sleeper()
+        end_own_children()
+        assert identify(ours.pid) is None
+        assert theirs.poll() is None
+        theirs.kill()
+        beside.submit(theirs.wait).result()
+    ours.wait()
 
 
 def test_a_thread_that_is_over_has_none() -> None:
