@@ -82,7 +82,7 @@ def test_pages_that_a_family_shares_count_once(marker: str) -> None:
             if one.id.pid != process.pid:
                 os.kill(one.id.pid, signal.SIGKILL)
         until(lambda: len(family(survey, marker)) == 1)
-        assert is_childless(parent), "zombies do nothing any more"
+        until(lambda: is_childless(parent))  # zombies do nothing any more; a killed one may take a while to be one
 
 
 def test_who_is_stopped_is_seen_to_be(marker: str) -> None:
