@@ -14,8 +14,10 @@ from pathlib import Path
 
 from maestro.errors import GitError, WorkspaceError
 from maestro.vcs.git import Git
+from maestro.workspaces.aging import age, reveal
 from maestro.workspaces.base import GATE_BENCH, Workspace, WorkspaceSpec
 from maestro.workspaces.environ import excludes_file
+from maestro.workspaces.index import Young
 from maestro.workspaces.lifecycle import Lifecycle
 from maestro.workspaces.marker import MARKER_FILE, encode_path, read_marker, write_marker
 from maestro.workspaces.parking import Parked, Parking, Pristine, new_place
@@ -27,6 +29,7 @@ from maestro.workspaces.recycling import (
     clear,
     drop_kept,
     drop_unignored,
+    id_size_of,
     remember,
     settings_of,
 )
@@ -52,6 +55,7 @@ class Pool(Lifecycle):
         self._parking = Parking(site.parked)
         self._pristine: dict[Path, Pristine] = {}  # by home, of those handed out
         self._indexes = IndexReader()
+        self._young: dict[Path, Young] = {}  # by home: what git may not see changes of (`aging`)
 
     # what a kind adds
 
@@ -94,6 +98,7 @@ class Pool(Lifecycle):
 
     def remove(self, workspace: Workspace, *, for_good: bool = False) -> None:
         pristine = self._pristine.pop(workspace.home, None)
+        self._young.pop(workspace.home, None)
         if pristine is not None and not for_good and self._parking.reserve() and self._park(workspace, pristine):
             remove_tree(workspace.home)  # what is left of it
         else:
@@ -115,12 +120,26 @@ class Pool(Lifecycle):
         if recycled is None:
             git, cleared = self._make(spec, repo), None
             git_dir = self._git_dir(repo)
+            self._young[repo.parent] = self._aged(repo, git_dir)
         else:
             git, git_dir, cleared = recycled
+            self._young[repo.parent] = cleared.layer.young
         if settings_of(self.site) == settings:  # else it may have been made by either
             with suppress(OSError):  # a file system without hard links
                 self._pristine[repo.parent] = remember(repo, git_dir, spec.base, settings, cleared)
         return git
+
+    def _aged(self, repo: Path, git_dir: Path) -> Young:
+        id_size = id_size_of(self.site)
+        found = self._indexes.paths(git_dir / "index", id_size)
+        return age(repo, git_dir / "index", found, id_size) if found is not None else {}
+
+    def _reveal(self, workspace: Workspace, git_dir: Path) -> None:
+        try:  # one that an earlier coordinator made is not known here
+            if reveal(workspace.repo, git_dir / "index", self._young.get(workspace.home)):
+                self._young[workspace.home] = {}
+        except OSError as error:
+            raise GitError(f"{error.filename}: {error.strerror}") from error
 
     def _park(self, workspace: Workspace, pristine: Pristine) -> bool:
         """Keep the files to be handed out again, if that is safe; whether they are out of the way."""

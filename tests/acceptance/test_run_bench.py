@@ -22,6 +22,7 @@ AGENT = 'if [ "$MAESTRO_TASK_ID" = bad ]; then test -e out-evil.txt || exit 9; f
 @pytest.mark.parametrize(
     "hide",
     [
+        "true",
         "git update-index --skip-worktree check.sh",
         "git update-index --assume-unchanged check.sh",
         "git update-index --skip-worktree check.sh; git update-index --assume-unchanged check.sh",

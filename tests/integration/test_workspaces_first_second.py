@@ -16,9 +16,8 @@ from maestro.workspaces.index import born
 from maestro.workspaces.lifecycle import Lifecycle
 from maestro.workspaces.registry import open_workspaces
 from maestro.workspaces.scrub import drop_touched
+from tests.integration.seconds_lab import beginnings
 from tests.integration.test_workspaces_recycling import admin_of, as_agent
-
-TRIES = 20
 
 
 @pytest.fixture
@@ -64,7 +63,7 @@ def marked(path: Path) -> None:
 
 @pytest.mark.parametrize("change", [rewritten, turned, linked, marked, lambda path: path.chmod(0o666)])
 def test_it_is_undone(change: Callable[[Path], None], workspaces: Lifecycle, repo: Repository) -> None:
-    for number in range(TRIES):
+    for number in beginnings():
         workspace = made(workspaces, repo, f"t{number}")
         before = (workspace.repo / "d/3").stat()
         change(workspace.repo / "d/3")
@@ -79,23 +78,6 @@ def test_it_is_undone(change: Callable[[Path], None], workspaces: Lifecycle, rep
         assert not os.listxattr(again.repo / "d/3")
         assert (again.repo / "link").readlink() == Path("d/1")
         assert as_agent(again, "git status --porcelain; git diff HEAD") == ""
-        workspaces.remove(again)
-        if is_same_second:
-            workspaces.close()
-            return
-    pytest.fail("no second was long enough")
-
-
-def test_git_finds_what_the_next_agent_does_in_the_same_second(workspaces: Lifecycle, repo: Repository) -> None:
-    """The times of the index are as git needs them to know which files it has to look into."""
-    for number in range(TRIES):
-        workspaces.remove(made(workspaces, repo, f"t{number}"))
-        again = made(workspaces, repo, f"u{number}")
-        index = (admin_of(again) / "index").stat()
-        rewritten(again.repo / "d/3")
-        assert index.st_mtime <= time.time()
-        is_same_second = time.time() // 1 == index.st_mtime // 1
-        assert as_agent(again, "git status --porcelain") == " M d/3\n"
         workspaces.remove(again)
         if is_same_second:
             workspaces.close()
