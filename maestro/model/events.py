@@ -445,4 +445,4 @@ AnyEvent = Annotated[
     Field(discriminator="type"),
 ]
 
-EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
+EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent, config={"defer_build": True})  # most runs only write events

@@ -5,13 +5,17 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import VERSION, BaseModel, ConfigDict
+
+_LATER = tuple(int(part) for part in VERSION.split(".")[:2]) >= (2, 14)
+"""Whether pydantic bears that threads meet at the first use of a record: only then is its check made as late as that.
+There are some 150 records, of which an ordinary run uses a third."""
 
 
 class Record(BaseModel):
     """Base of all values that cross a boundary; unknown fields are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=_LATER)
 
     def evolve(self, **changes: Any) -> Self:
         """The same record with some fields changed, checked again."""

@@ -1,8 +1,12 @@
-"""Copies of records are light: a run keeps some for each of its tasks."""
+"""Records: copies are light, for a run keeps some for each of its tasks; threads may meet at the first use of one."""
 
 from __future__ import annotations
 
+import sys
+import threading
 import tracemalloc
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from pydantic import Field, ValidationError
@@ -54,3 +58,38 @@ def test_copies_share_what_is_the_same_for_all() -> None:
     finally:
         tracemalloc.stop()
     assert each < 700, "a set of the given fields for each copy costs another 728 bytes"
+
+
+@pytest.fixture
+def hasty_threads() -> Iterator[None]:
+    """Threads that take turns all the time, so that they do meet."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("hasty_threads")
+def test_threads_that_use_a_record_for_the_first_time_at_once_find_it_whole() -> None:
+    for _ in range(20):
+
+        class Inner(Record):
+            number: int
+
+        class Outer(Record):
+            inner: Inner
+            names: tuple[str, ...] = ()
+
+        together = threading.Barrier(6)
+
+        def use(turn: int, outer: type[Outer] = Outer, together: threading.Barrier = together) -> str:
+            together.wait(20)
+            with pytest.raises(ValidationError, match="names"):
+                outer.model_validate({"inner": {"number": turn}, "names": 3})
+            return outer.model_validate({"inner": {"number": turn}}).model_dump_json()
+
+        with ThreadPoolExecutor(6) as threads:
+            said = list(threads.map(use, range(6)))
+        assert said == [f'{{"inner":{{"number":{turn}}},"names":[]}}' for turn in range(6)]
