@@ -120,7 +120,8 @@ class Pool(Lifecycle):
         if recycled is None:
             git, cleared = self._make(spec, repo), None
             git_dir = self._git_dir(repo)
-            self._young[repo.parent] = self._aged(repo, git_dir)
+            with suppress(OSError):  # a file system where times cannot be set: then nothing is known of the files
+                self._young[repo.parent] = self._aged(repo, git_dir)
         else:
             git, git_dir, cleared = recycled
             self._young[repo.parent] = cleared.layer.young

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -147,6 +148,31 @@ def test_what_git_cannot_see_is_saved(kind: str, opened: Callable[[str], Lifecyc
             workspaces.close()
             return
     pytest.fail("no second was long enough")
+
+
+def test_where_times_cannot_be_set(
+    opened: Callable[[str], Lifecycle], repo: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the files have become older, and the index does not say so."""
+    set_time, calls = os.utime, []
+
+    def refuse(path: Any, *args: Any, **options: Any) -> None:
+        calls.append(path)
+        if len(calls) > 20:
+            raise PermissionError(1, "not permitted", path)
+        set_time(path, *args, **options)
+
+    workspaces = opened("worktree")
+    with monkeypatch.context() as replaced:
+        replaced.setattr(os, "utime", refuse)
+        workspace = made(workspaces, repo, "t")
+    assert len(calls) == 21
+    as_agent(workspace, "git status")  # has read the files, and written an index
+    rewrite(workspace.repo / "d/13")
+
+    assert workspaces.collect(workspace, "the rest").changed_paths == ("d/13",)
+    workspaces.remove(workspace)
+    workspaces.close()
 
 
 def test_nothing_is_read_where_nothing_was_changed(opened: Callable[[str], Lifecycle], repo: Repository) -> None:
