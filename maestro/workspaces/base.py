@@ -62,6 +62,11 @@ class Workspaces(Protocol):
 
     kind: str
 
+    def warm(self, base: str, count: int, run_id: str) -> None:
+        """Begin to make up to `count` at this base for whoever calls `create` next; does not wait for them. A kind that
+        makes none ahead does nothing. `close` must follow, whatever happens meanwhile."""
+        ...
+
     def create(self, spec: WorkspaceSpec) -> Workspace:
         """Make it, with its layout (W-2) beside the repository. An unlanded older one of the task is saved first."""
         ...

@@ -30,7 +30,8 @@ FETCH = ("fetch", "-q", "--no-tags", "--no-prune", "--no-write-fetch-head", "--n
 
 
 class CloneWorkspaces(Pool):
-    """A clone per task; `origin` is the user's repository, to fetch from and not to push to."""
+    """A clone per task; `origin` is the user's repository, to fetch from and not to push to. None is made ahead: only
+    the branch of its task keeps what it borrows."""
 
     kind = "clone"
     depth: int | None = None

@@ -92,6 +92,9 @@ class Lifecycle(ABC):
 
     # the Protocol
 
+    def warm(self, base: str, count: int, run_id: str) -> None:  # noqa: B027 - not every kind has something to do
+        """None is made ahead but by a kind that says so."""
+
     def create(self, spec: WorkspaceSpec) -> Workspace:
         home = self.site.root / f"task-{spec.task_name}"
         repo = home / self.site.name

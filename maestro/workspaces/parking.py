@@ -61,8 +61,10 @@ class Parking:
     def __init__(self, places: int) -> None:
         self._places = places
         self._taken = 0  # by those that wait, and those that are on their way in
+        self._coming = 0  # of the latter, those that were never used: whoever takes one waits for it
+        self._takers = 0  # that wait for one
         self._waiting: list[Parked] = []
-        self._guard = threading.Lock()
+        self._guard = threading.Condition()
 
     def reserve(self) -> bool:
         """Whether there is a place; `add` or `give_back` must follow."""
@@ -77,26 +79,62 @@ class Parking:
         with self._guard:
             self._taken -= 1
 
+    def announce(self) -> bool:
+        """Whether there is a place for one that is being made; `arrive` or `miss` must follow."""
+        with self._guard:
+            if not self.reserve():
+                return False
+            self._coming += 1
+            return True
+
+    def arrive(self, parked: Parked) -> bool:
+        """Put the one that was announced on its place; False where the parking was closed meanwhile."""
+        with self._guard:
+            self._coming -= 1
+            self._guard.notify_all()
+            return self.add(parked)
+
+    def miss(self) -> None:
+        """The one that was announced will not come."""
+        with self._guard:
+            self._coming -= 1
+            self._taken -= 1
+            self._guard.notify_all()
+
     def add(self, parked: Parked) -> bool:
         """Put one on the reserved place; False where the parking was closed meanwhile."""
         with self._guard:
             if not self._places:
                 return False
             self._waiting.append(parked)
+            self._guard.notify_all()
             return True
 
     def take(self) -> Parked | None:
-        """The one that came last: its base differs least from the next."""
+        """The one that came last: its base differs least from the next. Where none is there, one that is announced and
+        that nobody else waits for is waited for."""
         with self._guard:
-            if not self._waiting:
-                return None
-            self._taken -= 1
-            return self._waiting.pop()
+            self._takers += 1
+            try:
+                while self._places and not self._waiting and self._takers <= self._coming:
+                    self._guard.wait()
+                if not self._waiting:
+                    return None
+                self._taken -= 1
+                return self._waiting.pop()
+            finally:
+                self._takers -= 1
+
+    def is_open(self) -> bool:
+        """Whether one that is made now would be let in."""
+        with self._guard:
+            return self._places > 0
 
     def close(self) -> list[Parked]:
-        """All that wait; no more are let in."""
+        """All that wait; no more are let in, and nobody waits for one."""
         with self._guard:
             waiting, self._waiting, self._places = self._waiting, [], 0
+            self._guard.notify_all()
             return waiting
 
 

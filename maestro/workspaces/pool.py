@@ -29,6 +29,7 @@ from maestro.workspaces.recycling import (
     clear,
     drop_kept,
     drop_unignored,
+    fresh_layer,
     id_size_of,
     remember,
     settings_of,
@@ -37,6 +38,7 @@ from maestro.workspaces.relocating import mentions, relocate
 from maestro.workspaces.removal import remove_tree, reopen
 from maestro.workspaces.site import Site
 from maestro.workspaces.tracked import IndexReader
+from maestro.workspaces.warming import Warming
 
 _REMOVED_AT_ONCE = 4
 _TROUBLE = (NotRecyclable, GitError, WorkspaceError, OSError)
@@ -53,6 +55,7 @@ class Pool(Lifecycle):
     def __init__(self, site: Site) -> None:
         super().__init__(site)
         self._parking = Parking(site.parked)
+        self._warming = Warming(self._parking, self._unmake_loose)
         self._pristine: dict[Path, Pristine] = {}  # by home, of those handed out
         self._indexes = IndexReader()
         self._young: dict[Path, Young] = {}  # by home: what git may not see changes of (`aging`)
@@ -62,6 +65,9 @@ class Pool(Lifecycle):
     @abstractmethod
     def _make(self, spec: WorkspaceSpec, repo: Path) -> Git:
         """A new one, with a git directory of its own, on the branch; git in it."""
+
+    def _make_loose(self, base: str, repo: Path) -> None:
+        """The same on no branch, for a kind that `warm` is for."""
 
     @abstractmethod
     def _git_dir(self, repo: Path) -> Path:
@@ -106,6 +112,7 @@ class Pool(Lifecycle):
 
     def close(self) -> None:
         waiting = self._parking.close()
+        self._warming.end()
         if waiting:
             with ThreadPoolExecutor(min(len(waiting), _REMOVED_AT_ONCE)) as threads:
                 gone = [threads.submit(self._destroy, parked.home, parked.git_dir) for parked in waiting]
@@ -176,6 +183,25 @@ class Pool(Lifecycle):
         cleared = clear(site, repo, git_dir, pristine, self._indexes)
         named = mentions(repo, cleared.kept, workspace.repo)
         return Parked(home, repo, git_dir, pristine, cleared.layer, cleared.kept, named, workspace.repo)
+
+    def _made_ahead(self, home: Path, base: str, run_id: str) -> Parked:
+        """A new one where used ones wait, as they are: marked first, and of no branch."""
+        site, repo = self.site, home / self.site.name
+        spec = WorkspaceSpec(run_id=run_id, task_id="", task_name="", attempt=0, base=base, branch="")
+        write_marker(home, self._marker(spec, repo).evolve(parked=True))
+        settings = settings_of(site)
+        self._make_loose(base, repo)
+        git_dir = self._git_dir(repo)
+        self._aged(repo, git_dir)
+        pristine = remember(repo, git_dir, base, settings, None)
+        if settings_of(site) != settings:
+            raise NotRecyclable("the repository's configuration was changed")
+        self._strip(repo, git_dir, "", pristine)
+        return Parked(home, repo, git_dir, pristine, fresh_layer(site, repo, pristine, self._indexes), (), (), repo)
+
+    def _unmake_loose(self, home: Path) -> None:
+        remove_tree(home)
+        self._forget(Workspace(kind=self.kind, home=home, repo=home / self.site.name, base="", branch="", env={}))
 
     def _recycle(
         self, spec: WorkspaceSpec, repo: Path, settings: tuple[bytes | None, ...]

@@ -83,6 +83,13 @@ def remember(
     )
 
 
+def fresh_layer(site: Site, repo: Path, pristine: Pristine, indexes: IndexReader) -> Layer:
+    """Of files that nobody has worked in yet: what comes into them from now on is seen. NotRecyclable where they could
+    not be handed out again."""
+    layer = _read(site, pristine.git_dir / "index", indexes)
+    return replace(layer, stamps=stamps(repo, layer.tracked, pristine.handed_ns, {}))
+
+
 def settings_of(site: Site) -> tuple[bytes | None, ...]:
     """What, besides the commit, makes the files of a checkout: line ends, filters, attributes."""
     return tuple(map(contents_of, site.makes_checkouts))

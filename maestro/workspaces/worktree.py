@@ -43,6 +43,21 @@ class WorktreeWorkspaces(Pool):
                 self._clear_the_way(spec, repo)
                 self._add(spec, repo)
             admin = named_by(repo / ".git")
+        return self._fill(repo, admin)
+
+    def warm(self, base: str, count: int, run_id: str) -> None:
+        site = self.site
+        # the files of such a repository are never used again: they are not known by the index alone
+        if not site.config and not (site.top / ".gitmodules").exists():
+            self._warming.begin(site.root, count, lambda home: self._made_ahead(home, base, run_id))
+
+    def _make_loose(self, base: str, repo: Path) -> None:
+        with repository_lock(self.site):
+            self.site.git.run("worktree", "add", "-q", "--no-checkout", "--detach", str(repo), base)
+            admin = named_by(repo / ".git")
+        self._fill(repo, admin)
+
+    def _fill(self, repo: Path, admin: Path | None) -> Git:
         if admin is None:
             raise WorkspaceError(f"git made no worktree at {repo}")
         git = self.site.git.at(repo, git_dir=admin, work_tree=repo)
