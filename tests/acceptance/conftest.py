@@ -65,7 +65,7 @@ class Started:
 
     def until(self, *paths: Path) -> None:
         """Wait until the files exist, while the run is under way."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not all(path.exists() for path in paths):
             assert self.process.poll() is None, self.process.communicate()
             assert time.monotonic() < deadline, f"not all of {paths} appeared"

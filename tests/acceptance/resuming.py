@@ -84,7 +84,7 @@ class Scene:
         token = self.token()
         return [marker for marker in census() if marker.startswith(f"{token}/it/")]
 
-    def until(self, holds: Callable[[], object], seconds: float = 30) -> None:
+    def until(self, holds: Callable[[], object], seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while not holds():
             assert time.monotonic() < deadline

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from maestro.proc.describe import program
 from maestro.proc.family import census, identify, members, variable_of
 from maestro.store.layout import Layout
 from maestro.testing.commandline import Said, command_line, maestro
@@ -62,7 +63,7 @@ def agent_with_daemons(here: Path) -> str:
         f"{WRITES_ONE_FILE}; echo half > half.txt; "
         f'setsid sh -c "{daemon}" </dev/null >/dev/null 2>&1 & '
         f"(setsid setsid sleep 500 >/dev/null 2>&1 &); "
-        f"sleep 0.1; touch '{here}'; while :; do sleep 50; done"
+        f"touch '{here}'; while :; do sleep 50; done"
     )
 
 
@@ -75,6 +76,7 @@ def killed(repo: Repository, start: Start, tmp_path: Path) -> str:
     started.process.kill()
     started.end()
     (marker,) = [one for one in census() if "/dead/" in one and _is_of(repo, one)]
+    until(lambda: sum(program(one.pid) == "sleep" for one in members(marker)) == 3)  # nobody is on the way any more
     return marker
 
 

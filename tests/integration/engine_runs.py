@@ -110,7 +110,7 @@ class EngineRun:
 
         self.built = self.built._replace(context=replace(self.built.context, **changes))
 
-    def go(self, limit_seconds: float = 30) -> Run:
+    def go(self, limit_seconds: float = 90) -> Run:
         """Run to the end."""
 
         async def drive() -> Run:

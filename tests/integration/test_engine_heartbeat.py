@@ -63,7 +63,7 @@ def test_who_eats_too_much_is_stopped_and_the_others_go_on(repo: Repository, tmp
     assert outcomes[0].failure is FailureKind.MEMORY
     used = re.fullmatch(r"memory: (\d+) MiB used, the limit is 100 MiB", outcomes[0].reason)
     assert used is not None, outcomes[0].reason
-    assert 100 < int(used[1]) < 230
+    assert 100 <= int(used[1]) < 230  # rounded
     assert len(outcomes) == 2, "it counts as a failed attempt, and there was another"
     assert suspicions(run) == []
 
@@ -103,7 +103,7 @@ def test_what_children_use_counts_and_what_they_share_counts_once(repo: Reposito
 
 
 def test_without_a_limit_any_amount_is_right_and_the_peak_is_known(repo: Repository, tmp_path: Path) -> None:
-    run = one(repo, tmp_path, f"{eats(150, 'time.sleep(0.6)')}; {WRITES}")
+    run = one(repo, tmp_path, f"{eats(150, 'time.sleep(2)')}; {WRITES}")
     ended = run.go()
     assert states(ended) == {"a": "landed"}
     peak = ended.tasks["a"].attempts[-1].peak_memory_bytes
@@ -202,8 +202,8 @@ def test_a_shell_that_cannot_be_woken_is_lost_and_tried_again(
 
 def test_an_agent_that_hides_its_marker_is_left_alone(repo: Repository, tmp_path: Path) -> None:
     """`env -i`: nothing of it can be found by the marker, but the kernel knows whose child it is."""
-    agent = "exec env -i PATH=$PATH HOME=$HOME T=$MAESTRO_TEST_MARK sh -c 'sleep 2'"
-    run = one(repo, tmp_path, agent, suspect_after=0.4)
+    agent = "exec env -i PATH=$PATH HOME=$HOME T=$MAESTRO_TEST_MARK sh -c 'sleep 4'"
+    run = one(repo, tmp_path, agent, suspect_after=1.5)
     assert states(run.go()) == {"a": "failed"}
     (ended,) = ended_of(run)
     assert isinstance(ended.outcome, Failed)

@@ -12,7 +12,7 @@ from maestro.model.events import AttemptSpawned, Event, GateStarted, Landed
 from maestro.model.states import RunStatus
 from maestro.model.task import Task
 from maestro.testing.memory_tracker import MemoryTracker
-from maestro.testing.processes import Gate
+from maestro.testing.processes import Gate, until
 from maestro.testing.repository import Repository
 from maestro.trackers.base import Note
 from tests.integration.engine_runs import WRITES, EngineRun, states
@@ -105,9 +105,8 @@ def test_what_is_reported_lands_though_they_leave(repo: Repository, tmp_path: Pa
 
     def react(event: Event) -> None:
         if isinstance(event, AttemptSpawned):
-            workspace = tmp_path / "ws" / "r" / "task-a" / ".agent-state" / "report.json"
-            while not workspace.exists():
-                time.sleep(0.01)
+            written = tmp_path / "ws" / "r" / "task-a" / ".agent-state" / "report.json"
+            until(lambda: written.exists() and written.read_text().endswith("}"))
             assert run.engine is not None
             run.engine.tell(SessionOver("they have left"))
 

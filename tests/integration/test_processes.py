@@ -25,7 +25,7 @@ QUICK = Graces(interrupt_seconds=0.4, terminate_seconds=0.4, kill_seconds=10)
 PATIENT = Graces(interrupt_seconds=20, terminate_seconds=20, kill_seconds=20)
 DAEMON = """
 import os, signal, time
-if os.fork() == 0:
+if (between := os.fork()) == 0:
     os.setsid()
     if os.fork() == 0:
         {extra}
@@ -33,6 +33,7 @@ if os.fork() == 0:
         open("daemon", "w").write(str(os.getpid()))
         time.sleep(120)
     os._exit(0)
+os.waitpid(between, 0)
 while not os.path.exists("daemon"): time.sleep(0.005)
 """
 
@@ -154,7 +155,7 @@ def test_the_ladder_takes_the_daemon_with_the_command(tmp_path: Path) -> None:
     async def main() -> None:
         script = DAEMON.format(extra="pass") + "\nopen('ready','w').write('1'); time.sleep(120)"
         request = make_request(tmp_path, python(script))
-        child = await LocalExecutor(QUICK).start(request)
+        child = await LocalExecutor(QUICK.evolve(terminate_seconds=20)).start(request)
         await appears(tmp_path / "ready")
         until(lambda: len(members(request.env[MARKER])) == 3)  # wrapper, command, daemon
         await child.stop("a test")
@@ -217,6 +218,7 @@ time.sleep(120)
         request = make_request(tmp_path, python(script))
         child = await LocalExecutor().start(request)
         await appears(tmp_path / "ready")
+        until(lambda: len(members(request.env[MARKER])) > 5)  # with the wrapper
         graces = Graces(interrupt_seconds=0.1, terminate_seconds=0.1, kill_seconds=30)
         done = await descend(request.env[MARKER], recorder=ProcessId(child.pid, child.pid_started), graces=graces)
         assert done.ended_by is Rung.KILL
@@ -267,7 +269,7 @@ def test_a_child_of_a_killed_coordinator_is_adopted(tmp_path: Path, how: str, re
     async def resume() -> Exit:
         await appears(tmp_path / "ready")
         known = (pid, pid_started) if recorded else None
-        child = LocalExecutor(QUICK).adopt(known, marker=request.env[MARKER], exit_file=request.exit_file)
+        child = LocalExecutor(PATIENT).adopt(known, marker=request.env[MARKER], exit_file=request.exit_file)
         assert child is not None
         assert (child.pid, child.pid_started) == (pid, pid_started)
         assert child.resident_bytes() > 0
