@@ -67,7 +67,7 @@ class LandingDesk:
     async def open(self, level: int | None) -> None:
         """Make the integration branch (of the level) at the tip so far and start landing on it."""
         tip = self.tip
-        await self._close_queue()
+        await self.close_queue()
         branch = integration_branch(self._context.run_id, level)
         await make_checkpoint(self._context, name_of_level(level or 0), branch=branch, commit=tip)
         await asyncio.to_thread(create_branch, self._context.git, branch, tip)
@@ -172,7 +172,8 @@ class LandingDesk:
             await self._bench.close()
         await self.workspaces_gone()
 
-    async def _close_queue(self) -> None:
+    async def close_queue(self) -> None:
+        """Finish what is queued; nothing lands any more."""
         if self._queue is not None and self._running is not None:
             await self._queue.close()
             await self._running
@@ -185,9 +186,8 @@ class LandingDesk:
             with suppress(MaestroError, OSError):  # what waited is empty; `maestro clean` knows the folders
                 await asyncio.to_thread(workspaces.close)
 
-    async def close(self) -> None:
-        """Finish what is queued, then clean up: workspaces and the bench."""
-        await self._close_queue()
+    async def clear_away(self) -> None:
+        """Workspaces and the bench."""
         await self.workspaces_gone()
         if self._bench is not None:
             await self._bench.close()

@@ -176,7 +176,9 @@ class Engine:
                 await context.keys.start()
             await begin()
             await self._loop()
-            await self._desk.close()
+            await self._desk.close_queue()
+            async with beside(self._checkout.look()):
+                await self._desk.clear_away()
             await self._drain()
             self._settling.give_up_waiting(await save_what_waits(context))
         except BaseException:
@@ -187,11 +189,10 @@ class Engine:
             if context.keys is not None:
                 await context.keys.close()
         await closing
-        async with beside(asyncio.to_thread(missing_from_branch, context, context.recorder.run)) as lost:
-            await self._checkout.look()
+        missing = await asyncio.to_thread(missing_from_branch, context, context.recorder.run)
         await self._crew.wait()  # a last look ahead: nothing is told after the end
         await self._drain()
-        if not (missing := lost.result()):  # else the tasks' own branches may be all that keeps their work
+        if not missing:  # else the tasks' own branches may be all that keeps their work
             await self._desk.drop_branches(self._settling.landed)
         interrupted, stopped = self._how_it_ended()
         budget = self._spending.figures()
