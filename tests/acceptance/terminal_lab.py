@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from maestro.testing.commandline import command_line
+from maestro.testing.processes import until
 from maestro.testing.repository import Repository
 from tests.acceptance.conftest import checkout_of
+from tests.conftest import is_ending
 
 AGENT = 'sleep 0.3; echo "$MAESTRO_TASK_ID" > "out-$MAESTRO_TASK_ID.txt"; git add -A; git commit -qm "work"; sleep 0.1'
 HIDE, SHOW = b"\x1b[?25l", b"\x1b[?25h"
@@ -102,7 +104,7 @@ class AtTerminal:
     def check_terminal(self) -> None:
         """Echo is on as before, and the cursor can be seen."""
         assert termios.tcgetattr(self._end) == self._settings
-        assert self._shown.rfind(HIDE) <= self._shown.rfind(SHOW), "the cursor is hidden"
+        until(lambda: self._shown.rfind(HIDE) <= self._shown.rfind(SHOW))  # the cursor can be seen
         assert "Traceback" not in self.shown, self.shown
 
     def check_repository(self) -> None:
@@ -151,11 +153,7 @@ def processes_of(repository: Path) -> list[str]:
     needle = f"MAESTRO_REPOSITORY={repository}\0".encode()
     for entry in Path("/proc").iterdir():
         try:
-            if (
-                entry.name.isdigit()
-                and int(entry.name) != os.getpid()
-                and (entry / "stat").read_text().split()[2] != "Z"
-            ):
+            if entry.name.isdigit() and int(entry.name) != os.getpid() and not is_ending(entry.name):
                 inside = (entry / "cwd").readlink().is_relative_to(repository)
                 if inside or needle in (entry / "environ").read_bytes():
                     found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))

@@ -39,7 +39,7 @@ def begin(argv: list[str], repo: Repository) -> subprocess.Popen[str]:
 
 
 def end(process: subprocess.Popen[str]) -> Said:
-    out, err = process.communicate(timeout=90)
+    out, err = process.communicate(timeout=150)
     return Said(process.returncode, out, err)
 
 

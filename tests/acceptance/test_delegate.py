@@ -141,7 +141,7 @@ def test_a_failed_task_is_offered_again_and_told_what_failed(session: Session) -
 
 def test_a_subagent_that_never_reports_runs_into_the_limit(session: Session) -> None:
     said = session.start(
-        [{"id": "a"}, {"id": "b", "dependencies": ["a"]}], "--task-timeout", "2", "--attempts", "1"
+        [{"id": "a"}, {"id": "b", "dependencies": ["a"]}], "--task-timeout", "10", "--attempts", "1"
     ).json
     run = said["run_id"]
     Path(said["launch"][0]["workspace"], "half.txt").write_text("half")

@@ -83,7 +83,7 @@ def test_a_killed_guardian_is_replaced(lab: LockLab) -> None:
 
 
 def test_a_stopped_holder_is_ended_at_its_limit(lab: LockLab) -> None:
-    holder = busy(lab, "--limit", "2")
+    holder = busy(lab, "--limit", "8")
     os.kill(holder.pid, signal.SIGSTOP)
     waiter = lab.queue(script=lab.look)
     assert ended(waiter) == 0
@@ -92,7 +92,7 @@ def test_a_stopped_holder_is_ended_at_its_limit(lab: LockLab) -> None:
 
 
 def test_one_of_which_every_process_is_stopped_is_ended_by_who_waits(lab: LockLab) -> None:
-    holder = busy(lab, "--limit", "2", is_stubborn=False)
+    holder = busy(lab, "--limit", "8", is_stubborn=False)
     for pid in (holder.pid, guardian_of(holder), *map(int, alive(lab.work))):
         os.kill(pid, signal.SIGSTOP)
     waiter = lab.queue(script=lab.look)

@@ -65,7 +65,7 @@ def test_a_hundred_tasks_of_two_coordinators_never_meet(tmp_path: Path, stranger
     command = f"{sys.executable} -S -E {agent} {log} && {WRITES_ONE_FILE}"
     runs = [begin(tmp_path / name, command, [f"{name}-{number}-9947" for number in range(50)]) for name in ("a", "b")]
     for process in runs:
-        out, err = process.communicate(timeout=150)
+        out, err = process.communicate(timeout=250)
         said = Said(process.returncode, out, err)
         assert said.code == 0, err
         assert list(said.statuses().values()) == ["landed"] * 50

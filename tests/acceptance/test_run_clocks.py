@@ -43,9 +43,9 @@ def test_an_agent_without_any_event_is_stopped(repo: Repository, tmp_path: Path)
 
 def test_an_agent_that_speaks_and_never_ends_is_stopped(repo: Repository, tmp_path: Path) -> None:
     body = 'while :; do echo \'{"type":"system","subtype":"status"}\'; sleep 0.3; done'
-    said = run_as_claude(repo, tmp_path, body, silent_timeout="2", task_timeout="4")
+    said = run_as_claude(repo, tmp_path, body, silent_timeout="5", task_timeout="8")
     assert said.code == 1, said.err
-    assert "no end within 4 s" in said.json["tasks"]["a"]["reason"]
+    assert "no end within 8 s" in said.json["tasks"]["a"]["reason"]
 
 
 def test_an_agent_that_said_its_end_and_hangs_is_judged_by_its_work(repo: Repository, tmp_path: Path) -> None:

