@@ -16,7 +16,7 @@ PAIRS = 2000
 THREADS = 16
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_two_thousand_pairs_of_add_and_remove_without_one_failure(repo: Repository, tmp_path: Path) -> None:
     base = repo.head
     # two runs in one repository, so that the lock is tried from more than one object
