@@ -4,7 +4,7 @@ Adapters start nothing and judge nothing by themselves: the engine runs the requ
 reader, and asks for the verdict, which is then held against the evidence in the workspace (A-3).
 """
 
-from __future__ import annotations
+# no `from __future__ import annotations`: see maestro.model.record
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

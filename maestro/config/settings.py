@@ -1,6 +1,6 @@
 """Every setting, with its type, limits and default. Durations are seconds unless the name says otherwise."""
 
-from __future__ import annotations
+# no `from __future__ import annotations`: see maestro.model.record
 
 from pathlib import Path
 from typing import Annotated, Any, Literal

@@ -1,6 +1,6 @@
 """What is handed to the landing queue, and the three things it can answer."""
 
-from __future__ import annotations
+# no `from __future__ import annotations`: see maestro.model.record
 
 from typing import Annotated, Literal
 

@@ -1,6 +1,6 @@
 """A conflict is a value: who, where, and between which commits."""
 
-from __future__ import annotations
+# no `from __future__ import annotations`: see maestro.model.record
 
 from maestro.model.record import Record
 

@@ -4,7 +4,7 @@ An event with an act behind it is written *before* the act (`attempt_starting`, 
 partner that says the act is over is written after it. A reader meets the pair or only its first half.
 """
 
-from __future__ import annotations
+# no `from __future__ import annotations`: see maestro.model.record
 
 from datetime import datetime
 from typing import Annotated, Any, Literal

@@ -1,6 +1,6 @@
 """What a gate (the test command on the combined result) can answer: four shapes, only one is a pass."""
 
-from __future__ import annotations
+# no `from __future__ import annotations`: see maestro.model.record
 
 from enum import StrEnum
 from typing import Annotated, Literal

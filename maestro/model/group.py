@@ -1,6 +1,6 @@
 """What metadata.json says about a parallel group: exactly the fields of S-1."""
 
-from __future__ import annotations
+# no `from __future__ import annotations`: see maestro.model.record
 
 import json
 from datetime import UTC, datetime

@@ -1,6 +1,6 @@
 """A note on the board of a run (E-10), and which of them a task gets to read."""
 
-from __future__ import annotations
+# no `from __future__ import annotations`: see maestro.model.record
 
 from collections.abc import Iterable
 from datetime import datetime

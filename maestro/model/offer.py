@@ -1,6 +1,6 @@
 """An offer: one attempt that waits for a subagent of the user's own session to do it (C-3, delegate mode)."""
 
-from __future__ import annotations
+# no `from __future__ import annotations`: see maestro.model.record
 
 from datetime import datetime
 from pathlib import Path

@@ -1,6 +1,6 @@
 """How an attempt ended: one of six shapes, matched with `match` and `assert_never`."""
 
-from __future__ import annotations
+# no `from __future__ import annotations`: see maestro.model.record
 
 from datetime import datetime
 from enum import StrEnum

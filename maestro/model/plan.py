@@ -1,6 +1,6 @@
 """A plan: what can run, in which order, at the same time as what, and why not."""
 
-from __future__ import annotations
+# no `from __future__ import annotations`: see maestro.model.record
 
 from enum import StrEnum
 

@@ -1,6 +1,6 @@
 """The report an agent may leave (A-2), as the engine judges it."""
 
-from __future__ import annotations
+# no `from __future__ import annotations`: see maestro.model.record
 
 from typing import Literal
 

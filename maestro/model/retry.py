@@ -1,6 +1,6 @@
 """What follows an attempt: a pure policy from outcome and counts to a decision (A-8)."""
 
-from __future__ import annotations
+# no `from __future__ import annotations`: see maestro.model.record
 
 from datetime import datetime, timedelta
 from typing import Annotated, Literal, assert_never

@@ -1,6 +1,6 @@
 """A run as data, as `folding` makes it. The engine, every view and the result object read the same value."""
 
-from __future__ import annotations
+# no `from __future__ import annotations`: see maestro.model.record
 
 from datetime import datetime
 from typing import Any

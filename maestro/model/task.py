@@ -1,6 +1,6 @@
 """A task as the tracker gives it."""
 
-from __future__ import annotations
+# no `from __future__ import annotations`: see maestro.model.record
 
 from enum import StrEnum
 from typing import Any

@@ -1,7 +1,7 @@
 """What a task has used up of its allowance, and what went wrong: counted while a run goes on, and from its journal
 when it is resumed. Pure."""
 
-from __future__ import annotations
+# no `from __future__ import annotations`: see maestro.model.record
 
 from maestro.model.outcome import Cancelled, Failed, FailureKind, LimitHit, Lost, Outcome, Succeeded, describe
 from maestro.model.record import Record

@@ -1,6 +1,6 @@
 """What to run, and how it ended."""
 
-from __future__ import annotations
+# no `from __future__ import annotations`: see maestro.model.record
 
 from pathlib import Path
 

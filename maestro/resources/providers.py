@@ -1,6 +1,6 @@
 """What the pools of keys know of each provider: its address, and the variables its clients look into."""
 
-from __future__ import annotations
+# no `from __future__ import annotations`: see maestro.model.record
 
 from maestro.model.record import Record
 

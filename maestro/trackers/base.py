@@ -1,6 +1,6 @@
 """What every tracker is: a backlog to load, and progress to write back."""
 
-from __future__ import annotations
+# no `from __future__ import annotations`: see maestro.model.record
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol, runtime_checkable

@@ -1,6 +1,6 @@
 """Makes the prompt of one attempt (A-2) from its parts. No I/O."""
 
-from __future__ import annotations
+# no `from __future__ import annotations`: see maestro.model.record
 
 import re
 from collections.abc import Iterable

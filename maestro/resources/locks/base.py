@@ -1,7 +1,7 @@
 """Named resources (I-7): what they are, who holds one, who waits. Plain values: `maestro lock` starts a command in no
 time, so nothing here may need a slow import."""
 
-from __future__ import annotations
+# no `from __future__ import annotations`: see maestro.model.record
 
 from collections.abc import Mapping
 from enum import StrEnum
