@@ -51,14 +51,16 @@ class Warming:
 
     def end(self) -> None:
         """Wait until nothing is being made any more; the parking is closed. MaestroError where something stays."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
         # one that an interrupt met before it had begun will find the parking closed, and do nothing
-        for thread in [thread for thread in self._threads if thread.is_alive()]:
+        alive = [thread for thread in self._threads if thread.is_alive()]
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        for thread in alive:
             thread.join(max(deadline - time.monotonic(), 0))
-            while thread.is_alive():
+        while alive := [thread for thread in alive if thread.is_alive()]:
+            for thread in alive:  # one may wait for what another holds
                 if thread.native_id is not None:
                     end_children(thread.native_id)
-                thread.join(_LOOK_SECONDS)
+            alive[0].join(_LOOK_SECONDS)
         self._threads.clear()
         while self._left:
             self._unmake(self._left.pop())

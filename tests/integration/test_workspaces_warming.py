@@ -195,21 +195,22 @@ def test_closing_waits_for_what_is_being_made_and_leaves_nothing(
     nothing_is_left(repo, tmp_path / "root")
 
 
+@pytest.mark.parametrize("hangs", ["worktree add", "read-tree"])
 def test_a_git_that_hangs_does_not_hold_the_end_up(
-    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hangs: str, repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(warming, "PATIENCE_SECONDS", 0.05)
     here, git = tmp_path / "here", tmp_path / "bin" / "git"
     git.parent.mkdir()
     real = subprocess.run(["sh", "-c", "command -v git"], capture_output=True, text=True, check=True).stdout.strip()
     git.write_text(
-        f'#!/bin/sh\ncase " $* " in *" read-tree "*) echo $$ >{here}.new; mv {here}.new {here}; exec sleep 100;; esac\n'
+        f'#!/bin/sh\ncase " $* " in *" {hangs} "*) echo $$ >{here}.new; mv {here}.new {here}; exec sleep 100;; esac\n'
         f'exec {real} "$@"\n'
     )
     git.chmod(0o755)
     slow = Git(repo.path, env={**os.environ, "PATH": f"{git.parent}:{os.environ['PATH']}"})
     workspaces = open_workspaces("worktree", git=slow, root=tmp_path / "root", parked=2)
-    workspaces.warm(repo.head, 1, "r1")
+    workspaces.warm(repo.head, 2, "r1")  # one of them may hold the lock for which the other waits
     until(here.exists)
     workspaces.close()
     assert identify(int(here.read_text())) is None
