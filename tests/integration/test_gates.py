@@ -37,12 +37,12 @@ class Project:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
 
-    async def arun(self, command: str | None, seconds: float = 60.0, env: dict[str, str] | None = None) -> GateResult:
+    async def arun(self, command: str | None, seconds: float = 500.0, env: dict[str, str] | None = None) -> GateResult:
         env = {**os.environ, "GOCACHE": str(self.logs / "go"), "GOFLAGS": "-vet=off", "CGO_ENABLED": "0", **(env or {})}
         gate = Gate(command=command, timeout_seconds=seconds)
         return await run_gate(gate, self.root, env, self.logs, LocalExecutor(GRACES), f"run/gate/{uuid.uuid4().hex}")
 
-    def run(self, command: str | None, seconds: float = 60.0, env: dict[str, str] | None = None) -> GateResult:
+    def run(self, command: str | None, seconds: float = 500.0, env: dict[str, str] | None = None) -> GateResult:
         return asyncio.run(self.arun(command, seconds, env))
 
 
@@ -190,6 +190,7 @@ def test_make(project: Project) -> None:
     assert green.totals == TestTotals(passed=1)
 
 
+@pytest.mark.timeout(600)  # go compiles its own library first, in a cache of this test's own
 @needs("go")
 def test_go(project: Project) -> None:
     project.write({"go.mod": "module x\n\ngo 1.20\n", "x.go": "package x\n"})
