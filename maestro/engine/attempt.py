@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -202,7 +201,7 @@ class AttemptRun:
             if self.workspace is not None:
                 await asyncio.to_thread(self._provide, self.workspace)
                 return await self._work(self.workspace)
-            self._outfit = replace(self._outfit, brief=replace(self._brief, session=None))
+            self._outfit = self._outfit._replace(brief=self._brief._replace(session=None))
         await self._room()
         workspace, invocation = await asyncio.to_thread(self._furnish, spec)
         if (failed := await self._set_up(workspace)) is not None:
@@ -222,7 +221,7 @@ class AttemptRun:
         """Whatever is configured beside the workspace, from here to the end of the attempt. Blocks."""
         if self._context.provisions:
             provided = provide(self._context.provisions, self._outfit.need(workspace))
-            self._outfit = replace(self._outfit, provided=provided)
+            self._outfit = self._outfit._replace(provided=provided)
 
     def _give_back(self) -> None:
         if self._context.provisions and self.workspace is not None:

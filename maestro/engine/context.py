@@ -1,9 +1,8 @@
 """What the engine works with: collaborators as interfaces, choices as values. Built by wiring, read by the rest."""
 
-from __future__ import annotations
+# no `from __future__ import annotations`: see maestro.model.record
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,8 +38,7 @@ class Chosen(NamedTuple):
     why: str
 
 
-@dataclass(frozen=True)
-class Brief:
+class Brief(NamedTuple):
     """All that goes into one attempt's prompt."""
 
     task: Task
@@ -52,17 +50,16 @@ class Brief:
     notes: tuple[Note, ...] = ()  # from the board of the run, the newest first
     session: str | None = None  # the conversation that is gone on with
     resources: tuple[str, ...] = ()  # the named ones that it holds (I-7)
-    variables: Mapping[str, str] = field(default_factory=dict)  # that come with them
+    variables: Mapping[str, str] = {}  # that come with them
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """Limits and choices of a run; durations in seconds."""
 
     max_parallel: int
     max_parallel_reason: str
+    budgets: Budgets
     attempts: int = 2
-    budgets: Budgets = field(default_factory=dict)
     task_timeout_seconds: float | None = 7200.0
     hold_seconds: float = 60.0  # an account's first rest, where the provider names no end
     silent_timeout_seconds: float | None = 1800.0
@@ -70,11 +67,11 @@ class Options:
     grace_seconds: float = 600.0
     setup_commands: tuple[str, ...] = ()
     setup_timeout_seconds: float = 900.0
-    agent_limits: Mapping[str, int] = field(default_factory=dict)
+    agent_limits: Mapping[str, int] = {}
     group_parallel: int | None = None
     keep_workspaces: bool = False
     keep_going: bool = False
-    bearable: Limits = field(default_factory=Limits)  # what the machine must still have for one more attempt
+    bearable: Limits = Limits()  # what the machine must still have for one more attempt
     attempt_memory_bytes: int | None = None
     suspect_seconds: float = 120.0
     gate: Gate | None = None  # None: the user said --no-tests
@@ -89,8 +86,7 @@ class Options:
     refresh_every_group: bool = True  # False: one answer serves all groups of the run
 
 
-@dataclass(frozen=True)
-class RunContext:
+class RunContext(NamedTuple):
     """One run's collaborators."""
 
     run_id: str
@@ -117,9 +113,9 @@ class RunContext:
     metrics: Callable[[], dict[str, Any]]  # of the run so far, for its last event
     machine: Callable[[], Reading]  # what it has now
     heartbeats: Heartbeats  # of the attempts under way
+    redactor: Redactor  # what is secret here
     on_settled: Callable[[bool], None] | None = None  # told whether all that can start now has started
     withdraw: Callable[[str, int], bool] | None = None  # keep an attempt (safe name, number) from who would take it up
-    redactor: Redactor = field(default_factory=Redactor)  # what is secret here
     keys: KeySource | None = None  # where agents get API keys from; None: as the user's environment has them
     locks: Locks | None = None  # the named resources; None: there are none, and nobody waits
     provisions: tuple[Provision, ...] = ()  # what attempts and gates get beside their workspace, in this order

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from maestro.agents.base import Invocation, Job
 from maestro.engine.context import Brief, RunContext
@@ -25,8 +25,7 @@ from maestro.workspaces.base import Workspace
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Outfit:
+class Outfit(NamedTuple):
     """One attempt, as its children are to be started."""
 
     context: RunContext
@@ -34,7 +33,7 @@ class Outfit:
     number: int
     attempt_id: str  # the marker of its processes
     directory: Path  # its logs
-    provided: Provided = field(default_factory=Provided)  # beside its workspace, once it has one
+    provided: Provided = Provided()  # beside its workspace, once it has one
 
     @property
     def task(self) -> str:
@@ -49,7 +48,7 @@ class Outfit:
     def prepare(self, workspace: Workspace) -> Invocation:
         """Write the prompt beside the workspace, where a sandboxed agent may read it, and a copy beside the logs."""
         hide = self.context.redactor.mask_known  # a task may speak of what keys look like
-        prompt = hide(self.context.compose(replace(self.brief, notes=self._notes_of_others())))
+        prompt = hide(self.context.compose(self.brief._replace(notes=self._notes_of_others())))
         state = workspace.home / ".agent-state"
         state.mkdir(exist_ok=True)
         report_file(workspace).unlink(missing_ok=True)

@@ -4,7 +4,6 @@ which it waits before it starts."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -26,11 +25,10 @@ def _as_it_is(request: ProcessRequest) -> ProcessRequest:
     return request
 
 
-@dataclass(frozen=True)
-class Provided:
+class Provided(NamedTuple):
     """What its children get."""
 
-    env: Mapping[str, str] = field(default_factory=dict)  # stronger than the allow-list, weaker than A-2 and the agent
+    env: Mapping[str, str] = {}  # stronger than the allow-list, weaker than A-2 and the agent
     wrap: Callable[[ProcessRequest], ProcessRequest] = _as_it_is  # the last change to each of its requests
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from maestro.errors import WorkspaceError
 from maestro.proc.request import ProcessRequest
@@ -43,13 +43,12 @@ def without_places(environ: Mapping[str, str], inherited: Mapping[str, str]) -> 
     }
 
 
-@dataclass(frozen=True)
-class Homes:
+class Homes(NamedTuple):
     """A `Provision`."""
 
     environ: Mapping[str, str]  # the user's
     default: str | Path = USER
-    by_agent: Mapping[str, str | Path] = field(default_factory=dict)
+    by_agent: Mapping[str, str | Path] = {}
 
     def policy(self, agent: str | None) -> str | Path:
         """USER, PRIVATE, or the folder; gates have the default."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, ValidationError
@@ -38,8 +37,7 @@ class PoolOptions(Record):
     upstream: Text | None = None
 
 
-@dataclass(frozen=True)
-class Pool:
+class Pool(NamedTuple):
     """One provider's pool, read and checked."""
 
     provider: Provider

@@ -106,9 +106,7 @@ class EngineRun:
 
     def replace(self, **changes: Any) -> None:
         """Put other collaborators in."""
-        from dataclasses import replace
-
-        self.built = self.built._replace(context=replace(self.built.context, **changes))
+        self.built = self.built._replace(context=self.built.context._replace(**changes))
 
     def go(self, limit_seconds: float = 90) -> Run:
         """Run to the end."""

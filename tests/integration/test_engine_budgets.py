@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,7 +37,7 @@ def priced(
     run = EngineRun(repo, tasks, root, run_id=run_id, max_parallel=parallel, attempts=2)
     agent = PricedAgent(command)
     run.replace(
-        choose=lambda _: Chosen(agent, None, (), "for the test"), options=replace(run.context.options, budgets=budgets)
+        choose=lambda _: Chosen(agent, None, (), "for the test"), options=run.context.options._replace(budgets=budgets)
     )
     return run
 
@@ -228,7 +227,7 @@ def test_the_context_of_a_group_is_paid_for_too(repo: Repository, tmp_path: Path
     answer.write_text('{"type": "result", "result": "tea", "num_turns": 1, "total_cost_usd": 0.5}')
     tasks = [Task(id="a", group="x"), Task(id="b", group="x")]
     run = EngineRun(repo, tasks, tmp_path / "ws", refresh_command=f"cat {answer}")
-    run.replace(options=replace(run.context.options, budgets={Kind.RUN_USD: 0.4}))
+    run.replace(options=run.context.options._replace(budgets={Kind.RUN_USD: 0.4}))
     ended = run.go()
     assert states(ended) == {"a": "pending", "b": "pending"}
     assert ended.spent.cost_usd == 0.5
