@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -112,17 +113,28 @@ def live_file(locks: Path, run_id: str) -> Path:
     return held.path
 
 
-def test_a_momentary_look_refuses_nobody(tmp_path: Path) -> None:
+def when_waited_for(monkeypatch: pytest.MonkeyPatch, then: Callable[[], None]) -> None:
+    """It happens while a claim waits: a thread might come too late for that where the machine is busy."""
+    happens = iter((then,))
+
+    def sleep(_: float) -> None:
+        for each in happens:
+            each()
+
+    monkeypatch.setattr(time, "sleep", sleep)
+
+
+def test_a_momentary_look_refuses_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = live_file(tmp_path, "dead")
     looking = os.open(path, os.O_RDONLY)
     fcntl.flock(looking, fcntl.LOCK_SH)
-    threading.Timer(0.03, os.close, [looking]).start()
+    when_waited_for(monkeypatch, lambda: os.close(looking))
     held = hold(tmp_path, "dead", [], [])
     assert held.path == path
     held.release()
 
 
-def test_a_claim_is_never_on_a_file_that_was_taken_away(tmp_path: Path) -> None:
+def test_a_claim_is_never_on_a_file_that_was_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = live_file(tmp_path, "run")
     former = os.open(path, os.O_RDONLY)
     fcntl.flock(former, fcntl.LOCK_EX)
@@ -131,7 +143,7 @@ def test_a_claim_is_never_on_a_file_that_was_taken_away(tmp_path: Path) -> None:
         path.unlink()
         os.close(former)
 
-    threading.Timer(0.03, release).start()
+    when_waited_for(monkeypatch, release)
     held = hold(tmp_path, "run", ["a"], [])
     assert [one["tasks"] for one in live_claims(tmp_path)] == [["a"]]
     held.release()
