@@ -22,7 +22,7 @@ async def nowhere(verdict: LandingVerdict) -> None:
     raise AssertionError(verdict)
 
 
-@pytest.mark.parametrize("end", ["close", "abandon"])
+@pytest.mark.parametrize("end", ["clear_away", "abandon"])
 def test_waiting_workspaces_go_with_the_run(end: str, repo: Repository, tmp_path: Path) -> None:
     git = open_repository(repo.path)
     both = [open_workspaces("worktree", git=git, root=tmp_path / "root" / name, parked=2) for name in "ab"]
