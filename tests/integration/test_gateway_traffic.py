@@ -72,31 +72,33 @@ async def post(source: GatewayKeys, **body: object) -> tuple[int, bytes, dict[st
         return answer.status, await answer.read(), {name.lower(): value for name, value in answer.headers.items()}
 
 
+@pytest.mark.timeout(400)
 def test_300_requests_over_3_keys_of_100_pass_in_one_window_and_900_in_three(tmp_path: Path) -> None:
     """None refused, by the provider neither, in the least time the limits allow and this machine needs."""
-    window = 4.0
+    window, needed = 4.0, list[float]()
     with ModelServer() as free:
 
-        async def unlimited() -> float:
-            async with Lab(tmp_path / "free", free.url, per_minute=None).running() as source:
-                return (await many(source, 300, 40))[0]
+        async def unlimited() -> None:
+            async with Lab(tmp_path / f"free-{len(needed)}", free.url, per_minute=None).running() as source:
+                needed.append((await many(source, 300, 40))[0])
 
-        needs = asyncio.run(unlimited())
-    for count, windows in ((300, 0), (900, 2)):
-        limit = KeyLimit(100, window)
-        with ModelServer(limit=limit) as server:
+        asyncio.run(unlimited())
+        for count, windows in ((300, 0), (900, 2)):
+            limit = KeyLimit(100, window)
+            with ModelServer(limit=limit) as server:
 
-            async def limited(url: str = server.url, count: int = count) -> tuple[float, list[int]]:
-                async with Lab(tmp_path / str(count), url, window_seconds=window).running() as source:
-                    return await many(source, count, 40)
+                async def limited(url: str = server.url, count: int = count) -> tuple[float, list[int]]:
+                    async with Lab(tmp_path / str(count), url, window_seconds=window).running() as source:
+                        return await many(source, count, 40)
 
-            took, statuses = asyncio.run(limited())
-            assert statuses == [200] * count
-            assert limit.refused == 0
-            assert max(limit.most.values()) <= 100
-            # what 300 requests take by themselves comes once, and may vary: the machine has others to serve
-            assert windows * window <= took <= windows * window * 1.1 + 2 * needs + 0.5
-            assert {seen.api_key for seen in server.requests} == set(KEYS)
+                took, statuses = asyncio.run(limited())
+                asyncio.run(unlimited())  # the machine has others to serve too, and now more of them than before
+                assert statuses == [200] * count
+                assert limit.refused == 0
+                assert max(limit.most.values()) <= 100
+                # what 300 requests take by themselves comes once, and may vary
+                assert windows * window <= took <= windows * window * 1.1 + 2 * max(needed) + 0.5
+                assert {seen.api_key for seen in server.requests} == set(KEYS)
 
 
 @pytest.mark.parametrize("token", ["", "sk-ant-api03-whatever", "maestro-dC9yL2EvMQ.0000"])
