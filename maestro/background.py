@@ -24,7 +24,7 @@ from maestro.proc.ourselves import own_argv
 from maestro.store.journal import read_first
 from maestro.store.layout import Layout
 from maestro.store.standing import read_object, result_of_run
-from maestro.wiring.build import check_run_id, prepare_state
+from maestro.wiring.preparing import check_run_id, prepare_state
 
 LOOK_SECONDS = 0.02
 STOP_SECONDS = 5.0

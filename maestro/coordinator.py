@@ -5,53 +5,41 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from maestro import __version__
 from maestro.clock import Clock, SystemClock, as_z
 from maestro.config.load import load_settings
 from maestro.config.settings import Settings
-from maestro.engine.environment import allowed_environment
-from maestro.engine.refresh import read_refresh
 from maestro.errors import BadInput, StateError
-from maestro.model.events import RunResumed
 from maestro.model.group import GroupMetadata, TaskMetadata, TaskStatus
 from maestro.model.plan import ProblemKind
-from maestro.model.result import EXIT_CODES, nothing_to_do
 from maestro.model.states import GroupPhase, RunStatus, TaskState
 from maestro.model.task import Task
 from maestro.planning.markers import detect_groups
-from maestro.proc.capture import capture
 from maestro.proc.family import start_time
 from maestro.proc.request import MARKER
 from maestro.proc.roles import COORDINATOR
-from maestro.store.belonging import refuse_in_a_copy
 from maestro.store.blueprint import Blueprint, read_blueprint, write_blueprint
 from maestro.store.claims import claim, live_runs
 from maestro.store.layout import Layout
 from maestro.store.masking import write_privately
-from maestro.store.standing import finished
-from maestro.telemetry.observer import Observer
 from maestro.vcs.git import Git, open_repository, require_version
 from maestro.wiring.backlog import Backlog, plan_backlog
-from maestro.wiring.build import Prepared, check_run_id, looking, new_run_id, new_token, prepare, prepare_state
-from maestro.wiring.choices import agent_env_names
-from maestro.wiring.driving import RunResult, drive
+from maestro.wiring.deadruns import beside_dead_runs
+from maestro.wiring.preparing import Prepared, check_run_id, looking, new_run_id, new_token, prepare, prepare_state
 from maestro.wiring.redaction import redactor_for
-from maestro.wiring.refreshing import refresh_argv
-from maestro.wiring.resuming import (
-    Past,
-    backlog_of,
-    beside_dead_runs,
-    choose_run,
-    read_past,
-    reopened,
-    settings_to_go_on_with,
-)
-from maestro.wiring.takeover import take_over
+from maestro.wiring.result import RunResult
+from maestro.wiring.untold import take_over
+from maestro.wiring.warming import end_warming, warm
+
+if TYPE_CHECKING:
+    from maestro.model.events import RunResumed
+    from maestro.telemetry.observer import Observer
+    from maestro.wiring.resuming import Past
 
 __all__ = ["GroupMetadata", "GroupPhase", "ParallelCoordinator", "RunResult", "TaskMetadata", "TaskStatus"]
 
@@ -101,10 +89,13 @@ class ParallelCoordinator:
         settings: Settings,
         *,
         run_id: str | None = None,
-        observers: Sequence[Observer] = (),
+        observers: Iterable[Observer] = (),
         standard_input: str | None = None,
     ) -> RunResult:
-        """Run a backlog to its end. MaestroError where it is refused; whatever else happens is in the result."""
+        """Run a backlog to its end. MaestroError where it is refused; whatever else happens is in the result.
+
+        `observers` are not asked for before it is certain that the run begins.
+        """
         run_id = new_run_id(self._clock) if run_id is None else run_id
         token = new_token()
         git, environ = self._marked(token, run_id, 0)
@@ -140,8 +131,7 @@ class ParallelCoordinator:
         with self._claimed(layout, blueprint):
             if under_way <= live_runs(layout.locks):
                 write_blueprint(layout.blueprint(run_id), blueprint)
-                begins = Past(run_id, blueprint, (), 0)
-                return self._drive(begins, None, git, settings, backlog, prepared, observers)
+                return self._begin(blueprint, git, settings, backlog, prepared, observers)
         # a run has ended since the backlog was read: what it landed must not be dispatched again
         return self.run(settings, run_id=run_id, observers=observers, standard_input=standard_input)
 
@@ -152,13 +142,17 @@ class ParallelCoordinator:
         run_id: str | None = None,
         flags: Mapping[str, Any] | None = None,
         retry_failed: bool = False,
-        observers: Sequence[Observer] = (),
+        observers: Iterable[Observer] = (),
     ) -> RunResult:
         """Go on with a run that died or ended early (E-6): the one named, else the only one there is.
 
         `current` are the settings as they are now, of which `flags` names those that replace the run's own.
         MaestroError where it is refused.
         """
+        from maestro.model.events import RunResumed  # a run that begins has no past
+        from maestro.store.belonging import refuse_in_a_copy
+        from maestro.wiring.resuming import backlog_of, choose_run, read_past, reopened, settings_to_go_on_with
+
         layout = Layout(self.open().directory)
         run_id = choose_run(layout, run_id)
         refuse_in_a_copy(layout, run_id)
@@ -187,6 +181,25 @@ class ParallelCoordinator:
             )
             return self._drive(past, resumed, git, settings, backlog, prepared, observers)
 
+    def _begin(
+        self,
+        blueprint: Blueprint,
+        git: Git,
+        settings: Settings,
+        backlog: Backlog,
+        prepared: Prepared,
+        observers: Iterable[Observer],
+    ) -> RunResult:
+        """While its first workspaces are made, what drives it is loaded; none stays that nobody came to use."""
+        try:
+            warm(prepared, settings, backlog, blueprint.run_id)
+            from maestro.wiring.resuming import Past
+
+            past = Past(blueprint.run_id, blueprint, (), 0)
+            return self._drive(past, None, git, settings, backlog, prepared, observers)
+        finally:
+            end_warming(prepared)
+
     def _drive(
         self,
         past: Past,
@@ -195,8 +208,10 @@ class ParallelCoordinator:
         settings: Settings,
         backlog: Backlog,
         prepared: Prepared,
-        observers: Sequence[Observer],
+        observers: Iterable[Observer],
     ) -> RunResult:
+        from maestro.wiring.driving import drive  # much of maestro, which no run needs that is refused
+
         return drive(
             past,
             resumed,
@@ -212,6 +227,9 @@ class ParallelCoordinator:
     def _nothing_left(self, layout: Layout, past: Past, again: Sequence[str]) -> RunResult | None:
         """The result of a run that has come to its end, and of which nothing is tried again. One that is blocked may
         have all its tasks behind it and yet wait for a person: for a clean checkout to land on, say."""
+        from maestro.model.result import EXIT_CODES
+        from maestro.store.standing import finished
+
         run, result = past.run, finished(layout, past.run_id)
         if run is None or result is None or run.status not in (RunStatus.COMPLETED, RunStatus.FAILED) or again:
             return None
@@ -248,6 +266,8 @@ class ParallelCoordinator:
         if not problems:
             return None
         if all(problem.kind is ProblemKind.EMPTY for problem in problems) and backlog.plan.done_before:
+            from maestro.model.result import nothing_to_do
+
             branches = {backlog.landed[task].branch for task in backlog.plan.done_before if task in backlog.landed}
             branch = (branches.pop() or None) if len(branches) == 1 else None
             return RunResult(nothing_to_do(run_id, branch, backlog.base, backlog.done_before), 0)
@@ -290,6 +310,12 @@ class ParallelCoordinator:
 
     def refresh_context_before_group(self) -> bool:
         """Run the refresh command (E-2) now; whether it completed. False where no command is configured."""
+        from maestro.engine.environment import allowed_environment
+        from maestro.engine.refresh import read_refresh
+        from maestro.proc.capture import capture
+        from maestro.wiring.choices import agent_env_names
+        from maestro.wiring.refreshing import refresh_argv
+
         settings = self.settings()
         argv = refresh_argv(settings)
         if argv is None:

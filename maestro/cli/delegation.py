@@ -24,7 +24,7 @@ def start_run(
     from maestro.clock import SystemClock
     from maestro.proc.ancestor import session_of
     from maestro.store.delegated import delegate_object, result_only, take_offers
-    from maestro.wiring.build import new_run_id
+    from maestro.wiring.preparing import new_run_id
 
     _refuse_other_agents(flags)
     deadline = time.monotonic() + wait_seconds

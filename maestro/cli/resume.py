@@ -22,13 +22,11 @@ def command(app: App, flags: dict[str, Any], run_id: str | None, retry_failed: b
     Agents that still work are adopted, those that have ended are judged by what they left, a landing that was
     half done is finished. The run goes on with the settings of its start, but for those given here.
     """
-    from maestro.cli import collecting
     from maestro.cli.interrupts import Interrupts
     from maestro.cli.outcome import say_outcome
-    from maestro.cli.progress import progress_observers
+    from maestro.cli.progress import when_it_begins
     from maestro.coordinator import ParallelCoordinator
 
-    collecting.as_usual()
     with Interrupts() as interrupts:
         repository = app.repository()
         current = app.load(flags, repository=repository).settings
@@ -38,7 +36,7 @@ def command(app: App, flags: dict[str, Any], run_id: str | None, retry_failed: b
             run_id=run_id,
             flags=flags,
             retry_failed=retry_failed,
-            observers=[*progress_observers(app), interrupts],
+            observers=when_it_begins(app, interrupts),
         )
         say_outcome(app, ended.result)
         return ended.exit_code

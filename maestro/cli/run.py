@@ -35,7 +35,7 @@ def leave_to_itself(app: App, flags: dict[str, Any], run_id: str | None) -> int:
     from maestro.clock import SystemClock
     from maestro.model.result import EXIT_CODES
     from maestro.model.states import RunStatus
-    from maestro.wiring.build import new_run_id
+    from maestro.wiring.preparing import new_run_id
 
     layout = app.layout()
     settings = app.load(flags, repository=layout.repository).settings
@@ -67,19 +67,17 @@ def run_backlog(app: App, flags: dict[str, Any], run_id: str | None) -> int:
 
 
 def _run(app: App, flags: dict[str, Any], run_id: str | None, interrupts: Interrupts) -> int:
-    from maestro.cli import collecting
     from maestro.cli.outcome import say_outcome
-    from maestro.cli.progress import progress_observers
+    from maestro.cli.progress import when_it_begins
     from maestro.cli.standard_input import text_for
 
     git = _ask_git(app)
     from maestro.coordinator import ParallelCoordinator
 
-    collecting.as_usual()
     settings = app.load(flags, repository=git.directory).settings
     text = text_for(settings)
     coordinator = ParallelCoordinator.opened(git, environ=app.environ)
-    observers = [*progress_observers(app), interrupts]
+    observers = when_it_begins(app, interrupts)
     ended = coordinator.run(settings, run_id=run_id, observers=observers, standard_input=text)
     say_outcome(app, ended.result)
     return ended.exit_code

@@ -16,7 +16,8 @@ from maestro.engine.providing import give_back, provide
 from maestro.engine.watch import tail_of
 from maestro.errors import GitError, MaestroError
 from maestro.executors.base import Running, Starter
-from maestro.integration.gates import Gate, run_gate
+from maestro.integration.gate import Gate
+from maestro.integration.gates import run_gate
 from maestro.model.gate import GateResult, GateUnjudged, NotJudged
 from maestro.model.masking import masked
 from maestro.proc.request import MARKER, ProcessRequest

@@ -9,11 +9,9 @@ from typing import Any, NamedTuple
 from maestro.agents.base import Agent
 from maestro.clock import Clock
 from maestro.engine.heartbeat import Heartbeats
+from maestro.engine.options import Options
 from maestro.engine.recorder import Recorder
 from maestro.executors.base import Executor
-from maestro.integration.gates import Gate
-from maestro.integration.land import Strategy
-from maestro.model.budget import Budgets
 from maestro.model.note import Note
 from maestro.model.plan import Plan
 from maestro.model.redaction import Redactor
@@ -22,7 +20,7 @@ from maestro.model.task import Task
 from maestro.model.used import Failure
 from maestro.resources.base import Locks, Provision
 from maestro.resources.keysource import KeySource
-from maestro.resources.throttle import Limits, Reading
+from maestro.resources.throttle import Reading
 from maestro.store.layout import Layout
 from maestro.trackers.base import Tracker
 from maestro.vcs.git import Git
@@ -51,39 +49,6 @@ class Brief(NamedTuple):
     session: str | None = None  # the conversation that is gone on with
     resources: tuple[str, ...] = ()  # the named ones that it holds (I-7)
     variables: Mapping[str, str] = {}  # that come with them
-
-
-class Options(NamedTuple):
-    """Limits and choices of a run; durations in seconds."""
-
-    max_parallel: int
-    max_parallel_reason: str
-    budgets: Budgets
-    attempts: int = 2
-    task_timeout_seconds: float | None = 7200.0
-    hold_seconds: float = 60.0  # an account's first rest, where the provider names no end
-    silent_timeout_seconds: float | None = 1800.0
-    exit_timeout_seconds: float = 60.0
-    grace_seconds: float = 600.0
-    setup_commands: tuple[str, ...] = ()
-    setup_timeout_seconds: float = 900.0
-    agent_limits: Mapping[str, int] = {}
-    group_parallel: int | None = None
-    keep_workspaces: bool = False
-    keep_going: bool = False
-    bearable: Limits = Limits()  # what the machine must still have for one more attempt
-    attempt_memory_bytes: int | None = None
-    suspect_seconds: float = 120.0
-    gate: Gate | None = None  # None: the user said --no-tests
-    strategy: Strategy = Strategy.MERGE
-    max_batch: int = 8
-    conflict_detection: bool = True
-    sequential_above: float = 0.3  # share of failed landings
-    land_on_base: bool = False
-    refresh_argv: tuple[str, ...] | None = None  # None: no model is called that the user did not choose (E-2)
-    refresh_timeout_seconds: float = 300.0
-    refresh_max_chars: int = 8_000  # of its answer, for it goes into every prompt of the group
-    refresh_every_group: bool = True  # False: one answer serves all groups of the run
 
 
 class RunContext(NamedTuple):

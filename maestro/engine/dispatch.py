@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from maestro.engine.caution import Caution
-from maestro.engine.context import Chosen, Options, RunContext
+from maestro.engine.context import Chosen, RunContext
 from maestro.engine.holds import Holds
+from maestro.engine.options import Options
 from maestro.engine.phases import GroupPhases
 from maestro.engine.reserving import Reservations
 from maestro.planning.schedule import Dispatcher

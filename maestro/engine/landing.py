@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from maestro.engine.bench import GateBench
+from maestro.engine.branches import integration_branch, integration_branches
 from maestro.engine.checkpoints import make_checkpoint
 from maestro.engine.context import RunContext
 from maestro.engine.putaway import put_away
@@ -17,21 +18,8 @@ from maestro.integration.checkpoint import name_of_level
 from maestro.integration.queue import LandingQueue
 from maestro.integration.verdicts import LandingVerdict, Submission
 from maestro.model.gate import GateResult, GateSkipped
-from maestro.model.plan import Plan, ScheduleKind
 from maestro.model.run import Run
 from maestro.workspaces.base import Workspace
-
-
-def integration_branch(run_id: str, level: int | None) -> str:
-    """`integration/<run>`, with the schedule `levels` one branch for each level (M-2)."""
-    return f"integration/{run_id}" if level is None else f"integration/level-{level}-{run_id}"
-
-
-def integration_branches(run_id: str, plan: Plan) -> list[str]:
-    """All branches that a run of the plan may land on, in order; at least one."""
-    if plan.schedule is not ScheduleKind.LEVELS:
-        return [integration_branch(run_id, None)]
-    return [integration_branch(run_id, level) for level in range(max(len(plan.stages), 1))]
 
 
 class LandingDesk:

@@ -11,10 +11,10 @@ from maestro.errors import MaestroError
 from maestro.executors.base import Running, Starter
 from maestro.integration.closing_lines import plain, tail
 from maestro.integration.discovery import find_test_command
+from maestro.integration.gate import Gate
 from maestro.integration.judgement import judge_exit
 from maestro.integration.results import Report, UnreadableReport, aggregate, read_junit
 from maestro.model.gate import GateResult, GateUnjudged, NotJudged
-from maestro.model.record import Record
 from maestro.proc.request import MARKER, Exit, ProcessRequest
 
 log = logging.getLogger(__name__)
@@ -24,19 +24,6 @@ READ_BYTES = 4 * 1024 * 1024
 
 _REPORTS = ("target/surefire-reports/TEST-*.xml", "build/test-results/test/*.xml")
 """Where maven and gradle write JUnit XML unasked."""
-
-
-class Gate(Record):
-    """A check that must pass."""
-
-    command: str | None = None  # for `sh -c`; None: found in the workspace, so that a task may bring the first tests
-    timeout_seconds: float = 1800.0
-    source: str = "explicit"  # "explicit", or where the command was found
-
-    @property
-    def title(self) -> str:
-        """The command, as shown to people."""
-        return self.command or "the project's test command"
 
 
 async def run_gate(

@@ -8,24 +8,16 @@ All functions block.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import assert_never
 
 from maestro.errors import GitError
 from maestro.integration.conflicts import MERGE_TREE, Merged, parse_merge_tree
 from maestro.integration.identity import identity
 from maestro.integration.message import Work, landing_message, replayed_message
+from maestro.integration.strategy import Strategy
 from maestro.model.conflict import Conflict
 from maestro.model.record import Record
 from maestro.vcs.git import Git
-
-
-class Strategy(StrEnum):
-    """How work becomes commits of the integration branch (M-1)."""
-
-    MERGE = "merge"
-    SQUASH = "squash"
-    REBASE = "rebase"
 
 
 class Stacked(Record):

@@ -18,11 +18,12 @@ from maestro.clock import Clock
 from maestro.errors import GitError, MaestroError
 from maestro.integration.bisect import first_red
 from maestro.integration.branches import advance
-from maestro.integration.gates import Gate
+from maestro.integration.gate import Gate
 from maestro.integration.identity import identity
-from maestro.integration.land import Empty, Stacked, Strategy, stack, tree_of
+from maestro.integration.land import Empty, Stacked, stack, tree_of
 from maestro.integration.overlaps import tasks_behind
 from maestro.integration.referee import GateStopped, Judge, Referee, WriteEvent, is_green, is_of_the_machine
+from maestro.integration.strategy import Strategy
 from maestro.integration.verdicts import (
     LandedAs,
     LandingVerdict,

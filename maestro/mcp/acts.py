@@ -44,8 +44,8 @@ from maestro.store.layout import Layout
 from maestro.store.standing import group_metadata, known_run, newest_object, result_of_run
 from maestro.vcs.git import Git, open_repository
 from maestro.wiring.backlog import plan_backlog
-from maestro.wiring.build import new_run_id
 from maestro.wiring.locks import resource_named
+from maestro.wiring.preparing import new_run_id
 from maestro.wiring.redaction import secrets_in_settings
 from maestro.wiring.reporting import take_report
 from maestro.workspaces.marker import layout_of_workspace, variables_of_workspace

@@ -9,11 +9,10 @@ from pathlib import Path
 from maestro.agents.base import Agent
 from maestro.agents.registry import make_agent
 from maestro.config.settings import Settings
-from maestro.engine.context import Options
+from maestro.engine.options import Options
 from maestro.errors import BadInput
-from maestro.integration.discovery import find_test_command
-from maestro.integration.gates import Gate
-from maestro.integration.land import Strategy
+from maestro.integration.gate import Gate
+from maestro.integration.strategy import Strategy
 from maestro.model.gate import TESTS
 from maestro.model.offer import DELEGATE
 from maestro.resources.admission import Admitted, admit, look
@@ -36,6 +35,8 @@ def make_gate(git: Git, settings: Settings) -> Gate | None:
                 hint=f"leave `maestro lock {TESTS} --` out of it",
             )
         return Gate(command=settings.test_command, timeout_seconds=settings.test_timeout, source="explicit")
+    from maestro.integration.discovery import find_test_command  # mostly the user says it
+
     found = find_test_command(git.directory)
     if found is None:
         raise BadInput(

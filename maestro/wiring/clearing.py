@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from maestro.engine.context import RunContext
@@ -17,7 +17,7 @@ from maestro.model.states import TaskState
 from maestro.proc.family import census, members
 from maestro.proc.roles import COORDINATOR, GATEWAY
 from maestro.workspaces.base import GATE_BENCH
-from maestro.workspaces.janitor import clean, forget_removed, list_workspaces, sweep_rubbish
+from maestro.workspaces.janitor import Found, WorkspaceState, clean, forget_removed, list_workspaces, sweep_rubbish
 from maestro.workspaces.remains import clear_remains
 
 PATIENCE_SECONDS = 60.0
@@ -31,6 +31,12 @@ async def clear_up(context: RunContext, past: Leftover, own: str) -> None:
     needed = {context.names[task] for task in (*tasks, *_to_go_on(context))}
     await asyncio.to_thread(_remove_workspaces, context, needed)
     await asyncio.to_thread(_remove_stale_locks, context)
+
+
+async def clear_unbegun(context: RunContext, own: str) -> None:
+    """The same where the coordinator died before its first event: there may be workspaces that it made ahead."""
+    await _end_processes(context, (), own)
+    await asyncio.to_thread(_remove_made_ahead, context)
 
 
 def _to_go_on(context: RunContext) -> list[str]:
@@ -82,6 +88,16 @@ def _remove_workspaces(context: RunContext, needed: Collection[str]) -> None:
     ]
     if context.options.keep_workspaces:
         found = [one for one in found if one.home.name.startswith(".") or one.task_name == GATE_BENCH]
+    _remove(context, found)
+
+
+def _remove_made_ahead(context: RunContext) -> None:
+    found = list_workspaces(context.git, context.workspace_root, run_id=context.run_id)
+    _remove(context, [one for one in found if one.state is WorkspaceState.PARKED])
+
+
+def _remove(context: RunContext, found: Sequence[Found]) -> None:
+    root = context.workspace_root
     with contextlib.suppress(MaestroError, OSError):  # what cannot be removed stays for `maestro clean`
         clean(context.git, root, found, force=True)
         clear_remains(context.git, root, context.run_id)  # while the folder is there

@@ -18,11 +18,11 @@ from maestro.planning.choose_agent import Choice, choose_subagent
 from maestro.proc.family import ProcessId
 from maestro.proc.ourselves import own_command
 from maestro.store.layout import Layout
-from maestro.telemetry.observer import Observer
 
 if TYPE_CHECKING:
     from maestro.agents.delegate import DelegateAgent
     from maestro.store.offers import Offers
+    from maestro.telemetry.observer import Observer
 
 SUBAGENTS_AT_ONCE = 10
 """The work is done by the session's own processes, so the cores of this machine do not bound it; what a session can

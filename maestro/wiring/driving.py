@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
 
 from maestro.clock import Clock
 from maestro.config.settings import Settings
@@ -38,20 +36,14 @@ from maestro.telemetry.observer import FanOut, Observer
 from maestro.telemetry.spending import SpendingObserver
 from maestro.vcs.git import Git
 from maestro.wiring.backlog import Backlog
-from maestro.wiring.build import Built, Prepared, build
+from maestro.wiring.build import Built, build
 from maestro.wiring.delegate import observers_of
+from maestro.wiring.preparing import Prepared
+from maestro.wiring.result import RunResult
 from maestro.wiring.resuming import Past
 
 _SPARE_THREADS = 6
 """For the journal, the tracker, landing, the gate, the guard and a removal, beside one for each agent."""
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """How a run ended: the object of C-1a, and the exit code that goes with it."""
-
-    result: dict[str, Any]
-    exit_code: int
 
 
 def drive(
@@ -62,7 +54,7 @@ def drive(
     settings: Settings,
     backlog: Backlog,
     prepared: Prepared,
-    observers: Sequence[Observer],
+    observers: Iterable[Observer],
     clock: Clock,
     environ: Mapping[str, str],
 ) -> RunResult:
@@ -137,11 +129,14 @@ async def _in_loop(
     engine = Engine(context)
     try:
         with signals_to(engine.tell), session_to(engine.tell, built.session):
-            if not past or resumed is None:
+            if resumed is None:
                 return await engine.run(built.start, remarks)
             from maestro.model.recovery import leftover  # nothing of this before a run is resumed
-            from maestro.wiring.clearing import clear_up
+            from maestro.wiring.clearing import clear_unbegun, clear_up
 
+            if not past:
+                await clear_unbegun(context, context.git.environ[MARKER])
+                return await engine.run(built.start, remarks)
             await clear_up(context, leftover(past), context.git.environ[MARKER])
             return await engine.resume(resumed, past, remarks)
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, ValidationError
@@ -13,12 +13,14 @@ from pydantic import BeforeValidator, Field, ValidationError
 from maestro.clock import Clock
 from maestro.config.settings import Count, Settings, Text, Texts
 from maestro.errors import BadInput
-from maestro.model.events import Event
 from maestro.model.offer import DELEGATE
 from maestro.model.record import Record
 from maestro.resources.apikeys import ApiKey, read_keys
-from maestro.resources.keysource import KeyForEach, KeySource, SeveralSources
 from maestro.resources.providers import OF_AGENT, PROVIDERS, Provider
+
+if TYPE_CHECKING:
+    from maestro.model.events import Event
+    from maestro.resources.keysource import KeySource
 
 _PACKAGE = "aiohttp"
 
@@ -157,6 +159,8 @@ def source_of(
     record: Callable[[Event], Awaitable[object]],
 ) -> KeySource | None:
     """Where the attempts of a run get their keys; None where no pool is configured for its agent."""
+    from maestro.resources.keysource import KeyForEach, SeveralSources  # not wanted before a run begins
+
     sources: list[KeySource] = []
     for pool in pools:
         if not pool.gateway:

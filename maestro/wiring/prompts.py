@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from maestro.agents.prompts.compose import PreviousAttempt, PromptParts, compose
 from maestro.agents.prompts.templates import Template, load_going_on, load_template
-from maestro.engine.context import Brief
 from maestro.errors import BadInput
 from maestro.model.note import Note
 from maestro.model.task import Task
 from maestro.model.used import Failure
+
+if TYPE_CHECKING:
+    from maestro.engine.context import Brief  # not wanted before a run begins
 
 
 def composer(

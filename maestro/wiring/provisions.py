@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from maestro.clock import Clock
 from maestro.config.settings import Settings
 from maestro.planning.ports import services_of
-from maestro.resources.base import Provision
-from maestro.resources.envfile import EnvFile
-from maestro.resources.ports.leases import PortLeases
 from maestro.store.layout import Layout
 from maestro.store.machine import check_machine_folder, machine_folder
 from maestro.vcs.git import Git
 from maestro.wiring.surroundings import check_surroundings, surroundings_of
+
+if TYPE_CHECKING:
+    from maestro.resources.base import Provision
 
 
 def check_provisions(settings: Settings, environ: Mapping[str, str]) -> None:
@@ -35,6 +36,9 @@ def provisions_of(
     environ: Mapping[str, str],
 ) -> tuple[Provision, ...]:
     """In the order in which they are taken: ports, then the environment, and what wraps commands last."""
+    from maestro.resources.envfile import EnvFile  # none is wanted before a run begins
+    from maestro.resources.ports.leases import PortLeases
+
     ports = PortLeases(
         machine_folder(environ), services_of(settings.ports), run_id=run_id, repository=git.directory, clock=clock
     )

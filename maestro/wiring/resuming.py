@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maestro.config.load import EITHER
 from maestro.config.settings import Settings
-from maestro.errors import BadInput, Busy, StateError
+from maestro.errors import BadInput, StateError
 from maestro.integration.checkpoint import rollback_command
 from maestro.model.events import Event, RunResumed
 from maestro.model.folding import fold
 from maestro.model.run import Run
 from maestro.model.states import RunStatus, TaskState
-from maestro.proc.family import census
-from maestro.proc.roles import GATEWAY
-from maestro.store.belonging import original_of
 from maestro.store.blueprint import NOT_KEPT, Blueprint, read_blueprint
 from maestro.store.journal import Recovered, read_journal
 from maestro.store.layout import Layout
-from maestro.store.standing import finished, is_alive
 from maestro.vcs.git import Git
 from maestro.wiring.backlog import Backlog, open_backlog
-from maestro.wiring.takeover import TAKEN_OVER
+from maestro.wiring.deadruns import unfinished_runs
 
 if TYPE_CHECKING:
     from maestro.model.recovery import Leftover
@@ -68,33 +63,6 @@ def choose_run(layout: Layout, run_id: str | None) -> str:
         raise BadInput("no run here is unfinished", hint="`maestro list` lists the runs; name one with --run-id")
     shown = ", ".join(unfinished[-5:])
     raise BadInput(f"{len(unfinished)} runs here are unfinished: {shown}", hint="name one with --run-id")
-
-
-def unfinished_runs(layout: Layout) -> Iterator[str]:
-    """Runs that died, were interrupted or wait for a person, and that nobody works on, by name."""
-    yield from (name for name in _all_runs(layout) if is_unfinished(layout, name))
-
-
-def is_unfinished(layout: Layout, run_id: str) -> bool:
-    """Whether `maestro resume` is for this run."""
-    if not layout.blueprint(run_id).exists() or is_alive(layout, run_id):
-        return False
-    result = finished(layout, run_id)
-    return result is None or result["status"] in (RunStatus.INTERRUPTED, RunStatus.BLOCKED)
-
-
-def _dead_runs(layout: Layout) -> Iterator[str]:
-    """Those that came to no end. Without reading a file of the others: there may be a thousand."""
-    for name in _all_runs(layout):
-        if not layout.summary(name).exists() and layout.blueprint(name).exists() and not is_alive(layout, name):
-            yield name
-
-
-def _all_runs(layout: Layout) -> list[str]:
-    try:
-        return sorted(entry.name for entry in os.scandir(layout.runs) if entry.is_dir())
-    except FileNotFoundError:
-        return []
 
 
 def read_past(layout: Layout, run_id: str) -> Past:
@@ -161,31 +129,3 @@ def backlog_of(git: Git, settings: Settings, blueprint: Blueprint, environ: Mapp
             hint="put the backlog back where it was, or start a new run",
         )
     return Backlog(tracker, why, blueprint.plan, blueprint.base, blueprint.base_branch, {})
-
-
-def beside_dead_runs(layout: Layout, identity: str, tasks: Sequence[str]) -> tuple[str, ...]:
-    """What is to be said of runs over the same tasks that died. Busy where agents of one still work: two on one task
-    help nobody."""
-    markers: list[str] | None = None
-    remarks = []
-    for name in _dead_runs(layout):
-        try:
-            blueprint = read_blueprint(layout.blueprint(name))
-        except StateError:
-            continue  # damaged: it tells of no process either
-        if blueprint.tracker_identity != identity or blueprint.plan.tasks.keys().isdisjoint(tasks):
-            continue
-        markers = list(census()) if markers is None else markers
-        if original_of(layout, name) is not None:
-            continue  # its agents work on the tasks of the repository that this one was copied from
-        prefix = f"{blueprint.token}/{name}/"
-        if alive := sum(one.startswith(prefix) and not one.startswith(f"{prefix}{GATEWAY}/") for one in markers):
-            who = "an agent of it still works" if alive == 1 else f"{alive} of its agents still work"
-            raise Busy(
-                f"run {name} over this backlog has died, and {who}",
-                hint=f"go on with it: maestro resume --run-id {name}; or end it: maestro cleanup-orphans --force",
-            )
-        if not (layout.run(name) / TAKEN_OVER).exists():
-            goes_on = f"`maestro resume --run-id {name}` would go on with it"
-            remarks.append(f"run {name} over this backlog has died; {goes_on}, and this run begins its open tasks anew")
-    return tuple(remarks)

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from maestro.clock import Clock, as_z
-from maestro.engine.landing import integration_branches
+from maestro.engine.branches import integration_branches
 from maestro.errors import BadInput, Busy
 from maestro.integration.branches import advance, checked_out_at, checked_out_words
 from maestro.integration.checkpoint import rollback_command

@@ -12,7 +12,6 @@ from maestro.config.settings import Settings
 from maestro.errors import BadInput, GitError
 from maestro.model.offer import DELEGATE
 from maestro.proc.roles import GATE
-from maestro.resources.base import Need, Provision
 from maestro.resources.homes import PRIVATE, USER, Homes, without_places
 from maestro.resources.locks.base import Scope
 from maestro.resources.locks.place import folder_of, main_checkout
@@ -21,6 +20,7 @@ from maestro.store.machine import machine_path
 from maestro.vcs.git import Git
 
 if TYPE_CHECKING:
+    from maestro.resources.base import Need, Provision
     from maestro.resources.sandbox import Ground
 
 WITHOUT_ITS_OWN = "danger-full-access"

@@ -8,19 +8,14 @@ such run is looked at once: a task that the user opens again afterwards stays op
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
-from pathlib import Path
 
 from maestro.errors import StateError
 from maestro.model.events import (
-    EVENT,
     AttemptEnded,
     Event,
     Landed,
     Landing,
     RollingBack,
-    RunStarted,
     TrackerAdded,
     TrackerClaiming,
     TrackerWritten,
@@ -30,25 +25,11 @@ from maestro.model.report import Discovery
 from maestro.model.task import Progress
 from maestro.store import landed
 from maestro.store.atomic import write_atomically
-from maestro.store.filelocks import is_held
 from maestro.store.journal import read_journal
 from maestro.store.layout import Layout
 from maestro.trackers.base import BulkTracker, Note, Tracker, Writing
 from maestro.vcs.git import Git
-
-TAKEN_OVER = "taken-over.json"
-"""In the folder of such a run: the tasks that the tracker was told about afterwards, and how long its journal was."""
-
-
-def take_over(git: Git, layout: Layout, tracker: Tracker) -> tuple[str, ...]:
-    """Close what dead runs over this backlog landed untold, and open again what they held; the closed tasks.
-
-    TrackerError where the tracker refuses to close one.
-    """
-    told: list[str] = []
-    for run_id in _runs_to_look_at(layout, tracker.identity):
-        told += take_over_run(git, layout, tracker, run_id)
-    return tuple(told)
+from maestro.wiring.untold import TAKEN_OVER, length_of_journal
 
 
 def take_over_run(git: Git, layout: Layout, tracker: Tracker, run_id: str) -> tuple[str, ...]:
@@ -65,25 +46,9 @@ def take_over_run(git: Git, layout: Layout, tracker: Tracker, run_id: str) -> tu
     _add_discovered(git, tracker, run_id, events)
     _give_back(tracker, run_id, events)
     tasks = [landing.task for landing in untold]
-    said = {"tasks": tasks, "journal_bytes": _length(layout, run_id)}
+    said = {"tasks": tasks, "journal_bytes": length_of_journal(layout, run_id)}
     write_atomically(layout.run(run_id) / TAKEN_OVER, (json.dumps(said) + "\n").encode())
     return tuple(tasks)
-
-
-def is_taken_over(layout: Layout, run_id: str) -> bool:
-    """Whether the tracker was told for the run as it stands: one that was resumed and died again was not."""
-    try:
-        said = json.loads((layout.run(run_id) / TAKEN_OVER).read_bytes())
-    except FileNotFoundError:
-        return False
-    except (OSError, ValueError):
-        return True
-    length = said.get("journal_bytes") if isinstance(said, dict) else None
-    return length is None or length == _length(layout, run_id)
-
-
-def _length(layout: Layout, run_id: str) -> int:
-    return layout.journal(run_id).stat().st_size
 
 
 def owed(git: Git, events: tuple[Event, ...]) -> tuple[list[str], list[str]]:
@@ -104,40 +69,6 @@ def _tell(layout: Layout, tracker: Tracker, run_id: str, landing: Landed) -> Non
             commit=landing.commit,
         )
         landed.append(layout.landed, record)
-
-
-def _runs_to_look_at(layout: Layout, backlog: str) -> Iterator[str]:
-    """Runs over the backlog that died, or ended with a tracker that refused to be told; by name."""
-    try:
-        names = sorted(entry.name for entry in os.scandir(layout.runs) if entry.is_dir())
-    except FileNotFoundError:
-        return
-    for run_id in names:
-        done = is_taken_over(layout, run_id) or _told_all(layout.summary(run_id))
-        if not done and _backlog_of(layout.journal(run_id)) == backlog:
-            # a run claims before it writes its journal, and writes its summary before it lets go
-            alive = is_held(layout.locks / "live" / f"{run_id}.json")
-            if not alive and not _told_all(layout.summary(run_id)):
-                yield run_id
-
-
-def _told_all(summary: Path) -> bool:
-    """Whether the run ended and the tracker took all it was told; only the few that did not are parsed further."""
-    try:
-        return b'"tracker_error"' not in summary.read_bytes()
-    except OSError:
-        return False
-
-
-def _backlog_of(journal: Path) -> str | None:
-    """The tracker's identity, from the first event alone; None where there is none to be read."""
-    try:
-        with journal.open("rb") as file:
-            file.readline()
-            first = EVENT.validate_json(file.readline())
-    except (OSError, ValueError):
-        return None
-    return first.tracker if isinstance(first, RunStarted) else None
 
 
 def _landed_untold(git: Git, events: tuple[Event, ...]) -> list[Landed]:

@@ -32,6 +32,9 @@ import maestro.store.journal
 import maestro.telemetry.oneline
 import maestro.telemetry.plain
 import maestro.vcs.git
+import maestro.wiring.clearing
+import maestro.wiring.driving
+import maestro.wiring.takeover
 import maestro.workspaces.lifecycle
 import maestro.workspaces.marker
 import maestro.workspaces.removal

@@ -27,7 +27,8 @@ from maestro.testing.memory_tracker import MemoryTracker
 from maestro.testing.repository import Repository
 from maestro.vcs.git import open_repository
 from maestro.wiring.backlog import Backlog
-from maestro.wiring.build import Built, build, new_token, prepare, prepare_state
+from maestro.wiring.build import Built, build
+from maestro.wiring.preparing import new_token, prepare, prepare_state
 
 WRITES = 'echo "$MAESTRO_TASK_ID" > "out-$MAESTRO_TASK_ID.txt" && git add -A && git commit -qm work'
 NO_CHANGE = """printf '{"status": "no_change", "summary": "it was right"}' > "$MAESTRO_REPORT_FILE" """

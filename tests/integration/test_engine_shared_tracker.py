@@ -30,7 +30,7 @@ from maestro.model.result import result_object
 from maestro.model.task import Progress, Task
 from maestro.testing.repository import Repository
 from maestro.testing.shared_tracker import Call, SharedTracker
-from maestro.wiring.takeover import take_over
+from maestro.wiring.untold import take_over
 from tests.integration.engine_runs import NO_CHANGE, WRITES, EngineRun, states
 
 

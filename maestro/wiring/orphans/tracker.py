@@ -12,7 +12,8 @@ from maestro.wiring.backlog import open_backlog
 from maestro.wiring.orphans.kinds import Cleared, Kind, Orphan, done, failed
 from maestro.wiring.orphans.scene import RunFacts, Scene, Standing
 from maestro.wiring.orphans.words import cause_of, the_run
-from maestro.wiring.takeover import is_taken_over, owed, take_over_run
+from maestro.wiring.takeover import owed, take_over_run
+from maestro.wiring.untold import is_taken_over
 
 _LATER = "the next `maestro run` over this backlog does it"
 

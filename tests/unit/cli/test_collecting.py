@@ -16,6 +16,7 @@ found = []
 gc.callbacks.append(lambda phase, info: found.append(phase))
 collecting.spare()
 import maestro.coordinator
+import maestro.wiring.driving
 assert not found, f"{len(found) // 2} searches while modules came"
 collecting.as_usual()
 print(gc.get_threshold(), gc.get_freeze_count() > 10_000)

@@ -28,7 +28,7 @@ from maestro.store.layout import Layout
 from maestro.telemetry.history import HistoryObserver, bring_up_to_date
 from maestro.telemetry.history_rows import RunRows
 from maestro.testing.story import DONE, RED, STORY, at, ended, started, starting
-from maestro.wiring.build import prepare_state
+from maestro.wiring.preparing import prepare_state
 
 
 def write_journal(layout: Layout, run_id: str, events: Sequence[Event]) -> None:

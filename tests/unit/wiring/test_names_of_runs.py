@@ -8,7 +8,7 @@ from maestro.errors import BadInput
 from maestro.store.layout import Layout
 from maestro.testing.repository import Repository
 from maestro.vcs.git import open_repository
-from maestro.wiring.build import _check_branch
+from maestro.wiring.preparing import _check_branch
 
 
 def test_a_branch_that_a_run_of_this_name_has_made_is_that_runs(repo: Repository) -> None:

@@ -17,7 +17,8 @@ from maestro.planning.plan import make_plan
 from maestro.store.blueprint import Blueprint, write_blueprint
 from maestro.store.claims import claim
 from maestro.store.layout import Layout
-from maestro.wiring.resuming import beside_dead_runs, choose_run, is_unfinished, settings_to_go_on_with
+from maestro.wiring.deadruns import beside_dead_runs, is_unfinished
+from maestro.wiring.resuming import choose_run, settings_to_go_on_with
 
 
 def blueprint_of(run_id: str, **settings: Any) -> Blueprint:
