@@ -21,7 +21,7 @@ AT_ONCE = 12  # the event loop's own pool has six threads on two cores
 def test_all_attempts_make_their_workspaces_at_the_same_time(
     repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    together = threading.Barrier(AT_ONCE, timeout=15)
+    together = threading.Barrier(AT_ONCE, timeout=60)
     real = WorktreeWorkspaces.create
 
     def create(self: WorktreeWorkspaces, spec: WorkspaceSpec) -> Workspace:

@@ -15,7 +15,7 @@ from maestro.testing.repository import Repository
 from tests.integration.engine_runs import WRITES, EngineRun, states
 
 PRESSED = Reading(load_per_core=50.0, waiting_percent=100.0, free_memory=1 << 40, free_disk=1 << 40, free_files=900)
-FINE = PRESSED.evolve(load_per_core=0.1)
+FINE = PRESSED._replace(load_per_core=0.1)
 
 
 class Machine:
@@ -85,16 +85,19 @@ def test_the_rest_starts_by_itself_when_the_load_is_over(repo: Repository, tmp_p
 
 
 def test_a_change_of_reason_is_said_and_a_change_of_numbers_is_not(repo: Repository, tmp_path: Path) -> None:
+    enough = tmp_path / "enough"
+
     class Falling(Machine):
         def __call__(self) -> Reading:
             self.asked += 1
+            if self.asked > 12:
+                enough.touch()
             if self.asked < 10:
-                return PRESSED.evolve(load_per_core=50.0 + self.asked)
-            return FINE.evolve(free_files=3)
+                return PRESSED._replace(load_per_core=50.0 + self.asked)
+            return FINE._replace(free_files=3)
 
-    run = EngineRun(
-        repo, [Task(id="a"), Task(id="b")], tmp_path / "ws", agent=f"sleep 0.6; {WRITES}", max_load=8, min_free_files=64
-    )
+    waits = f"until [ -e {enough} ]; do sleep 0.02; done; {WRITES}"
+    run = EngineRun(repo, [Task(id="a"), Task(id="b")], tmp_path / "ws", agent=waits, max_load=8, min_free_files=64)
     falling = Falling(PRESSED)
     run.replace(machine=falling)
     assert states(run.go()) == {"a": "landed", "b": "landed"}
