@@ -17,7 +17,7 @@ from maestro.planning.plan import make_plan
 from maestro.resources.throttle import Limits, Reading
 from maestro.wiring import warming
 
-PLENTY = Reading(load_per_core=0.1, free_memory=64 << 30, free_disk=64 << 30, free_files=10_000)
+PLENTY = {"load_per_core": 0.1, "free_memory": 64 << 30, "free_disk": 64 << 30, "free_files": 10_000}
 
 
 class Asked:
@@ -34,12 +34,12 @@ class Asked:
 
 
 def asked_for(
-    options: dict[str, Any] | None = None, reading: Reading = PLENTY, tasks: int = 9, **settings: Any
+    options: dict[str, Any] | None = None, short: dict[str, Any] | None = None, tasks: int = 9, **settings: Any
 ) -> list[tuple[str, int, str]]:
     workspaces = Asked()
     prepared: Any = SimpleNamespace(
         workspaces=workspaces,
-        machine=lambda: reading,
+        machine=lambda: Reading(**{**PLENTY, **(short or {})}),
         options=Options(**{"max_parallel": 3, "max_parallel_reason": "", "budgets": {}, **(options or {})}),
     )
     backlog: Any = SimpleNamespace(
@@ -76,7 +76,7 @@ def test_as_many_as_start_at_once() -> None:
 )
 def test_none_where_the_machine_is_short_of_something(short: dict[str, Any]) -> None:
     limits = Limits(max_load=16, min_free_memory=1 << 30, min_free_disk=1 << 30, min_free_files=64)
-    assert asked_for({"bearable": limits}, PLENTY.model_copy(update=short)) == []
+    assert asked_for({"bearable": limits}, short) == []
 
 
 def test_none_for_a_session() -> None:
