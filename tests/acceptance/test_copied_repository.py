@@ -37,8 +37,14 @@ def agents_of(run_id: str) -> list[ProcessId]:
 
 
 def copy_of(repo: Repository, to: Path) -> Path:
-    shutil.copytree(repo.path, to, symlinks=True)
+    """Without files that a run is just writing, which may be gone before they are copied."""
+    shutil.copytree(repo.path, to, symlinks=True, ignore=shutil.ignore_patterns(".*.tmp"))
     return to
+
+
+def spawned(repo: Repository, run_id: str) -> bool:
+    """Whether the run has written down that its agent is at work; it writes nothing more until that ends."""
+    return b"attempt_spawned" in (repo.path / ".flow/maestro/runs" / run_id / "journal.jsonl").read_bytes()
 
 
 @pytest.mark.parametrize("is_alive", [True, False], ids=["live", "dead"])
@@ -47,6 +53,7 @@ def test_the_runs_of_the_original_are_left_alone(
 ) -> None:
     one = start([{"id": "task"}], "--run-id", run_id, agent=waits)
     one.until(tmp_path / "here")
+    until(lambda: spawned(repo, run_id))
     if not is_alive:
         one.process.kill()
         one.end()

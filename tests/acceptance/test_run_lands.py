@@ -241,9 +241,11 @@ def test_the_time_a_kind_of_task_took_predicts_the_next_plan(repo: Repository, r
 def test_a_conflict_between_running_tasks_is_seen_before_it_meets_at_landing(
     repo: Repository, run: Run, tmp_path: Path
 ) -> None:
+    seen_there = f'grep -qs "conflict in README.md" {repo.path}/.flow/maestro/runs/"$MAESTRO_RUN_ID"/journal.jsonl'
     agent = (
         'echo "$MAESTRO_TASK_ID" >> README.md && git commit -qam "$MAESTRO_TASK_ID"; '
-        f'if [ "$MAESTRO_TASK_ID" = slow ]; then touch {tmp_path}/committed; sleep 1.5; '
+        f'if [ "$MAESTRO_TASK_ID" = slow ]; then touch {tmp_path}/committed; n=0; '
+        f"until {seen_there} || [ $n = 300 ]; do sleep 0.1; n=$((n + 1)); done; "
         f"else until [ -e {tmp_path}/committed ]; do sleep 0.02; done; fi"
     )
     said = run([{"id": "slow"}, {"id": "quick"}], agent=agent)
@@ -252,7 +254,7 @@ def test_a_conflict_between_running_tasks_is_seen_before_it_meets_at_landing(
     assert len(seen) == 1
     assert said.err.index("conflict in README.md") < said.err.index("task slow: attempt 1 ended")
     (tmp_path / "committed").unlink()
-    agent = agent.replace("= slow", "= slow2")
+    agent = agent.replace("= slow", "= slow2").replace("= 300", "= 15")
     quiet = run([{"id": "slow2"}, {"id": "quick2"}], agent=agent, env={"MAESTRO_CONFLICT_DETECTION": "false"})
     assert quiet.statuses() == {"slow2": "landed", "quick2": "landed"}
     assert not [warning for warning in quiet.json["warnings"] if "conflict in" in warning]
