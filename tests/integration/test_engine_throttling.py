@@ -15,7 +15,7 @@ from maestro.testing.repository import Repository
 from tests.integration.engine_runs import WRITES, EngineRun, states
 
 PRESSED = Reading(load_per_core=50.0, waiting_percent=100.0, free_memory=1 << 40, free_disk=1 << 40, free_files=900)
-FINE = PRESSED._replace(load_per_core=0.1)
+FINE = PRESSED.evolve(load_per_core=0.1)
 
 
 class Machine:
@@ -93,8 +93,8 @@ def test_a_change_of_reason_is_said_and_a_change_of_numbers_is_not(repo: Reposit
             if self.asked > 12:
                 enough.touch()
             if self.asked < 10:
-                return PRESSED._replace(load_per_core=50.0 + self.asked)
-            return FINE._replace(free_files=3)
+                return PRESSED.evolve(load_per_core=50.0 + self.asked)
+            return FINE.evolve(free_files=3)
 
     waits = f"until [ -e {enough} ]; do sleep 0.02; done; {WRITES}"
     run = EngineRun(repo, [Task(id="a"), Task(id="b")], tmp_path / "ws", agent=waits, max_load=8, min_free_files=64)
