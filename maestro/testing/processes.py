@@ -63,7 +63,7 @@ class Gate:
         os.close(self._fd)
 
 
-def until(true: Callable[[], object], *, seconds: float = 20.0) -> None:
+def until(true: Callable[[], object], *, seconds: float = 60.0) -> None:
     """Wait for a condition that other processes bring about; AssertionError when it does not come."""
     deadline = time.monotonic() + seconds
     while not true():

@@ -101,7 +101,7 @@ def test_a_workspace_that_went_with_its_coordinator_leaves_no_worktree_behind(
     pids = tmp_path / "pids"
     agent = f'[ -e "{tmp_path}/go" ] || {{ echo $$ >> "{pids}"; exec sleep 100; }}; {WRITES_ONE_FILE}'
     started = start([{"id": "x"}, {"id": "y"}], "--run-id", "it", "--attempts", "3", agent=agent)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not pids.exists() or len(pids.read_text().split()) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.02)

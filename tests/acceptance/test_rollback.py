@@ -256,7 +256,7 @@ def test_one_that_is_killed_is_completed_by_the_same_command(repo: Repository, r
     [lock] = (repo.path / ".flow" / "maestro" / "locks").glob("tracker-*.lock")
     with locked(lock):  # it comes as far as the tracker, and waits there
         killed = subprocess.Popen(command_line("rollback", "--to", "group-B"), cwd=repo.path)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while tip(repo) == landed:
             assert killed.poll() is None
             assert time.monotonic() < deadline

@@ -81,7 +81,7 @@ def test_one_limited_key_holds_nothing_up(repo: Repository, tmp_path: Path) -> N
 
 
 def test_with_the_last_key_the_account_rests_until_the_first_comes_back(repo: Repository, tmp_path: Path) -> None:
-    said, events = run(repo, tmp_path, {"KEY_A": 3600, "KEY_B": 5}, 3)
+    said, events = run(repo, tmp_path, {"KEY_A": 3600, "KEY_B": 8}, 3)
     assert said.code == 0, said.err
     (held,) = (event for event in events if event.get("type") == "account_held")
     assert used(tmp_path).count(KEYS["KEY_A"]) == 1

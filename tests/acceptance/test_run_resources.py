@@ -109,7 +109,7 @@ def test_what_agents_of_a_killed_coordinator_hold_stays_theirs(
     resumed = Started(["resume", "--run-id", "it", "--json"], repo.path, None)
     try:
         journal = repo.path / ".flow/maestro/runs/it/journal.jsonl"
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while '"run_resumed"' not in journal.read_text() or '"task":"second"' not in _queued(journal):
             assert time.monotonic() < deadline, journal.read_text()
             time.sleep(0.02)

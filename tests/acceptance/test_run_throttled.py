@@ -22,7 +22,7 @@ def test_a_run_without_memory_goes_on_one_by_one_and_status_says_why(
     )
     started = start([{"id": "a"}, {"id": "b"}], "--run-id", "r", "--max-parallel", "2", agent=agent, env=NEVER_ENOUGH)
     started.until(tmp_path / "begun-a")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while (shown := maestro("status", "--run-id", "r", "--json", cwd=repo.path).json)["throttled"] is None:
         assert time.monotonic() < deadline, shown
     assert "MiB of memory are free, the floor is 100000000 MiB" in shown["throttled"]

@@ -51,7 +51,7 @@ def test_status_says_who_seems_dead_and_nothing_is_done_to_it(
     agent = f"mkfifo {tmp_path}/go 2>/dev/null; read _ < {tmp_path}/go; echo x > x; git add -A; git commit -qm work"
     started = start([{"id": "a"}], "--run-id", "r", agent=agent, env=SOON)
     started.until(repo.path / ".flow/maestro/runs/r/journal.jsonl")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while "suspected" not in (shown := status(repo))["tasks"].get("a", {}):
         assert time.monotonic() < deadline, shown
     assert shown["tasks"]["a"]["suspected"].startswith(

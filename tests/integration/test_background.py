@@ -35,7 +35,7 @@ def started(
 
 def ended(repo: Repository, run_id: str) -> dict[str, Any]:
     looks = Looks(Layout(repo.path), run_id=run_id)
-    until(lambda: not looks.look()["timed_out"], seconds=30)
+    until(lambda: not looks.look()["timed_out"], seconds=60)
     until(lambda: not processes_with(f"MAESTRO_TEST_MARK={os.environ['MAESTRO_TEST_MARK']}"))
     return looks.look()
 

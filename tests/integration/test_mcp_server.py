@@ -62,7 +62,7 @@ def served(repo: Repository, act: Callable[[Client], Awaitable[None]]) -> None:
 
 def nothing_runs() -> None:
     mark = f"MAESTRO_TEST_MARK={os.environ['MAESTRO_TEST_MARK']}"
-    until(lambda: not processes_with(mark), seconds=30)
+    until(lambda: not processes_with(mark), seconds=60)
 
 
 async def value(client: Client, tool: str, **arguments: Any) -> Any:
@@ -225,7 +225,7 @@ def landed(repo: Repository, gate: Gate) -> None:
     assert live_runs(Layout(repo.path).locks) == {"r1"}
     gate.let_through()
     looks = Looks(Layout(repo.path), run_id="r1")
-    until(lambda: not looks.look()["timed_out"], seconds=30)
+    until(lambda: not looks.look()["timed_out"], seconds=60)
     assert looks.look()["status"] == "completed"
     nothing_runs()
 

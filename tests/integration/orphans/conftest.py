@@ -109,7 +109,7 @@ def scene(repo: Repository, layout: Layout, root: Path) -> Callable[[], Scene]:
             root=root,
             environ=os.environ,
             now=datetime.now(UTC),
-            graces=Graces(interrupt_seconds=0.3, terminate_seconds=0.3),
+            graces=Graces(interrupt_seconds=2, terminate_seconds=2),
         )
 
     return look
