@@ -49,7 +49,7 @@ class Parked:
     repo: Path
     git_dir: Path
     pristine: Pristine
-    layer: Layer
+    layer: Layer | None  # None: nobody has worked in it
     kept: tuple[bytes, ...]
     mentions: tuple[bytes, ...]  # files and links among those that name the place where it was
     was_at: Path

@@ -29,8 +29,8 @@ from maestro.workspaces.recycling import (
     clear,
     drop_kept,
     drop_unignored,
-    fresh_layer,
     id_size_of,
+    layer_of,
     remember,
     settings_of,
 )
@@ -127,11 +127,13 @@ class Pool(Lifecycle):
         if recycled is None:
             git, cleared = self._make(spec, repo), None
             git_dir = self._git_dir(repo)
-            with suppress(OSError):  # a file system where times cannot be set: then nothing is known of the files
-                self._young[repo.parent] = self._aged(repo, git_dir)
         else:
             git, git_dir, cleared = recycled
+        if cleared is not None:
             self._young[repo.parent] = cleared.layer.young
+        else:
+            with suppress(OSError):  # a file system where times cannot be set: then nothing is known of the files
+                self._young[repo.parent] = self._aged(repo, git_dir)
         if settings_of(self.site) == settings:  # else it may have been made by either
             with suppress(OSError):  # a file system without hard links
                 self._pristine[repo.parent] = remember(repo, git_dir, spec.base, settings, cleared)
@@ -192,12 +194,11 @@ class Pool(Lifecycle):
         settings = settings_of(site)
         self._make_loose(base, repo)
         git_dir = self._git_dir(repo)
-        self._aged(repo, git_dir)
         pristine = remember(repo, git_dir, base, settings, None)
         if settings_of(site) != settings:
             raise NotRecyclable("the repository's configuration was changed")
         self._strip(repo, git_dir, "", pristine)
-        return Parked(home, repo, git_dir, pristine, fresh_layer(site, repo, pristine, self._indexes), (), (), repo)
+        return Parked(home, repo, git_dir, pristine, None, (), (), repo)
 
     def _unmake_loose(self, home: Path) -> None:
         remove_tree(home)
@@ -205,8 +206,9 @@ class Pool(Lifecycle):
 
     def _recycle(
         self, spec: WorkspaceSpec, repo: Path, settings: tuple[bytes | None, ...]
-    ) -> tuple[Git, Path, Cleared] | None:
-        """A used workspace, made as a new one would be, and its git directory; None where there is none that can."""
+    ) -> tuple[Git, Path, Cleared | None] | None:
+        """A workspace that waits, made as a new one would be, and its git directory; None where there is none that can.
+        What is known of its files is None where nobody has worked in it."""
         parked = self._parking.take()
         if parked is None:
             return None
@@ -219,8 +221,10 @@ class Pool(Lifecycle):
             parked.home.rmdir()
             git = site.git.at(repo, git_dir=git_dir, work_tree=repo)
             self._before(git, git_dir, spec, repo)
-            cleared = bring(site, repo, git_dir, parked, spec.base)
+            cleared = self._brought(repo, git_dir, parked, spec.base)
             self._attach(git, git_dir, spec, repo)
+            if cleared is None:
+                return git, git_dir, None
             if _is_bench(spec):
                 cleared = drop_kept(repo, cleared)
             elif cleared.kept:
@@ -234,3 +238,9 @@ class Pool(Lifecycle):
             self._unmake(spec)
             return None
         return git, git_dir, cleared
+
+    def _brought(self, repo: Path, git_dir: Path, parked: Parked, base: str) -> Cleared | None:
+        if parked.layer is None and parked.pristine.base == base:
+            return None
+        layer = parked.layer or layer_of(self.site, git_dir, self._indexes)
+        return bring(self.site, repo, git_dir, parked, layer, base)

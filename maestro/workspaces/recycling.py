@@ -83,13 +83,6 @@ def remember(
     )
 
 
-def fresh_layer(site: Site, repo: Path, pristine: Pristine, indexes: IndexReader) -> Layer:
-    """Of files that nobody has worked in yet: what comes into them from now on is seen. NotRecyclable where they could
-    not be handed out again."""
-    layer = _read(site, pristine.git_dir / "index", indexes)
-    return replace(layer, stamps=stamps(repo, layer.tracked, pristine.handed_ns, {}))
-
-
 def settings_of(site: Site) -> tuple[bytes | None, ...]:
     """What, besides the commit, makes the files of a checkout: line ends, filters, attributes."""
     return tuple(map(contents_of, site.makes_checkouts))
@@ -121,7 +114,7 @@ def clear(site: Site, repo: Path, git_dir: Path, pristine: Pristine, indexes: In
     """Make the files those of the base again, all but what is to be kept; the index in `git_dir` is as it was when they
     were handed out. NotRecyclable, OSError, WorkspaceError or GitError where that cannot be, perhaps half done."""
     git, index = _strict(site, repo, git_dir), git_dir / "index"
-    layer = pristine.layer or _read(site, index, indexes)
+    layer = pristine.layer or layer_of(site, git_dir, indexes)
     kept, same = scrub(repo, layer.tracked, layer.stamps, pristine.folder_mode, pristine.marks, site.keep)
     same |= drop_attributes(repo, layer.tracked, layer.stamps)
     altered, borrowing = drop_touched(repo, layer.young, pristine.handed_ns), _borrowing(site)
@@ -138,10 +131,10 @@ def clear(site: Site, repo: Path, git_dir: Path, pristine: Pristine, indexes: In
     return Cleared(Layer(layer.tracked, same, _young(repo, index, layer.young, altered)), kept)
 
 
-def bring(site: Site, repo: Path, git_dir: Path, parked: Parked, base: str) -> Cleared:
+def bring(site: Site, repo: Path, git_dir: Path, parked: Parked, layer: Layer, base: str) -> Cleared:
     """From the files of the former base to those of the new one. NotRecyclable where more may differ than git sees."""
-    git, borrowing, old, layer = _strict(site, repo, git_dir), _borrowing(site), parked.pristine.base, parked.layer
-    kept = parked.kept
+    git, borrowing = _strict(site, repo, git_dir), _borrowing(site)
+    old, kept = parked.pristine.base, parked.kept
     if old != base:
         listed = git.run("diff-tree", "-r", "-z", "--raw", "--no-renames", old, base, env=borrowing).stdout
         changes = parse_raw_diff(listed)
@@ -239,8 +232,9 @@ def _above(path: bytes) -> list[bytes]:
     return found
 
 
-def _read(site: Site, index: Path, indexes: IndexReader) -> Layer:
-    found = indexes.read(index, id_size_of(site))
+def layer_of(site: Site, git_dir: Path, indexes: IndexReader) -> Layer:
+    """What its index tells of a fresh checkout. NotRecyclable where that is not enough."""
+    found = indexes.read(git_dir / "index", id_size_of(site))
     if found is None:
         raise NotRecyclable("submodules, or an index of another version")
     tracked, young = found
