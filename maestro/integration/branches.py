@@ -6,16 +6,16 @@ import os
 import re
 import shlex
 from pathlib import Path
+from typing import NamedTuple
 
 from maestro.errors import BadInput, GitError
-from maestro.model.record import Record
 from maestro.vcs.git import Git
 
 _ALWAYS_GOOD = re.compile(r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*")
 """Names that git need not be asked about (git-check-ref-format(1)): what it refuses has other characters in it."""
 
 
-class LandedOnBase(Record):
+class LandedOnBase(NamedTuple):
     """The base branch holds the integration branch."""
 
     branch: str
@@ -23,7 +23,7 @@ class LandedOnBase(Record):
     moved: bool  # False: it held everything already
 
 
-class Refused(Record):
+class Refused(NamedTuple):
     """The base branch was left alone, and why: a clause for people."""
 
     reason: str

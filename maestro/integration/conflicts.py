@@ -8,14 +8,15 @@ is no commit, which is told from a conflict by its empty output.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from maestro.errors import GitError
 from maestro.model.conflict import Conflict
-from maestro.model.record import Record
 
 MERGE_TREE = ("merge-tree", "--write-tree", "-z", "--messages", "--name-only")
 
 
-class Merged(Record):
+class Merged(NamedTuple):
     """A merge without a conflict: the tree it gives."""
 
     tree: str

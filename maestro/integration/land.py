@@ -8,7 +8,7 @@ All functions block.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from maestro.errors import GitError
 from maestro.integration.conflicts import MERGE_TREE, Merged, parse_merge_tree
@@ -16,11 +16,10 @@ from maestro.integration.identity import identity
 from maestro.integration.message import Work, landing_message, replayed_message
 from maestro.integration.strategy import Strategy
 from maestro.model.conflict import Conflict
-from maestro.model.record import Record
 from maestro.vcs.git import Git
 
 
-class Stacked(Record):
+class Stacked(NamedTuple):
     """A landing commit that exists as an object; no ref points to it yet."""
 
     task: str
@@ -30,7 +29,7 @@ class Stacked(Record):
     work: str  # the work's own last commit
 
 
-class Empty(Record):
+class Empty(NamedTuple):
     """The work changes nothing on this tip: its content is there already."""
 
     task: str
@@ -122,7 +121,7 @@ def _rebase(git: Git, tip: str, tip_tree: str, work: Work, env: Mapping[str, str
     return Stacked(task=work.task, commit=top, tree=tree, onto=tip, work=work.commit)
 
 
-class _Commit(Record):
+class _Commit(NamedTuple):
     """What replaying needs of a commit."""
 
     id: str

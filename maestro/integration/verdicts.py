@@ -2,15 +2,12 @@
 
 # no `from __future__ import annotations`: see maestro.model.record
 
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal, NamedTuple
 
 from maestro.integration.message import Work
 from maestro.model.conflict import Conflict
 from maestro.model.gate import GatePassed, GateRed, GateResult, GateSkipped, GateUnjudged
 from maestro.model.outcome import FailureKind
-from maestro.model.record import Record
 
 _SHOWN = 5
 
@@ -21,37 +18,37 @@ class Submission(Work):
     attempt: int = 1
 
 
-class LandedAs(Record):
+class LandedAs(NamedTuple):
     """It is on the integration branch. `commit` is None where nothing had to change."""
 
-    kind: Literal["landed"] = "landed"
     task: str
     commit: str | None
     tip: str  # of the integration branch, all of the batch included
     remark: str = ""
+    kind: Literal["landed"] = "landed"
 
 
-class SentBack(Record):
+class SentBack(NamedTuple):
     """It is the task's own doing: another attempt on the new base may mend it."""
 
-    kind: Literal["sent_back"] = "sent_back"
     task: str
     reason: str  # a clause for people and for the next attempt's prompt
     failure: Literal[FailureKind.CONFLICT, FailureKind.GATE]
     conflict: Conflict | None = None
     gate: GateResult | None = None
+    kind: Literal["sent_back"] = "sent_back"
 
 
-class Unlandable(Record):
+class Unlandable(NamedTuple):
     """It could not be judged or landed, and not by its own fault: the work waits for a person."""
 
-    kind: Literal["unlandable"] = "unlandable"
     task: str
     reason: str
     gate: GateResult | None = None
+    kind: Literal["unlandable"] = "unlandable"
 
 
-LandingVerdict = Annotated[LandedAs | SentBack | Unlandable, Field(discriminator="kind")]
+LandingVerdict = LandedAs | SentBack | Unlandable
 
 
 def conflict_reason(conflict: Conflict, against: tuple[str, ...]) -> str:

@@ -3,9 +3,7 @@
 # no `from __future__ import annotations`: see maestro.model.record
 
 from datetime import datetime, timedelta
-from typing import Annotated, Literal, assert_never
-
-from pydantic import Field
+from typing import Literal, NamedTuple, assert_never
 
 from maestro.model.outcome import (
     AgentBlocked,
@@ -19,7 +17,6 @@ from maestro.model.outcome import (
     TimedOut,
     describe,
 )
-from maestro.model.record import Record
 
 HOPELESS = frozenset({FailureKind.SPAWN, FailureKind.DENIED})
 """Failures that the same attempt once more cannot mend: the configuration must change first."""
@@ -38,52 +35,52 @@ PROBE_JITTER_SECONDS = 5.0
 PAUSE_SECONDS = 2.0
 
 
-class Submit(Record):
+class Submit(NamedTuple):
     """The work goes to the landing queue (or, with no change, straight to landed)."""
 
     kind: Literal["submit"] = "submit"
 
 
-class Retry(Record):
+class Retry(NamedTuple):
     """Another attempt."""
 
-    kind: Literal["retry"] = "retry"
     reason: str
+    kind: Literal["retry"] = "retry"
 
 
-class Hold(Record):
+class Hold(NamedTuple):
     """The agent's account rests; the attempt does not count."""
 
-    kind: Literal["hold"] = "hold"
     reset_at: datetime | None  # as the provider names it
     reason: str
+    kind: Literal["hold"] = "hold"
 
 
-class GiveUp(Record):
+class GiveUp(NamedTuple):
     """The task is failed."""
 
-    kind: Literal["give_up"] = "give_up"
     reason: str
+    kind: Literal["give_up"] = "give_up"
 
 
-class AskPerson(Record):
+class AskPerson(NamedTuple):
     """The task is blocked until a person has looked."""
 
-    kind: Literal["ask_person"] = "ask_person"
     reason: str
+    kind: Literal["ask_person"] = "ask_person"
 
 
-class Stop(Record):
+class Stop(NamedTuple):
     """The task is cancelled with the run."""
 
-    kind: Literal["stop"] = "stop"
     reason: str
+    kind: Literal["stop"] = "stop"
 
 
-Decision = Annotated[Submit | Retry | Hold | GiveUp | AskPerson | Stop, Field(discriminator="kind")]
+Decision = Submit | Retry | Hold | GiveUp | AskPerson | Stop
 
 
-class Counts(Record):
+class Counts(NamedTuple):
     """What a task has used up so far, the attempt just ended included."""
 
     attempts: int  # those that count against the allowance

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from maestro.model.record import Record
 from maestro.model.task import Task
 from maestro.planning.markers import MARKER
 
@@ -27,7 +26,7 @@ DEFAULT_TABLE: Mapping[str, Collection[str]] = MappingProxyType(
 _WORD = re.compile(r"\w+")
 
 
-class Choice(Record):
+class Choice(NamedTuple):
     """The subagent for a task, and how it was chosen."""
 
     subagent: str

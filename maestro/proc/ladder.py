@@ -12,8 +12,8 @@ import os
 import signal
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import NamedTuple
 
-from maestro.model.record import Record
 from maestro.proc.family import ProcessId, carries, command_line, identify, members
 
 _RESCAN_SECONDS = 0.05
@@ -30,7 +30,7 @@ class Rung(StrEnum):
     NOT_ENDED = "not_ended"  # some live on: the kernel itself holds them (a dead network disk)
 
 
-class Graces(Record):
+class Graces(NamedTuple):
     """How long each rung waits for the family to end, in seconds."""
 
     interrupt_seconds: float = 5.0
@@ -38,7 +38,7 @@ class Graces(Record):
     kill_seconds: float = 10.0
 
 
-class Descent(Record):
+class Descent(NamedTuple):
     """What the ladder did."""
 
     ended_by: Rung

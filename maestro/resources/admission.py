@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
-from maestro.model.record import Record
 from maestro.resources.cores import usable_cores
 from maestro.resources.machine import MachineNow
 
@@ -21,7 +21,7 @@ MOST = 32
 """More at once by default would surprise the provider's limits and the user's bill."""
 
 
-class Machine(Record):
+class Machine(NamedTuple):
     """What there is; bytes."""
 
     cores: int
@@ -29,7 +29,7 @@ class Machine(Record):
     disk: int
 
 
-class Admitted(Record):
+class Admitted(NamedTuple):
     """How many, and how that was decided."""
 
     agents: int

@@ -7,8 +7,8 @@ import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from maestro.model.record import Record
 from maestro.proc.family import members
 
 _CHUNK = 1 << 20
@@ -16,7 +16,7 @@ _OVERLAP = 8192
 _LONGEST_SCRIPT = 1 << 20
 
 
-class Change(Record):
+class Change(NamedTuple):
     """Something that differs: a sentence, and the path where it is about one."""
 
     path: str | None
@@ -25,7 +25,7 @@ class Change(Record):
     is_harmless: bool = False  # said, but nobody is stopped for it: a branch more, as agents make in their worktrees
 
 
-class AttemptTrace(Record):
+class AttemptTrace(NamedTuple):
     """What is known of an attempt that runs or has just ended."""
 
     task: str
@@ -35,7 +35,7 @@ class AttemptTrace(Record):
     paths: tuple[str, ...] = ()  # declared or seen to be changed, relative to the repository
 
 
-class Traced(Record):
+class Traced(NamedTuple):
     """The attempt that changed the checkout, and how that is known."""
 
     task: str

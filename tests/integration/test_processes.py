@@ -155,7 +155,7 @@ def test_the_ladder_takes_the_daemon_with_the_command(tmp_path: Path) -> None:
     async def main() -> None:
         script = DAEMON.format(extra="pass") + "\nopen('ready','w').write('1'); time.sleep(120)"
         request = make_request(tmp_path, python(script))
-        child = await LocalExecutor(QUICK.evolve(terminate_seconds=20)).start(request)
+        child = await LocalExecutor(QUICK._replace(terminate_seconds=20)).start(request)
         await appears(tmp_path / "ready")
         until(lambda: len(members(request.env[MARKER])) == 3)  # wrapper, command, daemon
         await child.stop("a test")
