@@ -75,6 +75,11 @@ class Session:
                 until(partial(has_ended, pid))
 
 
+def by_task(launches: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """They are told in the order in which their workspaces were ready."""
+    return sorted(launches, key=lambda one: str(one["task"]))
+
+
 def subagent(launch: dict[str, Any], work: str = WRITES_ONE_FILE, status: str = "done") -> subprocess.Popen[str]:
     """Do the work in the offered workspace, then call what the prompt says, by its own words."""
     script = f'cd "$WORKSPACE" && {{ {work}\n}} && {report_command(launch, status)}'

@@ -19,6 +19,7 @@ from maestro.testing.repository import Repository
 from tests.acceptance.conftest import checkout_of
 from tests.acceptance.delegating import (
     Session,
+    by_task,
     is_coordinator,
     report_command,
     session_named_claude,
@@ -48,7 +49,7 @@ def test_a_session_does_a_backlog_from_start_to_end(session: Session) -> None:
     assert said.code == 0, said.err
     first = said.json
     run = first["run_id"]
-    first["launch"].sort(key=lambda one: str(one["task"]))  # in the order in which the workspaces were ready
+    first["launch"] = by_task(first["launch"])
     assert (first["status"], names(first["launch"]), first["running"]) == ("running", ["a", "b"], [])
     assert first["waiting"] == ["c"]
     assert first["tasks"]["a"] == {"status": "pending", "state": "given out", "reason": ""}
@@ -115,7 +116,7 @@ def test_done_without_work_is_no_success(session: Session) -> None:
 
 def test_no_change_lands_with_its_reason_and_blocked_asks_a_person(session: Session) -> None:
     said = session.start([{"id": "same"}, {"id": "stuck"}]).json
-    same, stuck = said["launch"]
+    same, stuck = by_task(said["launch"])
     work_all([same], "true", "no_change")
     work_all([stuck], "true", "blocked")
     assert session.wait(said["run_id"]).code == 3
@@ -201,7 +202,7 @@ def test_many_reports_at_once_make_one(session: Session) -> None:
 def test_what_nobody_works_on_is_given_out_again(session: Session) -> None:
     first = session.start([{"id": "a"}, {"id": "b"}]).json
     once_more = session.next("--again", "b").json
-    assert once_more["launch"] == first["launch"][1:]
+    assert once_more["launch"] == by_task(first["launch"])[1:]
     assert once_more["running"] == ["a"]
     for words in (["--again", "nobody"], ["--again", "a", "--again", "nobody"]):
         assert session.next(*words).code == 2
@@ -341,7 +342,7 @@ def test_a_session_that_dies_frees_what_it_held(session: Session, tmp_path: Path
     )
     try:
         until((tmp_path / "said").exists)
-        first, second = json.loads((tmp_path / "said").read_text())["launch"]
+        first, second = by_task(json.loads((tmp_path / "said").read_text())["launch"])
         known = json.loads((session.delegate_folder("first") / "session.json").read_text())
         assert known["pid"] == claude.pid
         Path(second["workspace"], "half.txt").write_text("half")
@@ -388,7 +389,7 @@ def test_a_session_that_leaves_when_all_is_reported_loses_nothing(session: Sessi
 def test_what_nobody_took_is_not_given_out_once_nothing_new_is_to_start(session: Session) -> None:
     said = session.start([{"id": "a"}, {"id": "b"}]).json
     run = said["run_id"]
-    second = said["launch"][1]
+    second = by_task(said["launch"])[1]
     assert session.report("--task", "a", "--status", "failed", "--summary", "no").code == 0
     until((session.delegate_folder(run) / "offers" / "a.2.json").exists)
     os.kill(session.coordinator(run), signal.SIGINT)
@@ -442,7 +443,7 @@ def test_what_does_not_exist_in_the_session_falls_back_and_is_recorded(session: 
         "b": ("general-purpose", "wizard"),
         "c": ("frontend-developer", None),
     }
-    assert "'wizard' is not available" in said["launch"][0]["why"]
+    assert "'wizard' is not available" in by_task(said["launch"])[0]["why"]
     journal = (session.runs / said["run_id"] / "journal.jsonl").read_text().splitlines()
     starting = [event for event in map(json.loads, journal) if event.get("type") == "attempt_starting"]
     assert {event["task"]: event["subagent"] for event in starting} == {name: pair[0] for name, pair in chosen.items()}

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from maestro.testing.commandline import maestro
+from maestro.testing.processes import until
 from maestro.testing.repository import Repository
 from tests.acceptance.conftest import WRITES_ONE_FILE, Run, Started, check_sound
 
@@ -225,7 +226,7 @@ def test_an_orphaned_agent_is_still_stoppable_by_its_marker(repo: Repository, st
     started.process.communicate()
     pid = int(here.read_text())
     try:
-        assert b"MAESTRO_ATTEMPT=" in Path(f"/proc/{pid}/environ").read_bytes()
+        until(lambda: b"MAESTRO_ATTEMPT=" in Path(f"/proc/{pid}/environ").read_bytes())  # there is none during `exec`
     finally:
         os.kill(pid, signal.SIGKILL)
     cleaned = maestro("clean", "--force", "--json", cwd=repo.path)
