@@ -74,13 +74,16 @@ async def post(source: GatewayKeys, **body: object) -> tuple[int, bytes, dict[st
 
 @pytest.mark.timeout(400)
 def test_300_requests_over_3_keys_of_100_pass_in_one_window_and_900_in_three(tmp_path: Path) -> None:
-    """None refused, by the provider neither, in the least time the limits allow and this machine needs."""
-    window, needed = 4.0, list[float]()
+    """None refused, by the provider neither, in the least time the limits allow and this machine needs.
+
+    The window is so long that no request is on its way for a twelfth of it, however busy the machine is: then the
+    provider may count it after its place was given to another."""
+    window, needed = 12.0, list[float]()
     with ModelServer() as free:
 
         async def unlimited() -> None:
             async with Lab(tmp_path / f"free-{len(needed)}", free.url, per_minute=None).running() as source:
-                needed.append((await many(source, 300, 40))[0])
+                needed.append((await many(source, 300, 20))[0])
 
         asyncio.run(unlimited())
         for count, windows in ((300, 0), (900, 2)):
@@ -89,7 +92,7 @@ def test_300_requests_over_3_keys_of_100_pass_in_one_window_and_900_in_three(tmp
 
                 async def limited(url: str = server.url, count: int = count) -> tuple[float, list[int]]:
                     async with Lab(tmp_path / str(count), url, window_seconds=window).running() as source:
-                        return await many(source, count, 40)
+                        return await many(source, count, 20)
 
                 took, statuses = asyncio.run(limited())
                 asyncio.run(unlimited())  # the machine has others to serve too, and now more of them than before
@@ -308,20 +311,20 @@ def test_requests_wait_their_turn_when_all_keys_are_used_up(tmp_path: Path) -> N
         return whole("200 OK", b"{}")
 
     async def main() -> None:
-        lab = Lab(tmp_path, "", keys=KEYS[:1], per_minute=2, window_seconds=0.5)
+        lab = Lab(tmp_path, "", keys=KEYS[:1], per_minute=1, window_seconds=0.5)  # two at once could overtake
         async with provider(saying(answer)) as url:
             lab.upstream = url
             async with lab.running() as source:
                 began, asking = time.monotonic(), []
-                for number in range(6):
+                for number in range(4):
                     asking.append(asyncio.create_task(post(source, n=number)))
                     while len(order) + await _waiting(source) <= number:
                         await asyncio.sleep(0.005)
-                assert [(await one)[0] for one in asking] == [200] * 6
-                assert time.monotonic() - began >= 1.0
+                assert [(await one)[0] for one in asking] == [200] * 4
+                assert time.monotonic() - began >= 1.5
 
     asyncio.run(main())
-    assert order == list(range(6))
+    assert order == list(range(4))
 
 
 async def _waiting(source: GatewayKeys) -> int:
