@@ -105,6 +105,7 @@ def test_a_word_in_a_file_that_maestro_does_not_write_stands(scene: Scene) -> No
     backlog.set(backlog.first, True)
     backlog.set(backlog.second, True)
     scene.let_go()
+    scene.until(lambda: not scene.markers())  # or it may be stopped before it has done its work
     said = scene.resume()
     assert (said.code, said.statuses()) == (3, {"1": "blocked", "2": "blocked"}), said.err
     assert "the backlog itself has 1 as done, so somebody has closed it" in said.json["tasks"]["1"]["reason"]
