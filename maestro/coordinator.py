@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,7 +14,7 @@ from maestro import __version__
 from maestro.clock import Clock, SystemClock, as_z
 from maestro.config.load import load_settings
 from maestro.config.settings import Settings
-from maestro.errors import BadInput, StateError
+from maestro.errors import BadInput, MaestroError, StateError
 from maestro.model.group import GroupMetadata, TaskMetadata, TaskStatus
 from maestro.model.plan import ProblemKind
 from maestro.model.states import GroupPhase, RunStatus, TaskState
@@ -247,14 +247,19 @@ class ParallelCoordinator:
     @contextmanager
     def _claimed(self, layout: Layout, blueprint: Blueprint) -> Iterator[None]:
         """Hold the run, its tasks and its groups."""
-        held = claim(
-            layout.locks,
-            run_id=blueprint.run_id,
-            since=as_z(self._clock.now()),
-            backlog=blueprint.tracker_identity,
-            tasks=blueprint.plan.tasks,
-            groups=blueprint.plan.groups,
-        )
+        try:
+            held = claim(
+                layout.locks,
+                run_id=blueprint.run_id,
+                since=as_z(self._clock.now()),
+                backlog=blueprint.tracker_identity,
+                tasks=blueprint.plan.tasks,
+                groups=blueprint.plan.groups,
+            )
+        except MaestroError:
+            with suppress(OSError):  # it was made to see whether it can be, and a run that is refused leaves nothing
+                blueprint.root.rmdir()
+            raise
         try:
             yield
         finally:
