@@ -86,10 +86,6 @@ class Lifecycle(ABC):
         remove_links(place.git_dir)
         remove_symbolic(place.refs_dir, workspace.branch)
 
-    def _reveal(self, workspace: Workspace, git_dir: Path) -> None:
-        """Let git see all that was done to the files. GitError where that cannot be."""
-        del workspace, git_dir  # it sees all by itself, but in a kind whose files were made to look older
-
     # the Protocol
 
     def warm(self, base: str, count: int, run_id: str) -> None:  # noqa: B027 - not every kind has something to do
@@ -139,7 +135,6 @@ class Lifecycle(ABC):
             if place is None:
                 return damaged("its git directory is gone", remarks).evidence
             self._remove_planted(place, workspace)
-            self._reveal(workspace, place.git_dir)
             gathered = gather(self._bound(place, workspace), workspace, message, self.site.identity, remarks)
             if gathered.evidence.tip is not None:
                 self._keep_beside(workspace, place, gathered.beside)
@@ -164,10 +159,6 @@ class Lifecycle(ABC):
             return save_commit(git, run_id, task_name, parents[0])
         tree = git.text("rev-parse", f"{parents[0]}^{{tree}}")
         return save_commit(git, run_id, task_name, bind(git, tree, parents, task_name, self.site.identity))
-
-    def reveal(self, workspace: Workspace) -> None:
-        if (place := self._find(workspace)) is not None:
-            self._reveal(workspace, place.git_dir)
 
     def saved(self, run_id: str, task_name: str) -> str | None:
         return newest_saved(self.site.git, run_id, task_name)
@@ -278,7 +269,6 @@ class Lifecycle(ABC):
         here = self.site.git.at(workspace.repo, git_dir=self.site.common_dir, work_tree=workspace.repo, config=excludes)
         if place is not None:
             try:
-                self._reveal(workspace, place.git_dir)
                 status = read_status(self._bound(place, workspace).git, workspace.repo)
                 nested = [entry.path for entry in status.entries if entry.is_nested_repository]
                 if not nested and not any(is_leftover(entry) for entry in status.entries):

@@ -14,10 +14,8 @@ from pathlib import Path
 
 from maestro.errors import GitError, WorkspaceError
 from maestro.vcs.git import Git
-from maestro.workspaces.aging import age, reveal
 from maestro.workspaces.base import GATE_BENCH, Workspace, WorkspaceSpec
 from maestro.workspaces.environ import excludes_file
-from maestro.workspaces.index import Young
 from maestro.workspaces.lifecycle import Lifecycle
 from maestro.workspaces.marker import MARKER_FILE, encode_path, read_marker, write_marker
 from maestro.workspaces.parking import Parked, Parking, Pristine, new_place
@@ -29,7 +27,6 @@ from maestro.workspaces.recycling import (
     clear,
     drop_kept,
     drop_unignored,
-    id_size_of,
     layer_of,
     remember,
     settings_of,
@@ -58,7 +55,6 @@ class Pool(Lifecycle):
         self._warming = Warming(self._parking, self._unmake_loose)
         self._pristine: dict[Path, Pristine] = {}  # by home, of those handed out
         self._indexes = IndexReader()
-        self._young: dict[Path, Young] = {}  # by home: what git may not see changes of (`aging`)
 
     # what a kind adds
 
@@ -104,7 +100,6 @@ class Pool(Lifecycle):
 
     def remove(self, workspace: Workspace, *, for_good: bool = False) -> None:
         pristine = self._pristine.pop(workspace.home, None)
-        self._young.pop(workspace.home, None)
         if pristine is not None and not for_good and self._parking.reserve() and self._park(workspace, pristine):
             remove_tree(workspace.home)  # what is left of it
         else:
@@ -129,27 +124,10 @@ class Pool(Lifecycle):
             git_dir = self._git_dir(repo)
         else:
             git, git_dir, cleared = recycled
-        if cleared is not None:
-            self._young[repo.parent] = cleared.layer.young
-        else:
-            with suppress(OSError):  # a file system where times cannot be set: then nothing is known of the files
-                self._young[repo.parent] = self._aged(repo, git_dir)
         if settings_of(self.site) == settings:  # else it may have been made by either
             with suppress(OSError):  # a file system without hard links
                 self._pristine[repo.parent] = remember(repo, git_dir, spec.base, settings, cleared)
         return git
-
-    def _aged(self, repo: Path, git_dir: Path) -> Young:
-        id_size = id_size_of(self.site)
-        found = self._indexes.paths(git_dir / "index", id_size)
-        return age(repo, git_dir / "index", found, id_size) if found is not None else {}
-
-    def _reveal(self, workspace: Workspace, git_dir: Path) -> None:
-        try:  # one that an earlier coordinator made is not known here
-            if reveal(workspace.repo, git_dir / "index", self._young.get(workspace.home)):
-                self._young[workspace.home] = {}
-        except OSError as error:
-            raise GitError(f"{error.filename}: {error.strerror}") from error
 
     def _park(self, workspace: Workspace, pristine: Pristine) -> bool:
         """Keep the files to be handed out again, if that is safe; whether they are out of the way."""

@@ -162,7 +162,7 @@ def _replaced(site: Site, repo: Path, git_dir: Path, old: Tracked, new: Tracked,
     there = [os.fsencode(one.path) for one in changes if one.old_mode != ABSENT]
     come = [one for one in changes if one.new_mode != ABSENT]
     added = [os.fsencode(one.path) for one in come if one.old_mode == ABSENT]
-    splice = plan(index.read_bytes(), old, id_size_of(site), there, added)
+    splice = plan(index.read_bytes(), old, _id_size(site), there, added)
     if splice is None:
         return False
     top = os.fsencode(repo) + b"/"
@@ -171,14 +171,14 @@ def _replaced(site: Site, repo: Path, git_dir: Path, old: Tracked, new: Tracked,
     entries: dict[bytes, bytes] = {}
     if come:
         git, env = _strict(site, repo, git_dir), {**_borrowing(site), "GIT_INDEX_FILE": str(small)}
-        made = index_of({os.fsencode(one.path): (int(one.new_mode, 8), one.new) for one in come}, id_size_of(site))
+        made = index_of({os.fsencode(one.path): (int(one.new_mode, 8), one.new) for one in come}, _id_size(site))
         if made is not None:
             small.write_bytes(made)
         else:
             lines = b"".join(f"{one.new_mode} {one.new}\t".encode() + os.fsencode(one.path) + b"\0" for one in come)
             git.run("update-index", "-z", "--index-info", stdin=lines, env=env)
         git.run("checkout-index", "--all", "--force", "--index", "--quiet", env=env)
-        entries = entries_of(small.read_bytes(), id_size_of(site))
+        entries = entries_of(small.read_bytes(), _id_size(site))
         small.unlink()
     whole = splice.with_entries(entries)
     if whole is None or len(entries) != len(come):
@@ -234,14 +234,14 @@ def _above(path: bytes) -> list[bytes]:
 
 def layer_of(site: Site, git_dir: Path, indexes: IndexReader) -> Layer:
     """What its index tells of a fresh checkout. NotRecyclable where that is not enough."""
-    found = indexes.read(git_dir / "index", id_size_of(site))
+    found = indexes.read(git_dir / "index", _id_size(site))
     if found is None:
         raise NotRecyclable("submodules, or an index of another version")
     tracked, young = found
     return Layer(tracked, {}, young)
 
 
-def id_size_of(site: Site) -> int:
+def _id_size(site: Site) -> int:
     return 32 if site.object_format == "sha256" else 20
 
 

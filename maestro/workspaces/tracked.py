@@ -90,26 +90,18 @@ class IndexReader:
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._last: IndexPaths | None = None
-        self._tracked: tuple[Sequence[bytes], Tracked] | None = None  # by those very paths
+        self._last: tuple[IndexPaths, Tracked] | None = None
 
     def read(self, index: Path, id_size: int) -> tuple[Tracked, Young] | None:
         """What is tracked, and what is young; None for an index that `read_index` does not read."""
-        found = self.paths(index, id_size)
-        if found is None:
-            return None
         with self._guard:
-            if self._tracked is None or found.files is not self._tracked[0]:
-                self._tracked = (found.files, tracked_by(found))
-            return self._tracked[1], found.young
-
-    def paths(self, index: Path, id_size: int) -> IndexPaths | None:
-        """What an index holds; None for one that `read_index` does not read. OSError where it cannot be read."""
-        with self._guard:
-            found = read_index(index, id_size, self._last)
-            if found is not None:
-                self._last = found
-            return found
+            like = self._last[0] if self._last else None
+            found = read_index(index, id_size, like)
+            if found is None:
+                return None
+            if self._last is None or found.files is not self._last[0].files:
+                self._last = (found, tracked_by(found))
+            return self._last[1], found.young
 
 
 class Stamp(NamedTuple):
