@@ -12,6 +12,10 @@ from maestro.workspaces.site import Identity
 
 SAVED = "refs/maestro/saved"
 
+_REFUSED = 3
+"""Refs that git could not lock though nobody had moved them: one may have a lock that was left behind, and beyond so
+many no other will do either."""
+
 
 def saved_ref(run_id: str, task_name: str) -> str:
     """The first ref that a task's work is saved under; later ones end in -2, -3 …"""
@@ -20,14 +24,18 @@ def saved_ref(run_id: str, task_name: str) -> str:
 
 def save_commit(git: Git, run_id: str, task_name: str, commit: str) -> str:
     """Let a ref keep the commit; the ref. One that holds the same work already is used again."""
-    first = saved_ref(run_id, task_name)
+    first, refused = saved_ref(run_id, task_name), 0
     for number in range(1, 1000):
         ref = first if number == 1 else f"{first}-{number}"
         old = git.commit_of(ref)
         if old is not None and _holds(git, old, commit):
             return ref
-        if (old is None or git.is_ancestor(old, commit)) and git.set_ref(ref, commit, old):
-            return ref
+        if old is None or git.is_ancestor(old, commit):
+            if git.set_ref(ref, commit, old):
+                return ref
+            refused += git.commit_of(ref) == old
+        if refused == _REFUSED:
+            break
     raise WorkspaceError(f"work could not be saved under {first}", hint=f"remove some refs below {SAVED}/{run_id}")
 
 
