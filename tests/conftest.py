@@ -22,8 +22,9 @@ KEPT = ("PATH", "TMPDIR", "CI", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE", "NODE_
 
 PF_EXITING = 0x4  # include/linux/sched.h
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of a job in the background: children would ignore it too
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:  # as of a job in the background, or of nohup: children would, too
+        signal.signal(number, usual)
 
 
 @pytest.hookimpl(optionalhook=True)
