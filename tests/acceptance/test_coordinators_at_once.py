@@ -71,7 +71,7 @@ def test_coordinators_over_tasks_of_their_own_do_not_meet(repo: Repository, tmp_
         time.sleep(dice.uniform(0.3, 1.5))
         process.kill()
         process.communicate()
-        begun = (repo.path / ".flow/maestro/runs" / run / "journal.jsonl").exists()
+        begun = (repo.path / ".flow/maestro/runs" / run / "blueprint.json").exists()
         again = command_line("resume", "--run-id", run, "--json")
         under_way[run] = begin(again if begun else arguments(tmp_path, run, f"{run[4:]}.json"), repo)
     for run, process in under_way.items():
