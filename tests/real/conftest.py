@@ -62,8 +62,8 @@ def namespaces() -> bool:
 def _look_for_editors(hermetic: Path) -> Iterator[None]:
     """claude looks for editors by `ps aux | grep …`, and has ended now and then before that has. Ends before `hermetic`
     does, which counts what is left."""
+    mark = f"MAESTRO_TEST_MARK={os.environ['MAESTRO_TEST_MARK']}"  # a test may clear the environment
     yield
-    mark = f"MAESTRO_TEST_MARK={os.environ['MAESTRO_TEST_MARK']}"
     until(lambda: not any("ps aux" in line or line.startswith("grep ") for line in processes_with(mark).values()))
 
 
