@@ -97,6 +97,19 @@ def is_ending(pid: str) -> bool:
     return fields[0] == b"Z" or bool(int(fields[6]) & PF_EXITING) or killed
 
 
+def is_over(pid: int) -> bool:
+    """Whether nothing of it will run again. One that is being killed is seen as such at all but a moment: a second look
+    is later."""
+    for pause in (0, 0.1):
+        time.sleep(pause)
+        try:
+            if is_ending(str(pid)):
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+    return False
+
+
 def read(path: str) -> bytes:
     """A file of /proc, read by what no test replaces."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -7,6 +7,7 @@ that could still do anything.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 
@@ -129,8 +130,10 @@ class Memory:
 
 
 def in_words(count: int) -> str:
-    """`2.3 GiB`, `310 MiB`."""
-    return f"{count / (1 << 30):.1f} GiB" if count >= 1 << 30 else f"{count / (1 << 20):.0f} MiB"
+    """`2.3 GiB`, `310 MiB`; rounded up, so that what is above a limit does not read as if it had kept to it."""
+    if count >= 1 << 30:
+        return f"{math.ceil(count * 10 / (1 << 30)) / 10:.1f} GiB"
+    return f"{math.ceil(count / (1 << 20))} MiB"
 
 
 def spell(seconds: float) -> str:

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from maestro.proc.family import identify
-from maestro.testing.processes import until
 from tests.acceptance.conftest import Started
+from tests.conftest import is_over
 
 pytestmark = pytest.mark.usefixtures("unharmed")
 
@@ -37,4 +36,4 @@ def test_a_git_that_hangs_holds_no_interrupt_up(hangs: str, start: Callable[...,
     assert said.code in (130, -signal.SIGINT), said.err
     assert said.json["error"]["message"] == "Interrupted."
     assert "Traceback" not in said.err
-    until(lambda: identify(int(here.read_text())) is None)  # what is killed is a zombie only a moment later
+    assert is_over(int(here.read_text()))

@@ -18,9 +18,9 @@ from maestro.proc.roles import COORDINATOR, GATEWAY
 from maestro.testing.commandline import Said, maestro
 from maestro.testing.key_limit import KeyLimit
 from maestro.testing.model_server import ModelServer
-from maestro.testing.processes import until
 from maestro.testing.repository import Repository
 from tests.acceptance.conftest import WRITES_ONE_FILE, Run, Started
+from tests.conftest import is_over
 
 KEYS = {"KEY_A": "sk-ant-api03-aaaaaaaaaaaa", "KEY_B": "sk-ant-api03-bbbbbbbbbbbb", "KEY_C": "sk-ant-api03-cccccccccc"}
 OTHERS = {"ANTHROPIC_API_KEY": "sk-ant-api03-yourown", "CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-yourown"}
@@ -140,7 +140,7 @@ def test_agents_behind_a_gateway_never_see_a_key(
         assert {key: keys.count(key) for key in KEYS.values()} == dict.fromkeys(KEYS.values(), 7)
     (started,) = of_type(repo, "gateway_started")
     assert not families_of(repo)
-    until(lambda: identify(started["pid"]) is None)  # what is killed is a zombie only a moment later
+    assert is_over(started["pid"])
     (counted,) = (repo.path / ".flow/maestro/runs").glob("*/gateway/anthropic.json")
     assert sorted(spent["requests"] for spent in json.loads(counted.read_text())["attempts"].values()) == [7, 7, 7]
 
@@ -231,4 +231,4 @@ def test_what_a_dead_run_left_of_its_gateway_is_found_and_ended(
         cleaned = maestro("cleanup-orphans", "--force", cwd=repo.path)
         assert cleaned.code == 0, cleaned.err
     assert not families_of(repo)
-    until(lambda: identify(started["pid"]) is None)  # what is killed is a zombie only a moment later
+    assert is_over(started["pid"])

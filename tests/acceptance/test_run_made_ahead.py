@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from maestro.proc.family import identify
 from maestro.store.layout import Layout
 from maestro.testing.commandline import maestro
 from maestro.testing.processes import until
 from maestro.testing.repository import Repository
 from tests.acceptance.conftest import WRITES_ONE_FILE, Run, Started, arguments
+from tests.conftest import is_over
 
 pytestmark = pytest.mark.usefixtures("unharmed")
 
@@ -128,7 +128,7 @@ def test_an_interrupt_does_not_wait_for_a_git_that_hangs(
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=20)
     assert process.returncode == 130
-    assert identify(int(here.read_text())) is None
+    assert is_over(int(here.read_text()))
     nothing_is_left(repo, root)
 
 
@@ -154,6 +154,7 @@ def test_one_whose_gits_outlive_it_is_resumed(
     process.kill()
     process.wait()
     lands(repo, root)
+    assert is_over(int(here.read_text()))
 
 
 def test_one_that_was_killed_is_cleaned_up(

@@ -15,11 +15,10 @@ from maestro.errors import WorkspaceError
 from maestro.executors.base import Executor, Running
 from maestro.model.events import Event, GroupMoved, Landed, RunStarted
 from maestro.model.task import Progress, Task
-from maestro.proc.family import identify
 from maestro.proc.request import MARKER, ProcessRequest
 from maestro.proc.roles import GATE
-from maestro.testing.processes import until
 from maestro.testing.repository import Repository
+from tests.conftest import is_over
 from tests.integration.engine_runs import WRITES, EngineRun, states
 
 
@@ -132,7 +131,7 @@ def test_a_setup_leaves_no_process_behind_when_no_agent_follows(repo: Repository
     setup = f"sleep 100 & echo $! > {pid}; {then}"
     ended = EngineRun(repo, [Task(id="a")], tmp_path / "ws", setup=[setup], attempts=1).go()
     assert states(ended) == {"a": "failed"}
-    until(lambda: identify(int(pid.read_text())) is None)  # what is killed is a zombie only a moment later
+    assert is_over(int(pid.read_text()))
 
 
 class Confused:

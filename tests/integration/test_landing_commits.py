@@ -217,7 +217,8 @@ def test_the_users_settings_that_would_prompt_or_fail_do_not_matter(project: Rep
         project.git("config", key, value)
     commit = branch_off_unsigned(project)
     for strategy in Strategy:
-        stacked(project, project.git("rev-parse", "main"), work(project, commit), strategy)
+        shape = stacked(project, project.git("rev-parse", "main"), work(project, commit), strategy)
+        assert "gpgsig" not in project.git("cat-file", "commit", shape.commit), strategy
 
 
 def branch_off_unsigned(project: Repository) -> str:

@@ -184,7 +184,14 @@ def test_the_exact_figure_is_asked_for_only_at_a_new_peak_or_above_the_limit() -
 
 
 @pytest.mark.parametrize(
-    ("bytes_", "said"), [(2 * GIB, "2.0 GiB"), (int(2.34 * GIB), "2.3 GiB"), (310 << 20, "310 MiB"), (0, "0 MiB")]
+    ("bytes_", "said"),
+    [
+        (2 * GIB, "2.0 GiB"),
+        (int(2.34 * GIB), "2.4 GiB"),
+        (310 << 20, "310 MiB"),
+        ((100 << 20) + 1, "101 MiB"),
+        (0, "0 MiB"),
+    ],
 )
 def test_sizes_in_words(bytes_: int, said: str) -> None:
     assert in_words(bytes_) == said
