@@ -1,8 +1,8 @@
 """Builds landing commits and moves branches, by git's plumbing only: no checkout, nothing of the user's touched.
 
-One landing by `merge` costs three git processes: merge-tree and commit-tree here, update-ref in `advance`
-(which asks for checkouts of the branch first). Ids are full ids, so that nothing has to be resolved.
-All functions block.
+One landing by `merge` costs two git processes, merge-tree and commit-tree. `advance` moves the branch, after it has
+asked for checkouts of it, by a process that is kept for that (`vcs/refdoor.py`). Ids are full ids, so that
+nothing has to be resolved. All functions block.
 """
 
 from __future__ import annotations

@@ -12,10 +12,11 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from maestro.errors import BadInput, GitError
-from maestro.vcs import spawned
+from maestro.vcs import refdoor, spawned
 
 MINIMUM = (2, 38)
 """`git merge-tree --write-tree` (M-1) came with 2.38."""
@@ -71,6 +72,7 @@ class Git:
         timeout_seconds: float = 600.0,
         config: Mapping[str, str] | None = None,
         common_dir: Path | None = None,
+        refs: refdoor.RefDoor | None = None,
     ) -> None:
         self.directory = directory
         self.config = dict(config or {})
@@ -83,6 +85,7 @@ class Git:
         self._env = clean_environment(os.environ if env is None else env)
         self._timeout_seconds = timeout_seconds
         self._common_dir = common_dir
+        self._refs = refs or refdoor.RefDoor()
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -117,6 +120,7 @@ class Git:
             timeout_seconds=self._timeout_seconds,
             config={**self.config, **(config or {})},
             common_dir=self._common_dir if is_here else None,  # the same repository: it is not asked again
+            refs=self._refs if is_here and not config else None,
         )
 
     def run(
@@ -144,8 +148,7 @@ class Git:
     ) -> subprocess.CompletedProcess[bytes]:
         if args[0] == "update-ref" and _is_ours(args, stdin):
             args = ("update-ref", "--no-deref", *args[1:])  # an agent may have made it stand for a branch of the user's
-        program, here = _executable(self._env.get("PATH")), str(self.directory)
-        argv = [program, "-C", here, *self._explicit, *_ALWAYS, *self._settings, *args]
+        argv = self._argv(args)
         try:
             env = {**self._env, **env} if env else self._env
             done = spawned.run(argv, env=env, stdin=stdin, timeout_seconds=self._timeout_seconds)
@@ -157,6 +160,10 @@ class Git:
             why = "cannot be entered" if self.directory.is_dir() else "does not exist"
             raise GitError(f"the directory {self.directory} {why}")
         return done
+
+    def _argv(self, args: Sequence[str]) -> list[str]:
+        program, here = _executable(self._env.get("PATH")), str(self.directory)
+        return [program, "-C", here, *self._explicit, *_ALWAYS, *self._settings, *args]
 
     def text(
         self,
@@ -191,16 +198,26 @@ class Git:
         """Whether every commit of `ancestor` is in `descendant`."""
         return self.succeeds("merge-base", "--is-ancestor", ancestor, descendant)
 
+    def one_process_for_refs(self) -> AbstractContextManager[None]:
+        """While it lasts, `move_ref` needs no process of its own, here and at every door made of this one by `at` for
+        the same directory and with the same settings."""
+        return self._refs.opened(self._argv(refdoor.COMMAND), self._env, self._timeout_seconds)
+
     def set_ref(self, ref: str, new: str, expected: str | None) -> bool:
         """Compare-and-swap of a ref (`expected` None: must not exist yet); False when somebody else moved it."""
         try:
-            self.run("update-ref", "-m", "maestro", ref, new, expected or "")
+            self.move_ref(ref, new, expected)
         except GitError as error:
             # said by refs/files-backend.c when the old value does not match or the lock is taken
             if "cannot lock ref" in error.output:
                 return False
             raise
         return True
+
+    def move_ref(self, ref: str, new: str, expected: str | None) -> None:
+        """The same, with what git says as a GitError when somebody else moved it."""
+        if not self._refs.move(ref, new, expected, follows=not _is_ours((ref,), None)):
+            self.run("update-ref", "-m", "maestro", ref, new, expected or "")
 
 
 def _is_ours(args: Sequence[str], stdin: bytes | None) -> bool:

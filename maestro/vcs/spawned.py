@@ -30,7 +30,7 @@ def run(
     and starts in the current directory."""
     deadline = time.monotonic() + timeout_seconds
     with _in_memory(b"") as errors, nullcontext() if stdin is None else _in_memory(stdin) as source:
-        pid, answers = _start(argv, env, source, errors)
+        pid, answers = start(argv, env, source, errors)
         try:
             output = _read_all(answers, deadline)
             _wait_for_the_end(pid, deadline)
@@ -42,12 +42,12 @@ def run(
         finally:
             os.close(answers)
             code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        return subprocess.CompletedProcess(argv, code, output, _content(errors))
+        return subprocess.CompletedProcess(argv, code, output, content(errors))
 
 
-def _start(argv: list[str], env: Mapping[str, str], source: int | None, errors: int) -> tuple[int, int]:
-    """Its process id, and where its standard output can be read."""
-    answers, output = (_above_standard(fd) for fd in os.pipe2(os.O_CLOEXEC))
+def start(argv: list[str], env: Mapping[str, str], source: int | None, errors: int) -> tuple[int, int]:
+    """Its process id, and where its standard output can be read. `source` and `errors` are above 2."""
+    answers, output = pipe()
     actions: list[tuple[object, ...]] = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0) if source is None else (os.POSIX_SPAWN_DUP2, source, 0),
         (os.POSIX_SPAWN_DUP2, output, 1),
@@ -61,6 +61,30 @@ def _start(argv: list[str], env: Mapping[str, str], source: int | None, errors: 
         raise
     finally:
         os.close(output)
+
+
+def end(pid: int, patience_seconds: float) -> int:
+    """Wait for the end of a process that was given the end of its input; past the patience it is killed. Its code."""
+    try:
+        _wait_for_the_end(pid, time.monotonic() + patience_seconds)
+    except BaseException as error:
+        os.kill(pid, signal.SIGKILL)
+        if not isinstance(error, TimeoutError):
+            raise
+    finally:
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return code
+
+
+def pipe() -> tuple[int, int]:
+    """Both its ends, which no child of ours has open unless it is given one."""
+    reading, writing = (_above_standard(fd) for fd in os.pipe2(os.O_CLOEXEC))
+    return reading, writing
+
+
+def memory() -> int:
+    """An empty file that has no name."""
+    return _above_standard(os.memfd_create("maestro", os.MFD_CLOEXEC))
 
 
 @functools.cache
@@ -114,7 +138,7 @@ def _wait_for_the_end(pid: int, deadline: float) -> None:
 @contextmanager
 def _in_memory(content: bytes) -> Iterator[int]:
     """A file that has no name; its descriptor stands at the beginning."""
-    fd = _above_standard(os.memfd_create("maestro", os.MFD_CLOEXEC))
+    fd = memory()
     try:
         if content:
             rest = memoryview(content)
@@ -126,7 +150,8 @@ def _in_memory(content: bytes) -> Iterator[int]:
         os.close(fd)
 
 
-def _content(fd: int) -> bytes:
+def content(fd: int) -> bytes:
+    """All that stands in a file in memory, wherever its descriptor stands."""
     size = os.fstat(fd).st_size
     chunks, at = [], 0
     while at < size and (chunk := os.pread(fd, size - at, at)):

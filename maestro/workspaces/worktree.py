@@ -110,14 +110,14 @@ class WorktreeWorkspaces(Pool):
 
     def _attach(self, git: Git, git_dir: Path, spec: WorkspaceSpec, repo: Path) -> None:
         """As `worktree add -b` does it. `checkout -b` would look at every file."""
+        del git  # the branch is one of the user's repository
         ref = f"refs/heads/{spec.branch}"
-        make_branch = ("update-ref", "-m", f"branch: Created from {spec.base}", ref, spec.base, "")
         try:
-            git.run(*make_branch)
+            self.site.git.move_ref(ref, spec.base, None)
         except GitError:
             with repository_lock(self.site):
                 self._clear_the_way(spec, repo)
-            git.run(*make_branch)
+            self.site.git.move_ref(ref, spec.base, None)
         _write_head(git_dir, f"ref: {ref}")
         with suppress(FileNotFoundError):  # core.logAllRefUpdates may be off
             line = (self.site.common_dir / "logs" / ref).read_bytes().splitlines()[-1]

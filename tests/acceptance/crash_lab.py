@@ -32,6 +32,7 @@ import maestro.store.journal
 import maestro.telemetry.oneline
 import maestro.telemetry.plain
 import maestro.vcs.git
+import maestro.vcs.refdoor
 import maestro.wiring.clearing
 import maestro.wiring.driving
 import maestro.wiring.takeover
@@ -84,6 +85,7 @@ class Boundaries:
 
     def install(self) -> None:
         self._install_journal()
+        self._install_refs()
         self.around(maestro.vcs.git.Git, "run", lambda _, *args, **__: _git_name(args))
         self.around(maestro.executors.local, "spawn", lambda request: f"start {request.exit_file.name}")
         replaced = _everywhere("write_atomically", maestro.store.atomic.write_atomically)
@@ -107,6 +109,18 @@ class Boundaries:
                 self.reach(f"{event.get('type', 'header')}:{about}")
 
         maestro.store.journal.Journal._write = one_by_one  # type: ignore[method-assign]
+
+    def _install_refs(self) -> None:
+        """A ref moved by the process that is kept for it, as by a `git update-ref` of its own."""
+        move = maestro.vcs.refdoor.RefDoor.move
+
+        def moved(*args: Any, **kwargs: Any) -> bool:
+            is_done = move(*args, **kwargs)
+            if is_done:  # else nothing was changed, and a git of its own is called
+                self.reach("git update-ref maestro")
+            return is_done
+
+        maestro.vcs.refdoor.RefDoor.move = moved  # type: ignore[method-assign]
 
 
 def _everywhere(name: str, function: Any) -> list[Any]:
