@@ -11,12 +11,14 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from maestro.errors import BadInput, GitError
-from maestro.vcs import refdoor, spawned
+from maestro.vcs import spawned
+from maestro.vcs.diffdoor import PARENTS, RAW, DiffDoor
+from maestro.vcs.refdoor import RefDoor
 
 MINIMUM = (2, 38)
 """`git merge-tree --write-tree` (M-1) came with 2.38."""
@@ -72,7 +74,6 @@ class Git:
         timeout_seconds: float = 600.0,
         config: Mapping[str, str] | None = None,
         common_dir: Path | None = None,
-        refs: refdoor.RefDoor | None = None,
     ) -> None:
         self.directory = directory
         self.config = dict(config or {})
@@ -85,7 +86,8 @@ class Git:
         self._env = clean_environment(os.environ if env is None else env)
         self._timeout_seconds = timeout_seconds
         self._common_dir = common_dir
-        self._refs = refs or refdoor.RefDoor()
+        self._refs = RefDoor()
+        self._diffs, self._diffs_between = DiffDoor(), DiffDoor()
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -112,16 +114,25 @@ class Git:
     ) -> Git:
         """The same door in another directory, with more settings on top of these."""
         is_here = directory == self.directory and git_dir is None and not self._explicit
-        return Git(
+        is_same = is_here or self._is_worktree(git_dir)
+        git = Git(
             directory,
             git_dir=git_dir,
             work_tree=work_tree,
             env=self._env,
             timeout_seconds=self._timeout_seconds,
             config={**self.config, **(config or {})},
-            common_dir=self._common_dir if is_here else None,  # the same repository: it is not asked again
-            refs=self._refs if is_here and not config else None,
+            common_dir=self._common_dir if is_same else None,  # the same repository: it is not asked again
         )
+        if is_here and not config:
+            git._refs = self._refs
+        if is_same:
+            git._diffs, git._diffs_between = self._diffs, self._diffs_between
+        return git
+
+    def _is_worktree(self, git_dir: Path | None) -> bool:
+        """Whether it is the git directory of a worktree of this repository, by where it is."""
+        return git_dir is not None and self._common_dir is not None and git_dir.parent == self._common_dir / "worktrees"
 
     def run(
         self,
@@ -198,10 +209,31 @@ class Git:
         """Whether every commit of `ancestor` is in `descendant`."""
         return self.succeeds("merge-base", "--is-ancestor", ancestor, descendant)
 
-    def one_process_for_refs(self) -> AbstractContextManager[None]:
-        """While it lasts, `move_ref` needs no process of its own, here and at every door made of this one by `at` for
-        the same directory and with the same settings."""
-        return self._refs.opened(self._argv(refdoor.COMMAND), self._env, self._timeout_seconds)
+    @contextmanager
+    def kept_processes(self) -> Iterator[None]:
+        """While it lasts, `move_ref`, `changes_of` and `changes_between` need no process of their own, here and at
+        every door made of this one by `at`: the first for the same directory with the same settings, the others in
+        every worktree of the repository, since its objects are the same."""
+        argv = self._argv(())
+        with ExitStack() as opened:
+            for door in (self._refs, self._diffs, self._diffs_between):
+                opened.enter_context(door.opened(argv, self._env, self._timeout_seconds))
+            yield
+
+    def changes_of(self, commit: str) -> tuple[str, bytes]:
+        """The ids of a commit's parents with a space between, and what it changed against the only one, as
+        `diff-tree -r -z --raw` prints it. Of a commit that has none or several, or changed nothing, nothing may be
+        said."""
+        if (known := self._diffs.changes(commit)) is not None:
+            return known
+        parents, _, diff = self.run("diff-tree", *RAW, PARENTS, commit).stdout.partition(b"\n")
+        return parents.decode(), diff
+
+    def changes_between(self, old: str, new: str, env: Mapping[str, str] | None = None) -> bytes:
+        """What differs between two commits, printed the same way. `env` is added where a process is called."""
+        if (known := self._diffs_between.changes(new, old)) is not None:
+            return known[1]
+        return self.run("diff-tree", *RAW, old, new, env=env).stdout
 
     def set_ref(self, ref: str, new: str, expected: str | None) -> bool:
         """Compare-and-swap of a ref (`expected` None: must not exist yet); False when somebody else moved it."""

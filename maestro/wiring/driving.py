@@ -80,7 +80,7 @@ def drive(
         with suppress(FileNotFoundError):  # it tells of an end that is none any more
             layout.summary(run_id).unlink()
     try:
-        with no_secret_in_logs(prepared.redactor), git.one_process_for_refs():
+        with no_secret_in_logs(prepared.redactor), git.kept_processes():
             run = asyncio.run(_in_loop(built, journal, prepared.remarks, past.events, resumed))
     finally:
         with suppress(OSError):

@@ -12,8 +12,6 @@ from maestro.workspaces.base import WorkEvidence, Workspace
 from maestro.workspaces.leftovers import commit_leftovers, is_leftover, read_status
 from maestro.workspaces.site import Identity
 
-_RAW = ("-r", "-z", "--raw", "--no-renames")
-
 
 class Place(NamedTuple):
     """Git in a workspace, bound to its true git directory whatever `.git` in the files says."""
@@ -163,7 +161,7 @@ def _evidence(
     diff, missing, new = _one_commit(git, base, tip), 0, 1
     if diff is None:
         missing, new = map(int, git.text("rev-list", "--count", "--left-right", f"{base}...{tip}").split("\t"))
-        diff = git.run("diff-tree", *_RAW, base, tip).stdout
+        diff = git.changes_between(base, tip)
     if missing:
         if git.run("merge-base", base, tip, ok=(0, 1)).returncode == 1:
             return damaged("its commits share no history with the base", remarks)
@@ -190,8 +188,8 @@ def _evidence(
 def _one_commit(git: Git, base: str, tip: str) -> bytes | None:
     """What a tip changed that is one commit right on the base, as most work is: one process tells all of it. None
     where it is something else, or changes nothing."""
-    parents, _, diff = git.run("diff-tree", *_RAW, "--pretty=format:%P", tip).stdout.partition(b"\n")
-    return diff if parents == base.encode() else None
+    parents, diff = git.changes_of(tip)
+    return diff if parents == base else None
 
 
 def _is_submodule(git: Git, tip: str, path: str) -> bool:

@@ -136,8 +136,7 @@ def bring(site: Site, repo: Path, git_dir: Path, parked: Parked, layer: Layer, b
     git, borrowing = _strict(site, repo, git_dir), _borrowing(site)
     old, kept = parked.pristine.base, parked.kept
     if old != base:
-        listed = git.run("diff-tree", "-r", "-z", "--raw", "--no-renames", old, base, env=borrowing).stdout
-        changes = parse_raw_diff(listed)
+        changes = parse_raw_diff(git.changes_between(old, base, borrowing))
         tracked = layer.tracked.after(changes)
         if tracked is None:
             # files that did not change between the commits are as they were checked out with the former attributes

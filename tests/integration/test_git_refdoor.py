@@ -18,8 +18,9 @@ import pytest
 
 from maestro.errors import GitError
 from maestro.testing.repository import Repository
-from maestro.vcs import refdoor, spawned
+from maestro.vcs import kept, spawned
 from maestro.vcs.git import Git
+from maestro.vcs.refdoor import RefDoor
 
 OURS = "refs/heads/maestro/r/a"
 THEIRS = "refs/heads/integration/r"
@@ -54,13 +55,13 @@ def calls(git: Git, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The second that it is, which is a new one only where a test says so."""
     now = [1]
-    monkeypatch.setattr(refdoor, "_second", lambda: now[0])
+    monkeypatch.setattr(kept, "_second", lambda: now[0])
     return now
 
 
 @pytest.fixture
 def opened(git: Git, clock: list[int]) -> Iterator[Git]:
-    with git.one_process_for_refs():
+    with git.kept_processes():
         yield git
 
 
@@ -94,7 +95,7 @@ def test_refs_are_made_and_moved_without_a_process_for_each(
 
 
 def test_none_is_started_where_no_ref_is_moved_and_none_is_left(git: Git, commits: list[str], calls: list[str]) -> None:
-    with git.one_process_for_refs():
+    with git.kept_processes():
         assert children() == []
         assert git.set_ref(OURS, commits[0], None)
         [pid] = children()
@@ -148,7 +149,7 @@ def test_the_users_hooks_hold_nothing_up(
 def test_a_refusal_is_the_same_as_ever(repo: Repository, git: Git, commits: list[str], keep_open: bool) -> None:
     """Whether one process is kept or not."""
     if keep_open:
-        with git.one_process_for_refs():
+        with git.kept_processes():
             refusals(repo, git, commits)
             assert children() == []
             assert git.set_ref("refs/heads/maestro/r/c", commits[0], None)  # by another one
@@ -212,7 +213,7 @@ def test_a_ref_of_ours_is_moved_alone_and_one_of_the_users_may_stand_for_another
 def test_the_reflog_has_the_time_of_each_move(repo: Repository, commits: list[str], git: Git) -> None:
     """The clock that git reads lags behind ours by some milliseconds."""
     spans = []
-    with git.one_process_for_refs():
+    with git.kept_processes():
         for new, old in zip(commits, [None, *commits], strict=False):
             while time.time() % 1 < 0.02 or (spans and time.time() < spans[-1].stop):
                 time.sleep(0.005)
@@ -302,7 +303,7 @@ def fake(folder: Path, script: str) -> dict[str, str]:
 
 def test_one_that_does_not_answer_is_killed(repo: Repository, commits: list[str], tmp_path: Path) -> None:
     git = Git(repo.path, env=fake(tmp_path / "bin", "exec sleep 60"), timeout_seconds=0.3)
-    with git.one_process_for_refs():
+    with git.kept_processes():
         with pytest.raises(GitError, match=r"git update-ref did not end within 0\.3 s"):
             git.set_ref(OURS, commits[0], None)
         assert children() == []
@@ -313,7 +314,7 @@ def test_whoever_has_not_begun_leaves_the_move_to_a_process_of_its_own(
     repo: Repository, commits: list[str], tmp_path: Path, script: str
 ) -> None:
     git = Git(repo.path, env=fake(tmp_path / "bin", script))
-    with git.one_process_for_refs():
+    with git.kept_processes():
         assert git.set_ref(OURS, commits[0], None)
         assert git.set_ref(OURS, commits[1], commits[0])
     assert repo.git("rev-parse", OURS) == commits[1]
@@ -324,7 +325,7 @@ def test_whoever_may_have_changed_something_is_not_asked_again(
     repo: Repository, commits: list[str], tmp_path: Path, words: str
 ) -> None:
     git = Git(repo.path, env=fake(tmp_path / "bin", f"printf '{words}\\n'; exit 1"))
-    with git.one_process_for_refs(), pytest.raises(GitError, match="git update-ref failed: exit code 1"):
+    with git.kept_processes(), pytest.raises(GitError, match="git update-ref failed: exit code 1"):
         git.set_ref(OURS, commits[0], None)
 
 
@@ -346,7 +347,7 @@ def test_where_no_more_can_be_opened_none_is_left_open(
 
 def test_a_directory_that_is_gone_is_said(repo: Repository, commits: list[str], tmp_path: Path) -> None:
     git = Git(tmp_path / "gone")
-    with git.one_process_for_refs(), pytest.raises(GitError, match="gone does not exist"):
+    with git.kept_processes(), pytest.raises(GitError, match="gone does not exist"):
         git.set_ref(OURS, commits[0], None)
 
 
@@ -400,7 +401,7 @@ def test_kill_9_of_whoever_asks_ends_it_and_leaves_no_lock(repo: Repository, com
         "import os, sys\nfrom pathlib import Path\nfrom maestro.vcs.git import Git\n"
         "from tests.integration.test_git_refdoor import children\n"
         f"git = Git(Path({str(repo.path)!r}))\n"
-        "with git.one_process_for_refs():\n"
+        "with git.kept_processes():\n"
         f"    assert git.set_ref({OURS!r}, {first!r}, None)\n"
     ) + textwrap.indent(ending.format(ref=OURS, new=second, old=first), "    ")
     argv = [sys.executable, "-c", program]
@@ -425,7 +426,7 @@ def test_git_commits_nothing_at_the_end_of_its_input(
 ) -> None:
     """Where no `commit` was read, whatever else was."""
     order = f"start\0create {OURS}\0{commits[0]}\0" + ("prepare\0" if "prepare" in heard else "")
-    done = git.run(*refdoor.COMMAND, stdin=order.encode())
+    done = git.run(*RefDoor.command, stdin=order.encode())
     assert done.stdout == b"".join(f"{word}: ok\n".encode() for word in heard.split())
     assert git.commit_of(OURS) is None
     assert not list((repo.path / ".git" / "refs").rglob("*.lock"))
@@ -436,7 +437,7 @@ def test_git_commits_nothing_where_nobody_reads_that_it_is_prepared(
 ) -> None:
     """It holds the lock of the ref at that moment."""
     pipe = subprocess.PIPE
-    with subprocess.Popen(git._argv(refdoor.COMMAND), env=git.environ, stdin=pipe, stdout=pipe, bufsize=0) as process:
+    with subprocess.Popen(git._argv(RefDoor.command), env=git.environ, stdin=pipe, stdout=pipe, bufsize=0) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(f"start\0create {OURS}\0{commits[0]}\0".encode())
