@@ -1,8 +1,8 @@
 """Builds landing commits and moves branches, by git's plumbing only: no checkout, nothing of the user's touched.
 
-One landing by `merge` costs two git processes, merge-tree and commit-tree. `advance` moves the branch, after it has
-asked for checkouts of it, by a process that is kept for that (`vcs/refdoor.py`). Ids are full ids, so that
-nothing has to be resolved. All functions block.
+One landing by `merge` costs one git process, merge-tree. Its commit is written, and the branch moved by `advance`, by
+processes that are kept for that (`vcs/commitdoor.py`, `vcs/refdoor.py`). Ids are full ids, so that nothing has to be
+resolved. All functions block.
 """
 
 from __future__ import annotations
@@ -178,6 +178,4 @@ def _pick(git: Git, tip: str, tip_tree: str, commit: _Commit) -> Merged | Confli
 
 
 def _commit(git: Git, tree: str, parents: tuple[str, ...], message: str, env: Mapping[str, str]) -> str:
-    args = [arg for parent in parents for arg in ("-p", parent)]
-    done = git.run("commit-tree", tree, *args, stdin=message.encode("utf-8", "replace"), env=env)
-    return done.stdout.decode().strip()
+    return git.commit(tree, parents, message.encode("utf-8", "replace"), env)

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from maestro.errors import BadInput, GitError
 from maestro.vcs import spawned
-from maestro.vcs.diffdoor import PARENTS, RAW, DiffDoor
+from maestro.vcs.commitdoor import CommitDoor, plain_commit
+from maestro.vcs.diffdoor import RAW, DiffDoor, parted
 from maestro.vcs.refdoor import RefDoor
 
 MINIMUM = (2, 38)
@@ -88,6 +89,7 @@ class Git:
         self._common_dir = common_dir
         self._refs = RefDoor()
         self._diffs, self._diffs_between = DiffDoor(), DiffDoor()
+        self._commits = CommitDoor()
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -125,7 +127,7 @@ class Git:
             common_dir=self._common_dir if is_same else None,  # the same repository: it is not asked again
         )
         if is_here and not config:
-            git._refs = self._refs
+            git._refs, git._commits = self._refs, self._commits
         if is_same:
             git._diffs, git._diffs_between = self._diffs, self._diffs_between
         return git
@@ -211,29 +213,41 @@ class Git:
 
     @contextmanager
     def kept_processes(self) -> Iterator[None]:
-        """While it lasts, `move_ref`, `changes_of` and `changes_between` need no process of their own, here and at
-        every door made of this one by `at`: the first for the same directory with the same settings, the others in
-        every worktree of the repository, since its objects are the same."""
+        """While it lasts, `move_ref`, `commit`, `changes_of` and `changes_between` need no process of their own, here
+        and at every door made of this one by `at`: the first two for the same directory with the same settings, the
+        others in every worktree of the repository, since its objects are the same."""
         argv = self._argv(())
         with ExitStack() as opened:
-            for door in (self._refs, self._diffs, self._diffs_between):
+            for door in (self._refs, self._diffs, self._diffs_between, self._commits):
                 opened.enter_context(door.opened(argv, self._env, self._timeout_seconds))
             yield
 
+    def commit(self, tree: str, parents: Sequence[str], message: bytes, env: Mapping[str, str]) -> str:
+        """The id of a commit made as `commit-tree` makes it; `env` says by whom (`GIT_AUTHOR_NAME` …)."""
+        plain = plain_commit(tree, parents, message, env) if self._commits.is_open and self._is_utf8 else None
+        if plain is not None and (written := self._commits.write(plain)) is not None:
+            return written
+        args = [arg for parent in parents for arg in ("-p", parent)]
+        return self.text("commit-tree", tree, *args, stdin=message, env=env)
+
+    @functools.cached_property
+    def _is_utf8(self) -> bool:
+        """Whether commits are to be written in nothing else; asked for once."""
+        return not self.succeeds("config", "--get", "i18n.commitEncoding")
+
     def changes_of(self, commit: str) -> tuple[str, bytes]:
         """The ids of a commit's parents with a space between, and what it changed against the only one, as
-        `diff-tree -r -z --raw` prints it. Of a commit that has none or several, or changed nothing, nothing may be
-        said."""
+        `diff-tree -r -z --raw` prints it: nothing where it has none or several."""
         if (known := self._diffs.changes(commit)) is not None:
             return known
-        parents, _, diff = self.run("diff-tree", *RAW, PARENTS, commit).stdout.partition(b"\n")
-        return parents.decode(), diff
+        _, parents, diff = parted(self.run(*DiffDoor.alone, commit, "--").stdout)
+        return parents, diff
 
     def changes_between(self, old: str, new: str, env: Mapping[str, str] | None = None) -> bytes:
         """What differs between two commits, printed the same way. `env` is added where a process is called."""
         if (known := self._diffs_between.changes(new, old)) is not None:
             return known[1]
-        return self.run("diff-tree", *RAW, old, new, env=env).stdout
+        return self.run("diff-tree", *RAW, old, new, "--", env=env).stdout
 
     def set_ref(self, ref: str, new: str, expected: str | None) -> bool:
         """Compare-and-swap of a ref (`expected` None: must not exist yet); False when somebody else moved it."""

@@ -31,18 +31,25 @@ class Door:
 
     command: ClassVar[tuple[str, ...]]
     """What git is called with."""
+    has_file: ClassVar[bool] = False
+    """Whether it is given a file, too: what is asked is about its content."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._start: Callable[[], Process] | None = None
         self._process: Process | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it may answer."""
+        return self._start is not None
+
     @contextmanager
     def opened(self, argv: list[str], env: Mapping[str, str], timeout_seconds: float) -> Iterator[None]:
         """While it lasts, questions go to a process of `argv` and `command`, which is started when the first is asked;
         none is left at the end."""
         with self._lock:
-            self._start = lambda: Process([*argv, *self.command], env, timeout_seconds)
+            self._start = lambda: Process([*argv, *self.command], env, timeout_seconds, has_file=self.has_file)
         try:
             yield
         finally:
@@ -50,7 +57,7 @@ class Door:
                 self._start = None
                 self._end()
 
-    def _ask(self, question: bytes, is_whole: Callable[[bytes], bool]) -> bytes | None:
+    def _ask(self, question: bytes, is_whole: Callable[[bytearray], bool]) -> bytes | None:
         """All it answers, less where it ends before; None where nobody could be asked. Whoever calls has the lock.
         GitError where it takes too long; whatever is raised leaves no process."""
         if (process := self._running()) is None:
@@ -84,28 +91,40 @@ class Door:
 class Process:
     """A git, from its start to its end."""
 
-    def __init__(self, argv: list[str], env: Mapping[str, str], timeout_seconds: float) -> None:
+    def __init__(self, argv: list[str], env: Mapping[str, str], timeout_seconds: float, *, has_file: bool) -> None:
         self.second = _second()
         self.timeout_seconds = timeout_seconds
         with ExitStack() as opened:
             self._errors = spawned.memory()
             opened.callback(os.close, self._errors)
+            self._file = spawned.memory() if has_file else None
+            if self._file is not None:
+                opened.callback(os.close, self._file)
             source, self._questions = spawned.pipe()
             opened.callback(os.close, self._questions)
             try:
-                self._pid, self._answers = spawned.start(argv, env, source, self._errors)
+                self._pid, self._answers = spawned.start(argv, env, source, self._errors, file=self._file)
             finally:
                 os.close(source)
             opened.pop_all()
 
-    def ask(self, question: bytes, is_whole: Callable[[bytes], bool]) -> bytes:
+    def fill(self, content: bytes) -> None:
+        """Let this be all that its file holds."""
+        assert self._file is not None, "it was given one"
+        os.ftruncate(self._file, 0)
+        rest, at = memoryview(content), 0
+        while rest:
+            written = os.pwrite(self._file, rest, at)
+            rest, at = rest[written:], at + written
+
+    def ask(self, question: bytes, is_whole: Callable[[bytearray], bool]) -> bytes:
         """All it answers, less where it ends before; TimeoutError where that takes too long."""
         deadline = time.monotonic() + self.timeout_seconds
         with suppress(BrokenPipeError):  # it has ended: what it said is read all the same
             os.write(self._questions, question)
         poll = select.poll()
         poll.register(self._answers, select.POLLIN)
-        said = b""
+        said = bytearray()
         while not is_whole(said):
             if not poll.poll(max(deadline - time.monotonic(), 0) * 1000):
                 raise TimeoutError
@@ -113,7 +132,7 @@ class Process:
             if not chunk:
                 break
             said += chunk
-        return said
+        return bytes(said)
 
     def kill(self) -> None:
         os.kill(self._pid, signal.SIGKILL)
@@ -126,7 +145,9 @@ class Process:
             code = spawned.end(self._pid, _END_SECONDS)
             return spawned.content(self._errors).decode("utf-8", "replace").strip(), code
         finally:
-            os.close(self._errors)
+            for file in (self._errors, self._file):
+                if file is not None:
+                    os.close(file)
 
 
 def _second() -> int:

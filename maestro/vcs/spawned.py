@@ -17,6 +17,9 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 
+FILE = 3
+"""Descriptor of the file that a process may be given."""
+
 _CHUNK = 1 << 16
 
 _PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)
@@ -45,14 +48,18 @@ def run(
         return subprocess.CompletedProcess(argv, code, output, content(errors))
 
 
-def start(argv: list[str], env: Mapping[str, str], source: int | None, errors: int) -> tuple[int, int]:
-    """Its process id, and where its standard output can be read. `source` and `errors` are above 2."""
+def start(
+    argv: list[str], env: Mapping[str, str], source: int | None, errors: int, *, file: int | None = None
+) -> tuple[int, int]:
+    """Its process id, and where its standard output can be read. `source` and `errors` are above 2. It has `file`
+    open as `FILE`, above which it is here."""
     answers, output = pipe()
     actions: list[tuple[object, ...]] = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0) if source is None else (os.POSIX_SPAWN_DUP2, source, 0),
         (os.POSIX_SPAWN_DUP2, output, 1),
         (os.POSIX_SPAWN_DUP2, errors, 2),
         *((os.POSIX_SPAWN_CLOSE, fd) for fd in _inherited()),
+        *(() if file is None else ((os.POSIX_SPAWN_DUP2, file, FILE),)),
     ]
     try:
         return os.posix_spawn(argv[0], argv, env, file_actions=actions, setsigdef=_PYTHON_IGNORES), answers
@@ -78,13 +85,13 @@ def end(pid: int, patience_seconds: float) -> int:
 
 def pipe() -> tuple[int, int]:
     """Both its ends, which no child of ours has open unless it is given one."""
-    reading, writing = (_above_standard(fd) for fd in os.pipe2(os.O_CLOEXEC))
+    reading, writing = (_above(2, fd) for fd in os.pipe2(os.O_CLOEXEC))
     return reading, writing
 
 
 def memory() -> int:
-    """An empty file that has no name."""
-    return _above_standard(os.memfd_create("maestro", os.MFD_CLOEXEC))
+    """An empty file that has no name; its descriptor is above `FILE`."""
+    return _above(FILE, os.memfd_create("maestro", os.MFD_CLOEXEC))
 
 
 @functools.cache
@@ -99,12 +106,12 @@ def _inherited() -> tuple[int, ...]:
     return tuple(found)
 
 
-def _above_standard(fd: int) -> int:
-    """The same, where the child's own 0, 1 and 2 do not overwrite it: whoever started us may have closed these."""
-    if fd > 2:
+def _above(least: int, fd: int) -> int:
+    """The same, where the child's own descriptors do not overwrite it: whoever started us may have closed these."""
+    if fd > least:
         return fd
     try:
-        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, least + 1)
     finally:
         os.close(fd)
 

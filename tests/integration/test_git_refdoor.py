@@ -332,7 +332,7 @@ def test_whoever_may_have_changed_something_is_not_asked_again(
 def test_where_no_more_can_be_opened_none_is_left_open(
     opened: Git, commits: list[str], calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(*_: object) -> tuple[int, int]:
+    def refused(*_: object, **__: object) -> tuple[int, int]:
         raise OSError(errno.EMFILE, "too many open files")
 
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
