@@ -31,6 +31,7 @@ import maestro.store.historydb
 import maestro.store.journal
 import maestro.telemetry.oneline
 import maestro.telemetry.plain
+import maestro.vcs.commitdoor
 import maestro.vcs.git
 import maestro.vcs.refdoor
 import maestro.wiring.clearing
@@ -85,7 +86,7 @@ class Boundaries:
 
     def install(self) -> None:
         self._install_journal()
-        self._install_refs()
+        self._install_kept()
         self.around(maestro.vcs.git.Git, "run", lambda _, *args, **__: _git_name(args))
         self.around(maestro.executors.local, "spawn", lambda request: f"start {request.exit_file.name}")
         replaced = _everywhere("write_atomically", maestro.store.atomic.write_atomically)
@@ -110,17 +111,21 @@ class Boundaries:
 
         maestro.store.journal.Journal._write = one_by_one  # type: ignore[method-assign]
 
-    def _install_refs(self) -> None:
-        """A ref moved by the process that is kept for it, as by a `git update-ref` of its own."""
-        move = maestro.vcs.refdoor.RefDoor.move
+    def _install_kept(self) -> None:
+        """What is done by a process that is kept for it, as by a git of its own."""
+        self._install_door(maestro.vcs.refdoor.RefDoor, "move", "git update-ref maestro")
+        self._install_door(maestro.vcs.commitdoor.CommitDoor, "write", "git commit-tree")
 
-        def moved(*args: Any, **kwargs: Any) -> bool:
-            is_done = move(*args, **kwargs)
-            if is_done:  # else nothing was changed, and a git of its own is called
-                self.reach("git update-ref maestro")
-            return is_done
+    def _install_door(self, door: type, method: str, name: str) -> None:
+        real = getattr(door, method)
 
-        maestro.vcs.refdoor.RefDoor.move = moved  # type: ignore[method-assign]
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            done = real(*args, **kwargs)
+            if done:  # else nothing was changed, and a git of its own is called
+                self.reach(name)
+            return done
+
+        setattr(door, method, wrapped)
 
 
 def _everywhere(name: str, function: Any) -> list[Any]:
