@@ -51,7 +51,8 @@ class DiffDoor(kept.Door):
 
 
 def parted(answer: bytes) -> tuple[str, str, bytes]:
-    """The id of a commit, those of its parents with a space between, and what it changed."""
+    """The id of a commit, those of its parents with a space between, and what it changed. No id of a commit where it is
+    something else, as a line that came back."""
     ids, _, diff = answer.partition(b"\n")
-    commit, _, parents = ids.decode("utf-8", "replace").partition(":")
+    commit, _, parents = ids.decode("utf-8", "replace").rpartition(":")
     return commit, parents, diff
