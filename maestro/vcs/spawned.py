@@ -58,8 +58,8 @@ def start(
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0) if source is None else (os.POSIX_SPAWN_DUP2, source, 0),
         (os.POSIX_SPAWN_DUP2, output, 1),
         (os.POSIX_SPAWN_DUP2, errors, 2),
-        *((os.POSIX_SPAWN_CLOSE, fd) for fd in _inherited()),
         *(() if file is None else ((os.POSIX_SPAWN_DUP2, file, FILE),)),
+        *((os.POSIX_SPAWN_CLOSE, fd) for fd in _inherited() if file is None or fd != FILE),
     ]
     try:
         return os.posix_spawn(argv[0], argv, env, file_actions=actions, setsigdef=_PYTHON_IGNORES), answers
