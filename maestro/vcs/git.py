@@ -17,7 +17,7 @@ from pathlib import Path
 
 from maestro.errors import BadInput, GitError
 from maestro.vcs import spawned
-from maestro.vcs.commitdoor import CommitDoor, plain_commit
+from maestro.vcs.commitdoor import CommitDoor, KindDoor, plain_commit
 from maestro.vcs.diffdoor import RAW, DiffDoor, parted
 from maestro.vcs.refdoor import RefDoor
 
@@ -34,6 +34,8 @@ _ALWAYS = (
     "-c", "submodule.recurse=false",
     "-c", "core.quotePath=false",
     "-c", "advice.detachedHead=false",
+    "-c", "i18n.commitEncoding=UTF-8",  # all that is written here: a commit that says otherwise would be misread
+    "-c", "i18n.logOutputEncoding=UTF-8",  # as it is read here
 )  # fmt: skip
 
 _STALE = re.compile(r"GIT_(?!(CONFIG_(GLOBAL|SYSTEM|NOSYSTEM)|SSL_\w+|SSH\w*|ASKPASS|ALLOW_PROTOCOL|TRACE\w*)$)\w+")
@@ -89,7 +91,7 @@ class Git:
         self._common_dir = common_dir
         self._refs = RefDoor()
         self._diffs, self._diffs_between = DiffDoor(), DiffDoor()
-        self._commits = CommitDoor()
+        self._kinds, self._commits = KindDoor(), CommitDoor()
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -127,7 +129,7 @@ class Git:
             common_dir=self._common_dir if is_same else None,  # the same repository: it is not asked again
         )
         if is_here and not config:
-            git._refs, git._commits = self._refs, self._commits
+            git._refs, git._kinds, git._commits = self._refs, self._kinds, self._commits
         if is_same:
             git._diffs, git._diffs_between = self._diffs, self._diffs_between
         return git
@@ -218,22 +220,17 @@ class Git:
         others in every worktree of the repository, since its objects are the same."""
         argv = self._argv(())
         with ExitStack() as opened:
-            for door in (self._refs, self._diffs, self._diffs_between, self._commits):
+            for door in (self._refs, self._diffs, self._diffs_between, self._kinds, self._commits):
                 opened.enter_context(door.opened(argv, self._env, self._timeout_seconds))
             yield
 
     def commit(self, tree: str, parents: Sequence[str], message: bytes, env: Mapping[str, str]) -> str:
         """The id of a commit made as `commit-tree` makes it; `env` says by whom (`GIT_AUTHOR_NAME` …)."""
-        plain = plain_commit(tree, parents, message, env) if self._commits.is_open and self._is_utf8 else None
-        if plain is not None and (written := self._commits.write(plain)) is not None:
+        plain = plain_commit(tree, parents, message, {**self._env, **env}) if self._commits.is_open else None
+        if plain is not None and self._kinds.are(tree, parents) and (written := self._commits.write(plain)):
             return written
         args = [arg for parent in parents for arg in ("-p", parent)]
         return self.text("commit-tree", tree, *args, stdin=message, env=env)
-
-    @functools.cached_property
-    def _is_utf8(self) -> bool:
-        """Whether commits are to be written in nothing else; asked for once."""
-        return not self.succeeds("config", "--get", "i18n.commitEncoding")
 
     def changes_of(self, commit: str) -> tuple[str, bytes]:
         """The ids of a commit's parents with a space between, and what it changed against the only one, as
