@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import itertools
 import json
 import os
 import subprocess
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,10 +20,21 @@ from maestro.model.events import Event, Warned
 from maestro.model.folding import fold
 from maestro.model.recovery import leftover
 from maestro.model.states import ACTIVE
+from maestro.store import journal as journal_module
 from maestro.store.journal import Journal, read_journal
 from maestro.testing.story import STORY
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True, params=["slow", "quick"])
+def disk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How the disk seems to be, to all journals of a test."""
+    kind = str(request.param)
+    if kind != "as ever":
+        monkeypatch.setattr(journal_module, "_QUICK_SECONDS", 60 if kind == "quick" else -1)
+        monkeypatch.setattr(journal_module, "_QUICK_IN_A_ROW", 1)
+    return kind
 
 
 def event(text: str) -> Event:
@@ -231,3 +244,31 @@ def test_nothing_is_recorded_after_a_gap(tmp_path: Path, monkeypatch: pytest.Mon
     asyncio.run(go())
     assert told == []
     assert messages(tmp_path / "journal.jsonl") == ["before"]
+
+
+@pytest.mark.parametrize("disk", ["as ever"], indirect=True)
+def test_a_disk_is_quick_after_some_quick_writes_and_slow_after_one_slow_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who writes: the event loop where that is quicker than a thread."""
+    seconds, at_once, is_end = [0.0], [], itertools.cycle([False, True])
+    real = Journal._write
+
+    def clock() -> float:
+        return seconds[0] if next(is_end) else 0.0
+
+    def seen(self: Journal, payload: bytes) -> None:
+        at_once.append(threading.current_thread() is threading.main_thread())
+        real(self, payload)
+
+    async def go() -> None:
+        journal = Journal(tmp_path / "journal.jsonl")
+        monkeypatch.setattr(journal_module, "time", SimpleNamespace(perf_counter=clock))
+        monkeypatch.setattr(Journal, "_write", seen)
+        for took in (0.0001,) * 5 + (0.0004,) * 2 + (0.0001,) * 5:
+            seconds[0] = took
+            await journal.record(event(str(took)))
+        await journal.close()
+
+    asyncio.run(go())
+    assert at_once == [False] * 4 + [True] * 2 + [False] * 5 + [True]
