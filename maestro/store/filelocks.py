@@ -5,16 +5,25 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from maestro.errors import Busy, StateError
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 POLL_SECONDS = 0.01
 """How often a waiter looks again; flock has no wait with a limit."""
 
 GRACE_SECONDS = 0.1
 """Waited at least, so that a momentary look by `is_held` never refuses anybody."""
+
+_UNUSED: dict[Path, FileLock] = {}
+_UNUSED_GUARD = threading.Lock()
+"""Making one anew takes longer than locking and releasing it, and a run has some that it takes for each task."""
 
 
 @contextlib.contextmanager
@@ -26,11 +35,10 @@ def locked(
     `timeout_seconds` None waits for ever; Busy when it runs out. `on_wait` is called once, when somebody else
     holds the lock. StateError when the file cannot be made. Not reentrant.
     """
-    from filelock import FileLock, Timeout  # a slow import, and most commands never lock
+    from filelock import Timeout  # a slow import, and most commands never lock
 
     try:
-        # makes the folder, too; nobody else sees this object, so what it keeps need not be kept for each thread
-        lock = FileLock(path, poll_interval=POLL_SECONDS, thread_local=False)
+        lock = _taken(path)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -45,6 +53,18 @@ def locked(
         yield
     finally:
         lock.release()
+        with _UNUSED_GUARD:
+            _UNUSED.setdefault(path, lock)
+
+
+def _taken(path: Path) -> FileLock:
+    """A lock that nobody else has in hand; it makes the folder, too."""
+    from filelock import FileLock
+
+    with _UNUSED_GUARD:
+        unused = _UNUSED.pop(path, None)
+    # nobody else sees the object, so what it keeps need not be kept for each thread
+    return unused or FileLock(path, poll_interval=POLL_SECONDS, thread_local=False)
 
 
 def is_held(path: Path) -> bool:
