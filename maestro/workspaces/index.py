@@ -26,9 +26,13 @@ Young = Mapping[bytes, tuple[int, int]]
 is done to them in the same one. (inode, nanosecond of the ctime); the inode as the index has it, its lower 32 bits."""
 
 
+LOWER_BITS = 0xFFFFFFFF
+"""Of an inode, as an index has it."""
+
+
 def born(about: os.stat_result) -> tuple[int, int]:
     """The same of a file."""
-    return about.st_ino & 0xFFFFFFFF, about.st_ctime_ns
+    return about.st_ino & LOWER_BITS, about.st_ctime_ns
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from maestro.errors import WorkspaceError
-from maestro.workspaces.index import Young, born
+from maestro.workspaces.index import LOWER_BITS, Young
 from maestro.workspaces.keeping import Keep
 from maestro.workspaces.removal import make_writable
 from maestro.workspaces.tracked import Marks, Stamp, Tracked, marks_of, stamp_of
@@ -48,17 +48,21 @@ def scrub(
 
 def drop_touched(repo: Path, young: Young, handed_ns: int) -> list[bytes]:
     """Remove those of the files that were touched since the workspace was handed out, or that may have been; which."""
-    top, gone, lstat = os.fsencode(repo) + b"/", [], os.lstat
-    for name, known in young.items():
-        try:
-            found = lstat(top + name)
-            if found.st_ctime_ns == known[1] < handed_ns and born(found) == known:
-                continue
-            gone.append(name)
-            if not stat.S_ISDIR(found.st_mode):
-                os.unlink(top + name)  # noqa: PTH108
-        except (FileNotFoundError, NotADirectoryError):
-            gone.append(name)
+    gone, lstat = [], os.lstat
+    top = os.open(repo, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # thousands of names are looked up from here
+    try:
+        for name, (inode, changed_ns) in young.items():
+            try:
+                found = lstat(name, dir_fd=top)
+                if found.st_ctime_ns == changed_ns < handed_ns and found.st_ino & LOWER_BITS == inode:
+                    continue
+                gone.append(name)
+                if not stat.S_ISDIR(found.st_mode):
+                    os.unlink(name, dir_fd=top)
+            except (FileNotFoundError, NotADirectoryError):
+                gone.append(name)
+    finally:
+        os.close(top)
     return gone
 
 
