@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,9 +20,9 @@ POLL_SECONDS = 0.01
 GRACE_SECONDS = 0.1
 """Waited at least, so that a momentary look by `is_held` never refuses anybody."""
 
-_UNUSED: dict[Path, FileLock] = {}
-_UNUSED_GUARD = threading.Lock()
-"""Making one anew takes longer than locking and releasing it, and a run has some that it takes for each task."""
+_UNUSED: dict[tuple[int, Path], FileLock] = {}
+"""By process, since one that was forked must not use them, and file. Making one anew takes longer than locking and
+releasing it, and a run has some that it takes for each task."""
 
 
 @contextlib.contextmanager
@@ -53,16 +52,14 @@ def locked(
         yield
     finally:
         lock.release()
-        with _UNUSED_GUARD:
-            _UNUSED.setdefault(path, lock)
+        _UNUSED[os.getpid(), path] = lock
 
 
 def _taken(path: Path) -> FileLock:
     """A lock that nobody else has in hand; it makes the folder, too."""
     from filelock import FileLock
 
-    with _UNUSED_GUARD:
-        unused = _UNUSED.pop(path, None)
+    unused = _UNUSED.pop((os.getpid(), path), None)
     # nobody else sees the object, so what it keeps need not be kept for each thread
     return unused or FileLock(path, poll_interval=POLL_SECONDS, thread_local=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -146,3 +147,34 @@ def test_unusable_path(tmp_path: Path) -> None:
         pytest.fail("locked below a file")
     with pytest.raises(StateError, match="cannot be read"):
         is_held(tmp_path / "file" / "x")
+
+
+FORKS = """
+import os, sys
+from pathlib import Path
+from maestro.store.filelocks import locked
+path = Path(sys.argv[1])
+with locked(path):
+    pass
+if (pid := os.fork()) == 0:
+    with locked(path, 0):
+        os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+def test_a_process_that_was_forked_takes_what_its_parent_used(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", FORKS, str(tmp_path / "a")], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("7\n", "")
+
+
+def test_one_that_was_used_before_is_held_as_the_first_time(tmp_path: Path) -> None:
+    """Also where its folder was removed since."""
+    path = tmp_path / "locks" / "a"
+    for _ in range(3):
+        with locked(path):
+            assert is_held(path)
+            with pytest.raises(Busy), locked(path, 0):
+                pytest.fail("locked twice")
+        assert not is_held(path)
+        shutil.rmtree(path.parent)
