@@ -16,7 +16,7 @@ from maestro.vcs import kept
 RAW = ("-r", "-z", "--raw", "--no-renames", "--ignore-submodules=none")
 """The same in every worktree: the `.gitmodules` in its files and in its index have no say."""
 
-_NAMED = ("--always", *RAW, "--encoding=UTF-8", "--pretty=format:%H:%P")
+_NAMED = ("--always", *RAW, "--pretty=format:%H:%P")
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 

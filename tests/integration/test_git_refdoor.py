@@ -18,9 +18,10 @@ import pytest
 
 from maestro.errors import GitError
 from maestro.testing.repository import Repository
-from maestro.vcs import kept, spawned
+from maestro.vcs import spawned
 from maestro.vcs.git import Git
 from maestro.vcs.refdoor import RefDoor
+from tests.integration.kept_git import children, ended, fake
 
 OURS = "refs/heads/maestro/r/a"
 THEIRS = "refs/heads/integration/r"
@@ -33,46 +34,13 @@ def commits(repo: Repository) -> list[str]:
 
 @pytest.fixture
 def git(repo: Repository, commits: list[str]) -> Git:
-    """With its doors to git counted: see `calls`."""
     return Git(repo.path)
-
-
-@pytest.fixture
-def calls(git: Git, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The processes that were started for one command each."""
-    seen: list[str] = []
-    real = Git._call
-
-    def counted(self: Git, args: tuple[str, ...], *rest: object) -> object:
-        seen.append(args[0])
-        return real(self, args, *rest)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Git, "_call", counted)
-    return seen
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The second that it is, which is a new one only where a test says so."""
-    now = [1]
-    monkeypatch.setattr(kept, "_second", lambda: now[0])
-    return now
 
 
 @pytest.fixture
 def opened(git: Git, clock: list[int]) -> Iterator[Git]:
     with git.kept_processes():
         yield git
-
-
-def children() -> list[int]:
-    """The `git update-ref --stdin` that this process has."""
-    pids = [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
-    return [int(pid) for pid in pids if b"--stdin" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-
-
-def ended(pid: int) -> bool:
-    return not Path(f"/proc/{pid}").exists() or "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
 
 
 def reflog(repo: Repository, ref: str) -> list[str]:
@@ -84,25 +52,25 @@ def test_refs_are_made_and_moved_without_a_process_for_each(
 ) -> None:
     first, second, third = commits
     assert opened.set_ref(OURS, first, None)
-    [pid] = children()
+    [pid] = children("update-ref")
     assert opened.set_ref(OURS, second, first)
     assert opened.set_ref(THEIRS, third, None)
     assert opened.at(repo.path).set_ref(THEIRS, second, third)
     assert (repo.git("rev-parse", OURS), repo.git("rev-parse", THEIRS)) == (second, second)
     assert reflog(repo, OURS) == [f"{second} maestro", f"{first} maestro"]
-    assert children() == [pid]
+    assert children("update-ref") == [pid]
     assert calls == []
 
 
 def test_none_is_started_where_no_ref_is_moved_and_none_is_left(git: Git, commits: list[str], calls: list[str]) -> None:
     with git.kept_processes():
-        assert children() == []
+        assert children("update-ref") == []
         assert git.set_ref(OURS, commits[0], None)
-        [pid] = children()
+        [pid] = children("update-ref")
     assert not Path(f"/proc/{pid}").exists()
     assert git.set_ref(OURS, commits[1], commits[0])
     assert calls == ["update-ref"]
-    assert children() == []
+    assert children("update-ref") == []
 
 
 def test_whatever_is_called_otherwise_has_a_process_of_its_own(
@@ -124,7 +92,7 @@ def test_whatever_is_called_otherwise_has_a_process_of_its_own(
     assert opened.set_ref("refs/worktree/own", first, None)
     assert opened.set_ref("HEAD", first, commits[2])
     assert calls == ["update-ref"] * 7
-    assert children() == []
+    assert children("update-ref") == []
     assert opened.set_ref(OURS, second, None)
     assert len(calls) == 7
 
@@ -151,9 +119,9 @@ def test_a_refusal_is_the_same_as_ever(repo: Repository, git: Git, commits: list
     if keep_open:
         with git.kept_processes():
             refusals(repo, git, commits)
-            assert children() == []
+            assert children("update-ref") == []
             assert git.set_ref("refs/heads/maestro/r/c", commits[0], None)  # by another one
-            assert len(children()) == 1
+            assert len(children("update-ref")) == 1
     else:
         refusals(repo, git, commits)
     assert reflog(repo, OURS) == [f"{commits[0]} maestro"]
@@ -220,7 +188,7 @@ def test_the_reflog_has_the_time_of_each_move(repo: Repository, commits: list[st
             began = int(time.time())
             assert git.set_ref(OURS, new, old)
             spans.append(range(began, int(time.time()) + 1))
-        assert len(children()) == 1
+        assert len(children("update-ref")) == 1
     times = [int(line.split("\t")[0].split()[-2]) for line in (repo.path / ".git/logs" / OURS).read_text().splitlines()]
     assert len(times) == len(spans)
     assert all(time in span for time, span in zip(times, spans, strict=True)), (times, spans)
@@ -229,15 +197,15 @@ def test_the_reflog_has_the_time_of_each_move(repo: Repository, commits: list[st
 def test_each_second_has_a_process_of_its_own(opened: Git, commits: list[str], clock: list[int]) -> None:
     first, second, third = commits
     assert opened.set_ref(OURS, first, None)
-    pids = children()
+    pids = children("update-ref")
     assert opened.set_ref(OURS, second, first)
-    assert children() == pids
+    assert children("update-ref") == pids
     for other in (2, 1):  # the clock may be set back
         clock[0] = other
         assert opened.set_ref(OURS, *((third, second) if other == 2 else (first, third)))
-        assert len(children()) == 1
-        assert children() != pids
-        pids = children()
+        assert len(children("update-ref")) == 1
+        assert children("update-ref") != pids
+        pids = children("update-ref")
 
 
 def test_what_others_change_meanwhile_is_seen(
@@ -263,7 +231,7 @@ def test_one_that_was_killed_is_made_good(
     commits: list[str], opened: Git, calls: list[str], how: signal.Signals
 ) -> None:
     assert opened.set_ref(OURS, commits[0], None)
-    [pid] = children()
+    [pid] = children("update-ref")
     os.kill(pid, how)
     while not ended(pid):
         time.sleep(0.001)
@@ -271,7 +239,7 @@ def test_one_that_was_killed_is_made_good(
     assert calls == ["update-ref"]
     assert opened.set_ref(OURS, commits[2], commits[1])
     assert calls == ["update-ref"]
-    assert children() not in ([], [pid])
+    assert children("update-ref") not in ([], [pid])
 
 
 def test_failing_in_the_middle_is_told_with_the_words_of_git(
@@ -291,22 +259,12 @@ def test_failing_in_the_middle_is_told_with_the_words_of_git(
     assert opened.set_ref(OURS, commits[1], commits[0])
 
 
-def fake(folder: Path, script: str) -> dict[str, str]:
-    """An environment whose git is a script for `--stdin`, and the real one otherwise."""
-    folder.mkdir()
-    path = os.environ["PATH"]
-    program = folder / "git"
-    program.write_text(f'#!/bin/sh\ncase "$*" in *--stdin*) {script};; esac\nPATH={path} exec git "$@"\n')
-    program.chmod(0o755)
-    return {**os.environ, "PATH": f"{folder}:{path}"}
-
-
 def test_one_that_does_not_answer_is_killed(repo: Repository, commits: list[str], tmp_path: Path) -> None:
     git = Git(repo.path, env=fake(tmp_path / "bin", "exec sleep 60"), timeout_seconds=0.3)
     with git.kept_processes():
         with pytest.raises(GitError, match=r"git update-ref did not end within 0\.3 s"):
             git.set_ref(OURS, commits[0], None)
-        assert children() == []
+        assert children("update-ref") == []
 
 
 @pytest.mark.parametrize("script", ["exit 0", "exit 3", "echo 'start: ok'; exit 1", "exec sleep 0"])
@@ -368,12 +326,12 @@ def test_several_threads_take_turns(repo: Repository, commits: list[str], opened
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(move, range(8))) == 10
     assert len(repo.git("for-each-ref", "refs/heads/maestro/r").splitlines()) == 91
-    assert len(children()) <= 1
+    assert len(children("update-ref")) <= 1
 
 
 def test_no_child_of_ours_holds_the_pipe(repo: Repository, commits: list[str], opened: Git) -> None:
     assert opened.set_ref(OURS, commits[0], None)
-    [pid] = children()
+    [pid] = children("update-ref")
     with subprocess.Popen(["sleep", "60"], close_fds=False) as other:
         theirs = {fd.readlink() for fd in Path(f"/proc/{other.pid}/fd").iterdir()}
         other.kill()
@@ -381,12 +339,12 @@ def test_no_child_of_ours_holds_the_pipe(repo: Repository, commits: list[str], o
     assert not theirs & pipes
 
 
-DIES_IDLE = "print(*children(), flush=True); sys.stdin.read()"
+DIES_IDLE = "print(*children('update-ref'), flush=True); sys.stdin.read()"
 DIES_ASKING = (
     "real = os.write\n"
     "def last(fd, what):\n"
     "    real(fd, what)\n"
-    "    print(*children(), flush=True)\n"
+    "    print(*children('update-ref'), flush=True)\n"
     "    os.kill(os.getpid(), 9)\n"
     "os.write = last\n"
     "git.set_ref({ref!r}, {new!r}, {old!r})"
@@ -399,7 +357,7 @@ def test_kill_9_of_whoever_asks_ends_it_and_leaves_no_lock(repo: Repository, com
     first, second, _ = commits
     program = (
         "import os, sys\nfrom pathlib import Path\nfrom maestro.vcs.git import Git\n"
-        "from tests.integration.test_git_refdoor import children\n"
+        "from tests.integration.kept_git import children\n"
         f"git = Git(Path({str(repo.path)!r}))\n"
         "with git.kept_processes():\n"
         f"    assert git.set_ref({OURS!r}, {first!r}, None)\n"
