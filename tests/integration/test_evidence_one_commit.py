@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from maestro.testing.repository import Repository
+from maestro.testing.repository import Repository, make_repository
 from maestro.vcs.git import open_repository
 from maestro.workspaces.base import Workspace
 from maestro.workspaces.evidence import Place, gather
@@ -55,6 +55,12 @@ def beside_the_base(repo: Repository) -> None:
     repo.commit({"beside.txt": "1"})
 
 
+def a_link_that_it_hides(repo: Repository) -> None:
+    make_repository(repo.path / "lib")
+    repo.git("-c", "advice.addEmbeddedRepo=false", "add", "lib")
+    repo.commit({".gitmodules": '[submodule "lib"]\n\tpath = lib\n\turl = ./lib\n\tignore = all\n'})
+
+
 @pytest.mark.parametrize(
     ("work", "commits", "paths", "is_off"),
     [
@@ -64,6 +70,7 @@ def beside_the_base(repo: Repository) -> None:
         (undone, 2, (), False),
         (empty, 1, (), False),
         (merged, 3, ("own.txt", "side.txt"), False),
+        (a_link_that_it_hides, 1, (".gitmodules", "lib"), False),
         (beside_the_base, 1, ("beside.txt", "second.txt"), True),
     ],
 )
