@@ -56,15 +56,12 @@ class CommitDoor(kept.Door):
 
     def write(self, commit: bytes) -> str | None:
         """The id of the commit; None where none was written."""
+        question = f"/proc/self/fd/{spawned.FILE}\n".encode()
         with self._lock:
-            process = self._running()
-            if process is None:
-                return None
             try:
-                process.fill(commit)
+                said = self._ask(question, lambda said: said.endswith(b"\n"), file=commit)
             except OSError:
                 return None
-            said = self._ask(f"/proc/self/fd/{spawned.FILE}\n".encode(), lambda said: said.endswith(b"\n"))
             written = (said or b"").decode("ascii", "replace").removesuffix("\n")
             if _ID.fullmatch(written) and written == _id_of(commit, len(written)):  # else of another content
                 return written

@@ -57,12 +57,17 @@ class Door:
                 self._start = None
                 self._end()
 
-    def _ask(self, question: bytes, is_whole: Callable[[bytearray], bool]) -> bytes | None:
+    def _ask(
+        self, question: bytes, is_whole: Callable[[bytearray], bool], *, file: bytes | None = None
+    ) -> bytes | None:
         """All it answers, less where it ends before; None where nobody could be asked. Whoever calls has the lock.
-        GitError where it takes too long; whatever is raised leaves no process."""
+        `file` is what its file holds. GitError where it takes too long, OSError where the file cannot be written;
+        whatever is raised leaves no process."""
         if (process := self._running()) is None:
             return None
         try:
+            if file is not None:
+                process.fill(file)
             return process.ask(question, is_whole)
         except TimeoutError as error:
             process.kill()
