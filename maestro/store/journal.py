@@ -212,6 +212,7 @@ class Journal:
                     future.set_result(None)
                 else:
                     future.set_exception(self._failure)
+            await asyncio.sleep(0)  # whoever records next writes at once: not before `durable` was called for these
 
     def _refused(self, error: OSError) -> StateError:
         return StateError(
@@ -237,8 +238,9 @@ class Journal:
         self._size += len(payload)
 
     async def close(self) -> None:
-        """Wait for what is under way, then close."""
+        """Wait for what is under way, then close; what is recorded later is refused."""
         if self._flusher is not None:
             await self._flusher
+        self._failure = self._failure or StateError(f"the journal {self.path} is closed")
         self._thread.shutdown()
         os.close(self._fd)

@@ -246,6 +246,39 @@ def test_nothing_is_recorded_after_a_gap(tmp_path: Path, monkeypatch: pytest.Mon
     assert messages(tmp_path / "journal.jsonl") == ["before"]
 
 
+def test_what_is_recorded_just_as_a_write_ends_is_told_after_it(tmp_path: Path) -> None:
+    """That one is on disk, but nobody has been told of it yet."""
+    told: list[str] = []
+
+    async def go() -> None:
+        journal = Journal(tmp_path / "journal.jsonl")
+        first = asyncio.create_task(journal.record(event("a"), durable=lambda: told.append("a")))
+        while journal._flusher is None or not journal._flusher.done():
+            await asyncio.sleep(0)
+        await journal.record(event("b"), durable=lambda: told.append("b"))
+        await first
+        await journal.close()
+
+    asyncio.run(go())
+    assert told == messages(tmp_path / "journal.jsonl") == ["a", "b"]
+
+
+def test_what_is_recorded_too_late_is_refused(tmp_path: Path) -> None:
+    """And not written into a file that was opened meanwhile, and has the number of the journal."""
+    told: list[str] = []
+
+    async def go() -> None:
+        journal = Journal(tmp_path / "journal.jsonl")
+        await journal.record(event("a"))
+        await journal.close()
+        with pytest.raises(StateError, match="is closed"):
+            await journal.record(event("late"), durable=lambda: told.append("late"))
+
+    asyncio.run(go())
+    assert told == []
+    assert messages(tmp_path / "journal.jsonl") == ["a"]
+
+
 @pytest.mark.parametrize("disk", ["as ever"], indirect=True)
 def test_a_disk_is_quick_after_some_quick_writes_and_slow_after_one_slow_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
