@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 
+def offspring() -> dict[int, list[bytes]]:
+    """The children of this process, and their command lines. Not by thread: one that ends leaves its own to others."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208 - the names are enough
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+            if int(state[1]) == os.getpid():
+                found[int(pid)] = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return found
+
+
 def children(command: str) -> list[int]:
     """The `git COMMAND --stdin…` that this process has."""
-    pids = [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
-    words = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in pids}
-    return [pid for pid, said in words.items() if command.encode() in said and b"--stdin" in b" ".join(said)]
+    return [pid for pid, said in offspring().items() if command.encode() in said and b"--stdin" in b" ".join(said)]
 
 
 def ended(pid: int) -> bool:
-    return not Path(f"/proc/{pid}").exists() or "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    try:
+        return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def fake(folder: Path, script: str) -> dict[str, str]:

@@ -81,13 +81,15 @@ def test_one_that_does_not_end_its_answer_is_killed(
 
 
 def test_one_that_was_stopped_is_replaced(repo: Repository, commits: list[str], clock: list[int]) -> None:
-    git = Git(repo.path, timeout_seconds=1)
+    git = Git(repo.path)
     with git.kept_processes():
         said = both(git, commits)
+        assert git._diffs._process is not None
+        git._diffs._process.timeout_seconds = 0.3  # of this one alone: git itself may take its time
         stopped = children("diff-tree")
         for pid in stopped:
             os.kill(pid, signal.SIGSTOP)
-        with pytest.raises(GitError, match="git diff-tree did not end within 1 s"):
+        with pytest.raises(GitError, match=r"git diff-tree did not end within 0\.3 s"):
             git.changes_of(commits[1])
         [other] = children("diff-tree")
         os.kill(other, signal.SIGCONT)

@@ -332,9 +332,13 @@ def test_several_threads_take_turns(repo: Repository, commits: list[str], opened
 def test_no_child_of_ours_holds_the_pipe(repo: Repository, commits: list[str], opened: Git) -> None:
     assert opened.set_ref(OURS, commits[0], None)
     [pid] = children("update-ref")
-    with subprocess.Popen(["sleep", "60"], close_fds=False) as other:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(["cat"], stdin=pipe, stdout=pipe, bufsize=0, close_fds=False) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        other.stdin.write(b"x")
+        assert other.stdout.read(1) == b"x"  # it has loaded all it needs, and opens nothing more
         theirs = {fd.readlink() for fd in Path(f"/proc/{other.pid}/fd").iterdir()}
-        other.kill()
     pipes = {Path(f"/proc/{pid}/fd/{fd}").readlink() for fd in (0, 1)}
     assert not theirs & pipes
 
