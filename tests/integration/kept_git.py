@@ -8,14 +8,13 @@ from pathlib import Path
 
 
 def offspring() -> dict[int, list[bytes]]:
-    """The children of this process, and their command lines. Not by thread: one that ends leaves its own to others."""
-    found = {}
-    for pid in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208 - the names are enough
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
-            state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-            if int(state[1]) == os.getpid():
-                found[int(pid)] = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    return found
+    """The children of this process, and their command lines."""
+    looks: list[list[int]] = []
+    while len(looks) < 2 or looks[-1] != looks[-2]:  # a thread that ends at this moment leaves its own to others
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            lists = [(thread / "children").read_text() for thread in Path("/proc/self/task").iterdir()]
+            looks.append(sorted(int(pid) for pid in " ".join(lists).split()))
+    return {pid: Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in looks[-1]}
 
 
 def children(command: str) -> list[int]:
