@@ -347,10 +347,8 @@ def test_one_that_does_not_answer_is_killed(repo: Repository, tree: str, tmp_pat
      "exec 0<&-; exec git rev-parse HEAD:README.md", "printf '\\377\\n'", 'ulimit -f 0; git "$@"'],
 )  # fmt: skip
 def test_what_was_not_written_for_certain_is_written_by_another(
-    repo: Repository, tree: str, alone: Git, tmp_path: Path, calls: list[str], monkeypatch: pytest.MonkeyPatch,
-    command: str, script: str
-) -> None:  # fmt: skip
-    monkeypatch.setattr(kept, "_END_SECONDS", 0.5)
+    repo: Repository, tree: str, alone: Git, tmp_path: Path, command: str, script: str
+) -> None:
     path = os.environ["PATH"]
     git = Git(repo.path, env=pretend(tmp_path / "bin", command, f"cd '{repo.path}'; PATH={path}; {script}; exit 0"))
     with git.kept_processes():
