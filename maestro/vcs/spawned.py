@@ -1,8 +1,8 @@
-"""Runs one git process to its end, for as little of our own processor time as can be had.
+"""Runs one git process to its end, or starts one that is kept, for as little of our own processor time as can be had.
 
-A task takes some ten of them. `subprocess.run` watches three pipes for each call, which costs half a millisecond: here
-only standard output is a pipe, and what is said to git and on standard error goes by files in memory. `Popen` would
-cost twice as much as the `posix_spawn` below.
+A task takes four or five of them. `subprocess.run` watches three pipes for each call, which costs half a millisecond:
+here only standard output is a pipe, and what is said to git and on standard error goes by files in memory. `Popen`
+would cost twice as much as the `posix_spawn` below.
 """
 
 from __future__ import annotations
