@@ -78,7 +78,7 @@ def test_300_requests_over_3_keys_of_100_pass_in_one_window_and_900_in_three(tmp
 
     The window is so long that no request is on its way for a twelfth of it, however busy the machine is: then the
     provider may count it after its place was given to another."""
-    window, needed = 12.0, list[float]()
+    window, needed = 24.0, list[float]()
     with ModelServer() as free:
 
         async def unlimited() -> None:
@@ -311,7 +311,7 @@ def test_requests_wait_their_turn_when_all_keys_are_used_up(tmp_path: Path) -> N
         return whole("200 OK", b"{}")
 
     async def main() -> None:
-        lab = Lab(tmp_path, "", keys=KEYS[:1], per_minute=1, window_seconds=0.5)  # two at once could overtake
+        lab = Lab(tmp_path, "", keys=KEYS[:1], per_minute=1, window_seconds=1.0)  # two at once could overtake
         async with provider(saying(answer)) as url:
             lab.upstream = url
             async with lab.running() as source:
@@ -321,7 +321,7 @@ def test_requests_wait_their_turn_when_all_keys_are_used_up(tmp_path: Path) -> N
                     while len(order) + await _waiting(source) <= number:
                         await asyncio.sleep(0.005)
                 assert [(await one)[0] for one in asking] == [200] * 6
-                assert time.monotonic() - began >= 2.5
+                assert time.monotonic() - began >= 5
 
     asyncio.run(main())
     assert order == list(range(6))
