@@ -19,6 +19,7 @@ _ERRORS = {
     429: "rate_limit_error",
     529: "overloaded_error",
 }
+_SESSION = re.compile(r'"session_id":\s*"([^"]+)"')
 _DIRECTORY = re.compile(r"[Ww]orking directory: ([^\n]+)")
 
 
@@ -40,8 +41,13 @@ class Anthropic:
         return str(body.get("model", ""))
 
     def conversation(self, body: Body) -> str:
-        """`metadata` holds the session."""
-        return json.dumps(body["metadata"], sort_keys=True) if body.get("metadata") else ""
+        """`metadata` holds the session; beside it the device, whose id may change between two requests of a session:
+        clients that start at the same time in a new HOME each make one, and the last that is written counts for all."""
+        metadata = body.get("metadata")
+        if not metadata:
+            return ""
+        session = _SESSION.search(str(metadata.get("user_id", "")))
+        return session[1] if session else json.dumps(metadata, sort_keys=True)
 
     def turns(self, body: Body) -> Sequence[Turn]:
         """A message is a turn."""

@@ -98,6 +98,15 @@ def test_refusals_are_counted_for_each_conversation() -> None:
         assert [ask(server, always)[0] for _ in range(3)] == [500] * 3
 
 
+def test_a_conversation_stays_the_same_when_its_device_gets_another_id() -> None:
+    """As that of a claude does which another one that began at the same time in the same HOME overwrites."""
+    steps = [{"status": 429}, {"say": "at last"}]
+    users = [json.dumps({"device_id": device, "session_id": session}) for session in "st" for device in "abc"]
+    with ModelServer() as server:
+        got = [ask(server, message(steps, user_id=user))[0] for user in users]
+    assert got == [429, 200, 200] * 2
+
+
 def test_faults_at_the_end_come_before_the_closing_word() -> None:
     steps = [{"bash": "a"}, {"status": 500}]
     with ModelServer() as server:
