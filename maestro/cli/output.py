@@ -109,10 +109,12 @@ def prepare_streams() -> None:
 
 
 def flush() -> None:
-    """Push out what is buffered while an error can still be handled."""
-    for stream in (sys.stdout, sys.stderr):
-        with _broken_pipe_is_fine(stream):
-            stream.flush()
+    """Push out what is buffered while an error can still be handled; StateError where a result is lost by it. Words
+    about it that nobody can read, as in a terminal that was closed, are no failure, and no second result."""
+    with _broken_pipe_is_fine(sys.stdout):
+        sys.stdout.flush()
+    with contextlib.suppress(StateError), _broken_pipe_is_fine(sys.stderr):
+        sys.stderr.flush()
 
 
 def _write(stream: TextIO, text: str) -> None:

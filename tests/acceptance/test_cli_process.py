@@ -42,6 +42,15 @@ def test_a_full_disk_behind_standard_output_is_said(repo: Repository, argv: tupl
     assert b"no space left on device" in done.stderr.splitlines()[0].lower()
 
 
+def test_words_that_nobody_can_read_change_no_result(repo: Repository) -> None:
+    """As in a terminal that was closed while the run came to its end: one result, and its exit code."""
+    argv = ("run", "--json", "--agent-command", "echo x > x.txt", "--no-tests", "--tasks-file", "tasks.json")
+    (repo.path / "tasks.json").write_text('[{"id": "a"}]')
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*MAESTRO, *argv], cwd=repo.path, stdout=subprocess.PIPE, stderr=full, timeout=60)
+    assert (done.returncode, json.loads(done.stdout)["status"]) == (0, "completed"), done.stdout
+
+
 @pytest.mark.parametrize("stream", ["1", "2"])
 def test_a_stream_that_is_closed_from_the_start(repo: Repository, stream: str) -> None:
     argv = "run --agent-command 'echo x > x.txt' --no-tests --tasks-file tasks.json"
