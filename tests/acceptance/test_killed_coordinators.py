@@ -26,7 +26,7 @@ SEED = os.environ.get("MAESTRO_TEST_SEED")  # a test sees no variables of ours
 
 TASKS = 40
 KILLS = 12
-SLOW = f'echo "$MAESTRO_TASK_ID" >> "$STARTS"; sleep 0.3; {WRITES_ONE_FILE}'
+SLOW = f'echo "$MAESTRO_TASK_ID" >> "$STARTS"; sleep 0.6; {WRITES_ONE_FILE}'
 
 
 def events(repo: Repository, run_id: str) -> list[dict[str, object]]:

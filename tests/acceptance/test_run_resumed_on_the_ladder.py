@@ -50,6 +50,7 @@ def _kill_while_stopping(scene: Scene, started: Started) -> None:
 
 def kill_the_agent(scene: Scene, *, shell_too: bool) -> None:
     """As somebody who loses patience does, or the kernel that has no memory left."""
+    scene.until(lambda: len(scene.markers()) == 1)  # what git the dead coordinator had ends by itself
     (marker,) = scene.markers()
     wrapper = scene.pids()["a"]
     for one in members(marker):
