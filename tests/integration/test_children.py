@@ -44,11 +44,30 @@ def test_those_of_the_caller_are_gone_afterwards() -> None:
 
 
 def test_a_thread_that_is_over_has_none() -> None:
+    """Its children are those of another thread by then."""
     with ThreadPoolExecutor(1) as beside:
         thread = beside.submit(threading.get_native_id).result()
-    end_children(thread)
+        theirs = beside.submit(sleeper).result()
+    try:
+        end_children(thread)
+        with pytest.raises(subprocess.TimeoutExpired):
+            theirs.wait(0.2)
+    finally:
+        theirs.kill()
+        theirs.wait()
 
 
 def test_one_that_ends_meanwhile_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("maestro.proc.children._children", lambda thread: [2**22 + thread])  # above any pid
-    end_children(1)
+    """And whoever has its number by then gets no signal."""
+    with sleeper() as stranger:
+        looks = iter(
+            [[2**22 + 1, stranger.pid], []]
+        )  # above any pid; and one that is no child any more at a second look
+        monkeypatch.setattr("maestro.proc.children._children", lambda _: next(looks))
+        try:
+            end_children(1)
+            assert next(looks, None) is None, "it looked a second time before it would have sent one"
+            with pytest.raises(subprocess.TimeoutExpired):
+                stranger.wait(0.2)
+        finally:
+            stranger.kill()
