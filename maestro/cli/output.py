@@ -109,12 +109,10 @@ def prepare_streams() -> None:
 
 
 def flush() -> None:
-    """Push out what is buffered while an error can still be handled; StateError where a result is lost by it. Words
-    about it that nobody can read, as in a terminal that was closed, are no failure, and no second result."""
-    with _broken_pipe_is_fine(sys.stdout):
-        sys.stdout.flush()
-    with contextlib.suppress(StateError), _broken_pipe_is_fine(sys.stderr):
-        sys.stderr.flush()
+    """Push out what is buffered while an error can still be handled."""
+    for stream in (sys.stdout, sys.stderr):
+        with _broken_pipe_is_fine(stream):
+            stream.flush()
 
 
 def _write(stream: TextIO, text: str) -> None:
@@ -125,7 +123,8 @@ def _write(stream: TextIO, text: str) -> None:
 
 @contextlib.contextmanager
 def _broken_pipe_is_fine(stream: TextIO) -> Any:
-    """`maestro … | head` must neither end in a traceback nor change the exit code."""
+    """`maestro … | head` must neither end in a traceback nor change the exit code; nor must words that cannot be said,
+    as in a terminal that was closed: only what is lost of a result is a StateError."""
     try:
         yield
     except BrokenPipeError:
@@ -134,4 +133,5 @@ def _broken_pipe_is_fine(stream: TextIO) -> Any:
     except OSError as error:
         with contextlib.suppress(OSError, ValueError):  # or Python would try again, and complain, at its end
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        raise StateError(f"{stream.name} cannot be written: {error.strerror}") from error
+        if stream is not sys.stderr:
+            raise StateError(f"{stream.name} cannot be written: {error.strerror}") from error

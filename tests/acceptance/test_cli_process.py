@@ -42,13 +42,20 @@ def test_a_full_disk_behind_standard_output_is_said(repo: Repository, argv: tupl
     assert b"no space left on device" in done.stderr.splitlines()[0].lower()
 
 
-def test_words_that_nobody_can_read_change_no_result(repo: Repository) -> None:
+@pytest.mark.parametrize("json_too", [True, False])
+def test_words_that_nobody_can_read_change_no_result(repo: Repository, json_too: bool) -> None:
     """As in a terminal that was closed while the run came to its end: one result, and its exit code."""
-    argv = ("run", "--json", "--agent-command", "echo x > x.txt", "--no-tests", "--tasks-file", "tasks.json")
+    argv = ["run", "--agent-command", "echo x > x.txt", "--no-tests", "--tasks-file", "tasks.json"]
     (repo.path / "tasks.json").write_text('[{"id": "a"}]')
     with open("/dev/full", "w") as full:
-        done = subprocess.run([*MAESTRO, *argv], cwd=repo.path, stdout=subprocess.PIPE, stderr=full, timeout=60)
-    assert (done.returncode, json.loads(done.stdout)["status"]) == (0, "completed"), done.stdout
+        done = subprocess.run(
+            [*MAESTRO, *argv, *["--json"] * json_too], cwd=repo.path, stdout=subprocess.PIPE, stderr=full, timeout=60
+        )
+    assert done.returncode == 0, done.stdout
+    if json_too:
+        assert json.loads(done.stdout)["status"] == "completed"
+    else:
+        assert done.stdout.count(b"1 of 1 tasks landed") == 1
 
 
 @pytest.mark.parametrize("stream", ["1", "2"])
