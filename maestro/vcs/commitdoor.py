@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 
 from maestro.vcs import kept, spawned
 
-_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _DATE = re.compile(r"@((?:0|[1-9][0-9]{0,15}) (?:\+|-(?!0000))[0-9]{2}[0-5][0-9])")
 """Which git writes as it is: it takes zeros from the front, and `-0000` and `+0075` for `+0000` and `+0115`."""
 
@@ -63,7 +62,7 @@ class CommitDoor(kept.Door):
             except OSError:
                 return None
             written = (said or b"").decode("ascii", "replace").removesuffix("\n")
-            if _ID.fullmatch(written) and written == _id_of(commit, len(written)):  # else of another content
+            if kept.FULL_ID.fullmatch(written) and written == _id_of(commit, len(written)):  # else of another content
                 return written
             self._end()
         return None
@@ -72,7 +71,7 @@ class CommitDoor(kept.Door):
 def plain_commit(tree: str, parents: Sequence[str], message: bytes, env: Mapping[str, str]) -> bytes | None:
     """A commit as git would write it now in the environment `env`, which says by whom (`GIT_AUTHOR_NAME` …); None
     where that is not certain."""
-    is_known = all(map(_ID.fullmatch, (tree, *parents))) and len(set(parents)) == len(parents)
+    is_known = all(map(kept.FULL_ID.fullmatch, (tree, *parents))) and len(set(parents)) == len(parents)
     now = _now(env)  # once: the author is no earlier than the committer
     signed = {role: _signature(role, env, now) for role in ("author", "committer")}
     if not is_known or None in signed.values():

@@ -8,7 +8,6 @@ is none, or git says nothing of a commit, or ends, or nobody can be asked, a pro
 
 from __future__ import annotations
 
-import re
 import secrets
 
 from maestro.vcs import kept
@@ -17,7 +16,6 @@ RAW = ("-r", "-z", "--raw", "--no-renames", "--ignore-submodules=none")
 """The same in every worktree: the `.gitmodules` in its files and in its index have no say."""
 
 _NAMED = ("--always", *RAW, "--pretty=format:%H:%P")
-_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 class DiffDoor(kept.Door):
@@ -35,7 +33,7 @@ class DiffDoor(kept.Door):
     def changes(self, commit: str, *parents: str) -> tuple[str, bytes] | None:
         """The ids of its parents with a space between, and what it changed against the only one, as `--raw -z` prints
         it. `parents` stand for its own ones."""
-        if not all(map(_ID.fullmatch, (commit, *parents))):
+        if not all(map(kept.FULL_ID.fullmatch, (commit, *parents))):
             return None
         question = " ".join((commit, *parents)).encode() + b"\n" + self._end_of_answer
         with self._lock:

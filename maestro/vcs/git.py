@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from maestro.errors import BadInput, GitError
 from maestro.vcs import spawned
@@ -60,6 +61,21 @@ def clean_environment(parent: Mapping[str, str]) -> dict[str, str]:
     return env
 
 
+class _Readers(NamedTuple):
+    """Kept processes that tell of objects: any worktree of the repository may ask them."""
+
+    diffs: DiffDoor
+    diffs_between: DiffDoor
+
+
+class _Writers(NamedTuple):
+    """Those that write to the repository, with the settings of one directory; and who knows what they may write of."""
+
+    refs: RefDoor
+    kinds: KindDoor
+    commits: CommitDoor
+
+
 class Git:
     """Git in one directory. `git_dir` and `work_tree`, when given, are used whatever `.git` in the directory says.
 
@@ -77,6 +93,8 @@ class Git:
         timeout_seconds: float = 600.0,
         config: Mapping[str, str] | None = None,
         common_dir: Path | None = None,
+        readers: _Readers | None = None,
+        writers: _Writers | None = None,
     ) -> None:
         self.directory = directory
         self.config = dict(config or {})
@@ -89,9 +107,8 @@ class Git:
         self._env = clean_environment(os.environ if env is None else env)
         self._timeout_seconds = timeout_seconds
         self._common_dir = common_dir
-        self._refs = RefDoor()
-        self._diffs, self._diffs_between = DiffDoor(), DiffDoor()
-        self._kinds, self._commits = KindDoor(), CommitDoor()
+        self._readers = readers or _Readers(DiffDoor(), DiffDoor())
+        self._writers = writers or _Writers(RefDoor(), KindDoor(), CommitDoor())
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -119,7 +136,7 @@ class Git:
         """The same door in another directory, with more settings on top of these."""
         is_here = directory == self.directory and git_dir is None and not self._explicit
         is_same = is_here or self._is_worktree(git_dir)
-        git = Git(
+        return Git(
             directory,
             git_dir=git_dir,
             work_tree=work_tree,
@@ -127,12 +144,9 @@ class Git:
             timeout_seconds=self._timeout_seconds,
             config={**self.config, **(config or {})},
             common_dir=self._common_dir if is_same else None,  # the same repository: it is not asked again
+            readers=self._readers if is_same else None,
+            writers=self._writers if is_here and not config else None,
         )
-        if is_here and not config:
-            git._refs, git._kinds, git._commits = self._refs, self._kinds, self._commits
-        if is_same:
-            git._diffs, git._diffs_between = self._diffs, self._diffs_between
-        return git
 
     def _is_worktree(self, git_dir: Path | None) -> bool:
         """Whether it is the git directory of a worktree of this repository, by where it is."""
@@ -220,14 +234,15 @@ class Git:
         others in every worktree of the repository, since its objects are the same."""
         argv = self._argv(())
         with ExitStack() as opened:
-            for door in (self._refs, self._diffs, self._diffs_between, self._kinds, self._commits):
+            for door in (*self._readers, *self._writers):
                 opened.enter_context(door.opened(argv, self._env, self._timeout_seconds))
             yield
 
     def commit(self, tree: str, parents: Sequence[str], message: bytes, env: Mapping[str, str]) -> str:
         """The id of a commit made as `commit-tree` makes it; `env` says by whom (`GIT_AUTHOR_NAME` …)."""
-        plain = plain_commit(tree, parents, message, {**self._env, **env}) if self._commits.is_open else None
-        if plain is not None and self._kinds.are(tree, parents) and (written := self._commits.write(plain)):
+        _, kinds, commits = self._writers
+        plain = plain_commit(tree, parents, message, {**self._env, **env}) if commits.is_open else None
+        if plain is not None and kinds.are(tree, parents) and (written := commits.write(plain)):
             return written
         args = [arg for parent in parents for arg in ("-p", parent)]
         return self.text("commit-tree", tree, *args, stdin=message, env=env)
@@ -235,14 +250,14 @@ class Git:
     def changes_of(self, commit: str) -> tuple[str, bytes]:
         """The ids of a commit's parents with a space between, and what it changed against the only one, as
         `diff-tree -r -z --raw` prints it: nothing where it has none or several."""
-        if (known := self._diffs.changes(commit)) is not None:
+        if (known := self._readers.diffs.changes(commit)) is not None:
             return known
         _, parents, diff = parted(self.run(*DiffDoor.alone, commit, "--").stdout)
         return parents, diff
 
     def changes_between(self, old: str, new: str, env: Mapping[str, str] | None = None) -> bytes:
         """What differs between two commits, printed the same way. `env` is added where a process is called."""
-        if (known := self._diffs_between.changes(new, old)) is not None:
+        if (known := self._readers.diffs_between.changes(new, old)) is not None:
             return known[1]
         return self.run("diff-tree", *RAW, old, new, "--", env=env).stdout
 
@@ -259,7 +274,7 @@ class Git:
 
     def move_ref(self, ref: str, new: str, expected: str | None) -> None:
         """The same, with what git says as a GitError when somebody else moved it."""
-        if not self._refs.move(ref, new, expected, follows=not _is_ours((ref,), None)):
+        if not self._writers.refs.move(ref, new, expected, follows=not _is_ours((ref,), None)):
             self.run("update-ref", "-m", "maestro", ref, new, expected or "")
 
 

@@ -8,6 +8,7 @@ Rejected: `GIT_COMMITTER_DATE`, which is fixed per process as well.
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import threading
@@ -21,6 +22,9 @@ from maestro.vcs import spawned
 
 AT_ONCE = select.PIPE_BUF
 """Bytes. So much is written whole or not at all, and never waits while the pipe is empty."""
+
+FULL_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+"""Of an object, by sha1 or sha256. Nothing else is asked about: it could be taken for something else."""
 
 _CHUNK = 1 << 16
 _END_SECONDS = 10.0

@@ -9,14 +9,12 @@ moves it holds no lock; where we die, it meets the end of its input and ends too
 from __future__ import annotations
 
 import os
-import re
 
 from maestro.errors import GitError
 from maestro.vcs import kept
 
 _PREPARED = b"start: ok\nprepare: ok\n"
 _DONE = _PREPARED + b"commit: ok\n"
-_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHARED = ("refs/heads/", "refs/maestro/")
 """Refs that are the same in all worktrees of a repository."""
 
@@ -50,7 +48,7 @@ def _order(ref: str, new: str, expected: str | None, follows: bool) -> bytes | N
     """The transaction in git's words; None for what does not fit, could be taken for something else, or is a worktree's
     own."""
     ids = (new,) if expected is None else (new, expected)
-    if not ref.startswith(_SHARED) or "\0" in ref or not all(map(_ID.fullmatch, ids)):
+    if not ref.startswith(_SHARED) or "\0" in ref or not all(map(kept.FULL_ID.fullmatch, ids)):
         return None
     option = "" if follows else "option no-deref\0"
     change = f"create {ref}\0{new}\0" if expected is None else f"update {ref}\0{new}\0{expected}\0"

@@ -186,7 +186,7 @@ def _evidence(
 
 
 def _one_commit(git: Git, base: str, tip: str) -> bytes | None:
-    """What a tip changed that is one commit right on the base, as most work is: one process tells all of it. None
+    """What a tip changed that is one commit right on the base, as most work is: one question tells all of it. None
     where it is something else, or changes nothing."""
     parents, diff = git.changes_of(tip)
     return diff if parents == base else None

@@ -29,11 +29,11 @@ def ended(pid: int) -> bool:
         return True
 
 
-def fake(folder: Path, script: str) -> dict[str, str]:
-    """An environment whose git is a script for `--stdin`, and the real one otherwise."""
+def fake(folder: Path, script: str, command: str = "--stdin") -> dict[str, str]:
+    """An environment whose git is a script for what it is called with, and the real one otherwise."""
     folder.mkdir()
     path = os.environ["PATH"]
     program = folder / "git"
-    program.write_text(f'#!/bin/sh\ncase "$*" in *--stdin*) {script};; esac\nPATH={path} exec git "$@"\n')
+    program.write_text(f'#!/bin/sh\ncase "$*" in *{command}*) {script};; esac\nPATH={path} exec git "$@"\n')
     program.chmod(0o755)
     return {**os.environ, "PATH": f"{folder}:{path}"}

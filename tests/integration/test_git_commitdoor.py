@@ -24,7 +24,7 @@ from maestro.integration.message import Work
 from maestro.testing.repository import Repository
 from maestro.vcs import kept, spawned
 from maestro.vcs.git import Git
-from tests.integration.kept_git import ended, offspring
+from tests.integration.kept_git import ended, fake, offspring
 
 BY = {
     "GIT_AUTHOR_NAME": "An Author", "GIT_AUTHOR_EMAIL": "a@example.invalid", "GIT_AUTHOR_DATE": "@1700000000 +0530",
@@ -73,16 +73,6 @@ def outcome(git: Git, tree: str, parents: Sequence[str], message: bytes, env: Ma
         return git.commit(tree, parents, message, env)
     except (GitError, ValueError) as error:
         return type(error), getattr(error, "message", "")
-
-
-def pretend(folder: Path, command: str, script: str) -> dict[str, str]:
-    """An environment whose git is a script for a command that is kept, and the real one otherwise."""
-    folder.mkdir()
-    path = os.environ["PATH"]
-    program = folder / "git"
-    program.write_text(f'#!/bin/sh\ncase "$*" in *{command}*) {script};; esac\nPATH={path} exec git "$@"\n')
-    program.chmod(0o755)
-    return {**os.environ, "PATH": f"{folder}:{path}"}
 
 
 def test_plain_commits_need_no_process_for_each(
@@ -245,14 +235,6 @@ def test_a_repository_with_long_ids(tmp_path: Path, clock: list[int], calls: lis
     assert made == Git(repo.path).commit(tree, (head,), b"m", BY)
 
 
-@pytest.fixture
-def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """Sets TZ; the process is put back afterwards."""
-    yield monkeypatch
-    monkeypatch.undo()
-    time.tzset()
-
-
 @pytest.mark.parametrize(
     "name",
     ["UTC", "Asia/Kolkata", "America/St_Johns", "Asia/Kathmandu", "No/Where", "", ":/etc/localtime", "<xyz>1:02:03",
@@ -329,8 +311,8 @@ def test_one_that_was_killed_is_made_good(
 
 @pytest.mark.parametrize("command", KEPT)
 def test_one_that_does_not_answer_is_killed(repo: Repository, tree: str, tmp_path: Path, command: str) -> None:
-    git = Git(repo.path, env=pretend(tmp_path / "bin", command, "exec sleep 60"))
-    silent = git._kinds if command == "cat-file" else git._commits
+    git = Git(repo.path, env=fake(tmp_path / "bin", "exec sleep 60", command))
+    silent = git._writers.kinds if command == "cat-file" else git._writers.commits
     with git.kept_processes(), silent.opened(git._argv(()), git.environ, 0.5):  # the other may take its time
         with pytest.raises(GitError, match=rf"git {command} did not end within 0\.5 s"):
             git.commit(tree, (), b"m", BY)
@@ -350,7 +332,7 @@ def test_what_was_not_written_for_certain_is_written_by_another(
     repo: Repository, tree: str, alone: Git, tmp_path: Path, command: str, script: str
 ) -> None:
     path = os.environ["PATH"]
-    git = Git(repo.path, env=pretend(tmp_path / "bin", command, f"cd '{repo.path}'; PATH={path}; {script}; exit 0"))
+    git = Git(repo.path, env=fake(tmp_path / "bin", f"cd '{repo.path}'; PATH={path}; {script}; exit 0", command))
     with git.kept_processes():
         made = git.commit(tree, (repo.head,), b"m", BY)
         again = git.commit(tree, (made,), b"m", BY)
@@ -360,7 +342,7 @@ def test_what_was_not_written_for_certain_is_written_by_another(
 
 
 def test_where_nothing_can_be_written_that_is_said(repo: Repository, tree: str, tmp_path: Path) -> None:
-    git = Git(repo.path, env=pretend(tmp_path / "bin", "", "ulimit -f 0"))
+    git = Git(repo.path, env=fake(tmp_path / "bin", "ulimit -f 0", ""))
     before = objects(repo)
     with git.kept_processes():
         for _ in range(2):
@@ -377,15 +359,15 @@ def test_where_no_more_can_be_opened_or_filled_none_is_left_open(
 
     made = opened.commit(tree, (), b"m", BY)
     for where, what in ((spawned, "start"), (spawned, "pipe"), (spawned, "memory"), (kept.Process, "fill")):
-        opened._commits._end()
-        opened._kinds._end()
+        opened._writers.commits._end()
+        opened._writers.kinds._end()
         before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
         with monkeypatch.context() as patched:
             patched.setattr(where, what, refused)
-            assert opened._kinds.are(tree, (made,)) == (what == "fill")
-            assert opened._commits.write(content(repo, made)) is None
-        opened._commits._end()
-        opened._kinds._end()
+            assert opened._writers.kinds.are(tree, (made,)) == (what == "fill")
+            assert opened._writers.commits.write(content(repo, made)) is None
+        opened._writers.commits._end()
+        opened._writers.kinds._end()
         assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
     assert opened.commit(tree, (), b"m", BY) == made
     assert calls == []

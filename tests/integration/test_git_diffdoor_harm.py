@@ -84,8 +84,8 @@ def test_one_that_was_stopped_is_replaced(repo: Repository, commits: list[str], 
     git = Git(repo.path)
     with git.kept_processes():
         said = both(git, commits)
-        assert git._diffs._process is not None
-        git._diffs._process.timeout_seconds = 0.3  # of this one alone: git itself may take its time
+        assert git._readers.diffs._process is not None
+        git._readers.diffs._process.timeout_seconds = 0.3  # of this one alone: git itself may take its time
         stopped = children("diff-tree")
         for pid in stopped:
             os.kill(pid, signal.SIGSTOP)

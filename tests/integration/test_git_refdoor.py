@@ -297,7 +297,7 @@ def test_where_no_more_can_be_opened_none_is_left_open(
     for what in ("start", "pipe", "memory"):
         with monkeypatch.context() as patched:
             patched.setattr(spawned, what, refused)
-            assert not opened._refs.move(OURS, commits[0], None, follows=False)
+            assert not opened._writers.refs.move(OURS, commits[0], None, follows=False)
         assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
     assert opened.set_ref(OURS, commits[0], None)
     assert calls == []
