@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from maestro.proc.children import end_children, end_own_children
 from maestro.proc.family import identify
+from maestro.testing.processes import until
 
 
 def sleeper() -> subprocess.Popen[bytes]:
@@ -49,6 +51,9 @@ def test_a_thread_that_is_over_has_none() -> None:
         thread = beside.submit(threading.get_native_id).result()
         theirs = beside.submit(sleeper).result()
     try:
+        until(
+            lambda: not Path(f"/proc/self/task/{thread}").exists()
+        )  # Python knows a little before the kernel has done
         end_children(thread)
         with pytest.raises(subprocess.TimeoutExpired):
             theirs.wait(0.2)
