@@ -61,6 +61,8 @@ def hermetic(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
         "MAESTRO_MACHINE_DIR": str(machine),  # leases of other tests and users are not ours
         "MAESTRO_MAX_LOAD": "0",  # what else the machine does while the tests run is no business of theirs
         "MAESTRO_TEST_MARK": mark,
+        # a pytest that a test starts removes older folders of its kind at its end: not those of whole earlier runs
+        "PYTEST_DEBUG_TEMPROOT": str(home.parent),
     }
     for name, value in ours.items():
         monkeypatch.setenv(name, value)
