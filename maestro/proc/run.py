@@ -16,16 +16,17 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import BinaryIO
 
 from maestro.errors import WorkspaceError
 from maestro.proc.family import ProcessId, carries, command_line, members, start_time
+from maestro.proc.posixspawn import FileActions, above, can_chdir
 from maestro.proc.request import MARKER, Exit, ProcessRequest
 
 # `exec` in a subshell runs files only, never a builtin of the shell, and gives 127 or 126 when it cannot.
 # Nothing is assigned before the command: a variable of that name in the environment would be changed by it.
 # A torn status file counts as none, so it is written in place.
 _WRAPPER = 'trap : INT TERM HUP\n( exec "$@" )\ncode=$?\necho $code >{exit_file}\nexit $code'
+_APPENDING = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 _STATUS = re.compile(rb"(\d{1,3})\n")
 
 
@@ -94,36 +95,48 @@ def spawn(request: ProcessRequest) -> Child:
     if not request.env.get(MARKER):
         raise ValueError(f"{MARKER} must be in the child's environment")
     script = _WRAPPER.format(exit_file=shlex.quote(str(request.exit_file)))
-    with contextlib.ExitStack() as files:
-        try:
-            request.exit_file.unlink(missing_ok=True)  # the status of an earlier child would lie about this one
-            popen = subprocess.Popen(
-                ["/bin/sh", "-c", script, "maestro", *request.argv],
-                cwd=request.cwd,
-                env=request.env,
-                stdin=files.enter_context(open(request.stdin_file or os.devnull, "rb", buffering=0)),
-                stdout=files.enter_context(_appending(request.stdout_file)),
-                stderr=files.enter_context(_appending(request.stderr_file)),
-                start_new_session=True,
-                close_fds=True,
-            )
-        except (OSError, ValueError) as error:
-            raise _not_started(request, error) from error
-    # the child may outlive this process, and is reaped by its pidfd: Popen must neither warn nor wait
-    popen.returncode = 0
     try:
-        return Child(
-            popen.pid, start_time(popen.pid) or 0.0, request.exit_file, pidfd=os.pidfd_open(popen.pid), ours=True
-        )
+        request.exit_file.unlink(missing_ok=True)  # the status of an earlier child would lie about this one
+        pid = _start(["/bin/sh", "-c", script, "maestro", *request.argv], request)
+    except (OSError, ValueError) as error:
+        raise _not_started(request, error) from error
+    try:
+        return Child(pid, start_time(pid) or 0.0, request.exit_file, pidfd=os.pidfd_open(pid), ours=True)
     except OSError as error:  # no file descriptor left to watch it by
-        os.killpg(popen.pid, signal.SIGKILL)
-        os.waitpid(popen.pid, 0)
+        os.killpg(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
         raise _not_started(request, error) from error
 
 
-def _appending(path: Path) -> BinaryIO:
-    """For the output of a child, which may print what only the user should read."""
-    return open(path, "ab", buffering=0, opener=lambda name, flags: os.open(name, flags, 0o600))
+def _start(argv: list[str], request: ProcessRequest) -> int:
+    """Its process id. It may outlive this process, and is reaped by its pidfd."""
+    with contextlib.ExitStack() as opened:
+
+        def open_(path: Path | str, flags: int) -> int:
+            fd = above(2, os.open(path, flags, 0o600))  # a child may print what only the user should read
+            opened.callback(os.close, fd)
+            return fd
+
+        stdin = open_(request.stdin_file or os.devnull, os.O_RDONLY)
+        stdout, stderr = (open_(path, _APPENDING) for path in (request.stdout_file, request.stderr_file))
+        if not can_chdir():
+            popen = subprocess.Popen(
+                argv,
+                cwd=request.cwd,
+                env=request.env,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+            )
+            popen.returncode = 0  # it must neither warn nor wait
+            return popen.pid
+        actions = FileActions()
+        for there, fd in enumerate((stdin, stdout, stderr)):
+            actions.dup2(fd, there)
+        actions.close_inherited()
+        actions.chdir(str(request.cwd))
+        return actions.spawn(argv, request.env, new_session=True)
 
 
 def adopt(pid: int, pid_started: float, *, marker: str, exit_file: Path) -> Child:

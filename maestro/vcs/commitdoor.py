@@ -14,7 +14,8 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 
-from maestro.vcs import kept, spawned
+from maestro.proc import spawned
+from maestro.vcs import kept
 
 _DATE = re.compile(r"@((?:0|[1-9][0-9]{0,15}) (?:\+|-(?!0000))[0-9]{2}[0-5][0-9])")
 """Which git writes as it is: it takes zeros from the front, and `-0000` and `+0075` for `+0000` and `+0115`."""

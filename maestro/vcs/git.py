@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from maestro.errors import BadInput, GitError
-from maestro.vcs import spawned
+from maestro.proc import spawned
 from maestro.vcs.commitdoor import CommitDoor, KindDoor, plain_commit
 from maestro.vcs.diffdoor import RAW, DiffDoor, parted
 from maestro.vcs.refdoor import RefDoor

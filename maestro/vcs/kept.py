@@ -18,7 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import ClassVar
 
 from maestro.errors import GitError
-from maestro.vcs import spawned
+from maestro.proc import spawned
 
 AT_ONCE = select.PIPE_BUF
 """Bytes. So much is written whole or not at all, and never waits while the pipe is empty."""

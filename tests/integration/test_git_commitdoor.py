@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from maestro.errors import GitError
 from maestro.integration.land import Stacked, Strategy, stack
 from maestro.integration.message import Work
+from maestro.proc import spawned
 from maestro.testing.repository import Repository
-from maestro.vcs import kept, spawned
+from maestro.vcs import kept
 from maestro.vcs.git import Git
 from tests.integration.kept_git import ended, fake, offspring
 

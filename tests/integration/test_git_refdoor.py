@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from maestro.errors import GitError
+from maestro.proc import spawned
 from maestro.testing.repository import Repository
-from maestro.vcs import spawned
 from maestro.vcs.git import Git
 from maestro.vcs.refdoor import RefDoor
 from tests.integration.kept_git import children, ended, fake

@@ -14,12 +14,12 @@ import pytest
 
 from maestro.clock import SystemClock
 from maestro.errors import StateError
+from maestro.proc import spawned
 from maestro.store import landed
 from maestro.store.journal import Journal
 from maestro.store.layout import Layout
 from maestro.testing.commandline import maestro
 from maestro.testing.repository import Repository, make_repository
-from maestro.vcs import spawned
 from maestro.vcs.git import Git
 from maestro.wiring.resuming import read_past
 from maestro.wiring.rollback import Rollback, roll_back

@@ -15,6 +15,13 @@ from maestro.proc.run import Child, adopt, spawn
 from maestro.testing.processes import make_request, python, shell, until
 
 
+@pytest.fixture(params=["as here", "an old C library"], autouse=True)
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of which one can start a child in another directory, and one cannot."""
+    if request.param == "an old C library":
+        monkeypatch.setattr("maestro.proc.run.can_chdir", lambda: False)
+
+
 def run(folder: Path, argv: tuple[str, ...], **kwargs: str) -> Exit:
     async def main() -> Exit:
         return await spawn(make_request(folder, argv, **kwargs)).wait()

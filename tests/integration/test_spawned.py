@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from maestro.errors import BadInput, GitError
-from maestro.vcs import spawned
+from maestro.proc import spawned
 from maestro.vcs.git import Git
 
 
@@ -82,7 +82,7 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
 def test_descriptors_of_whoever_started_us_are_not_passed_on(tmp_path: Path) -> None:
     """Nor those that we open ourselves; and whether 0, 1 and 2 are open here makes no difference."""
     program = (
-        "import os\nfrom maestro.vcs import spawned\n"
+        "import os\nfrom maestro.proc import spawned\n"
         "mine = os.open('/dev/null', os.O_RDONLY)\n"
         "script = 'cat; echo out; echo err >&2; ls /proc/self/fd'\n"
         "done = spawned.run(['/bin/sh', '-c', script], env=dict(os.environ), stdin=b'in ', timeout_seconds=30)\n"
@@ -124,7 +124,7 @@ def test_a_git_in_the_current_directory_is_not_taken_for_git(tmp_path: Path, mon
 
 
 def test_what_is_open_beyond_the_limit_stands_in_nobodys_way(tmp_path: Path) -> None:
-    code = "from maestro.vcs.spawned import run; "
+    code = "from maestro.proc.spawned import run; "
     code += "print(run(['/bin/echo', 'said'], env={}, stdin=None, timeout_seconds=30).stdout)"
     script = f'exec 700</dev/null; ulimit -n 256; exec {sys.executable} -c "{code}"'
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -1,28 +1,26 @@
-"""Runs one git process to its end, or starts one that is kept, for as little of our own processor time as can be had.
+"""Runs one process to its end, most often a git, or starts one that is kept, for as little of our own processor time
+as can be had.
 
-A task takes four or five of them. `subprocess.run` watches three pipes for each call, which costs half a millisecond:
-here only standard output is a pipe, and what is said to git and on standard error goes by files in memory. `Popen`
-would cost twice as much as the `posix_spawn` below.
+A task takes half a dozen of them. `subprocess.run` watches three pipes for each call, which costs half a millisecond:
+here only standard output is a pipe, and what is said to it and on standard error goes by files in memory.
 """
 
 from __future__ import annotations
 
-import fcntl
-import functools
 import os
 import select
 import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
+
+from maestro.proc.posixspawn import FileActions, above
 
 FILE = 3
 """Descriptor of the file that a process may be given."""
 
 _CHUNK = 1 << 16
-
-_PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
 def run(
@@ -54,15 +52,18 @@ def start(
     """Its process id, and where its standard output can be read. `source` and `errors` are above 2. It has `file`
     open as `FILE`, above which it is here."""
     answers, output = pipe()
-    actions: list[tuple[object, ...]] = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0) if source is None else (os.POSIX_SPAWN_DUP2, source, 0),
-        (os.POSIX_SPAWN_DUP2, output, 1),
-        (os.POSIX_SPAWN_DUP2, errors, 2),
-        *(() if file is None else ((os.POSIX_SPAWN_DUP2, file, FILE),)),
-        *((os.POSIX_SPAWN_CLOSE, fd) for fd in _inherited() if file is None or fd != FILE),
-    ]
     try:
-        return os.posix_spawn(argv[0], argv, env, file_actions=actions, setsigdef=_PYTHON_IGNORES), answers
+        actions = FileActions()
+        if source is None:
+            actions.open(0, os.devnull, os.O_RDONLY, 0)
+        else:
+            actions.dup2(source, 0)
+        actions.dup2(output, 1)
+        actions.dup2(errors, 2)
+        if file is not None:
+            actions.dup2(file, FILE)
+        actions.close_inherited(but=None if file is None else FILE)
+        return actions.spawn(argv, env), answers
     except BaseException:
         os.close(answers)
         raise
@@ -85,35 +86,13 @@ def end(pid: int, patience_seconds: float) -> int:
 
 def pipe() -> tuple[int, int]:
     """Both its ends, which no child of ours has open unless it is given one."""
-    reading, writing = (_above(2, fd) for fd in os.pipe2(os.O_CLOEXEC))
+    reading, writing = (above(2, fd) for fd in os.pipe2(os.O_CLOEXEC))
     return reading, writing
 
 
 def memory() -> int:
     """An empty file that has no name; its descriptor is above `FILE`."""
-    return _above(FILE, os.memfd_create("maestro", os.MFD_CLOEXEC))
-
-
-@functools.cache
-def _inherited() -> tuple[int, ...]:
-    """What whoever started us left open for all that we start, which is no business of git's. What is opened here is
-    closed on exec."""
-    found, limit = [], os.sysconf("SC_OPEN_MAX")  # one above it, from before it was lowered, would be refused
-    for entry in os.scandir("/proc/self/fd"):
-        with suppress(OSError):  # that of the listing itself is gone
-            if 2 < int(entry.name) < limit and os.get_inheritable(int(entry.name)):
-                found.append(int(entry.name))
-    return tuple(found)
-
-
-def _above(least: int, fd: int) -> int:
-    """The same, where the child's own descriptors do not overwrite it: whoever started us may have closed these."""
-    if fd > least:
-        return fd
-    try:
-        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, least + 1)
-    finally:
-        os.close(fd)
+    return above(FILE, os.memfd_create("maestro", os.MFD_CLOEXEC))
 
 
 def _read_all(pipe: int, deadline: float) -> bytes:
