@@ -28,9 +28,10 @@ from maestro.workspaces.links import contents_of, worktrees_below
 from maestro.workspaces.parking import Layer, Parked, Pristine
 from maestro.workspaces.processes import working_directories
 from maestro.workspaces.removal import remove_tree
-from maestro.workspaces.scrub import drop_attributes, drop_touched, scrub
+from maestro.workspaces.scrub import drop_attributes, scrub
 from maestro.workspaces.site import Site
 from maestro.workspaces.splice import entries_of, index_of, plan
+from maestro.workspaces.touched import drop_touched
 from maestro.workspaces.tracked import ABSENT, IndexReader, Tracked, marks_of, parted, stamps
 
 KEPT_INDEX = "maestro-index"

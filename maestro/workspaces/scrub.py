@@ -15,7 +15,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from maestro.errors import WorkspaceError
-from maestro.workspaces.index import LOWER_BITS, Young
 from maestro.workspaces.keeping import Keep
 from maestro.workspaces.removal import make_writable
 from maestro.workspaces.tracked import Marks, Stamp, Tracked, marks_of, stamp_of
@@ -44,26 +43,6 @@ def scrub(
             work.look_through(folder)
     _remove(work.doomed)
     return tuple(work.kept), same
-
-
-def drop_touched(repo: Path, young: Young, handed_ns: int) -> list[bytes]:
-    """Remove those of the files that were touched since the workspace was handed out, or that may have been; which."""
-    gone, lstat = [], os.lstat
-    top = os.open(repo, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # thousands of names are looked up from here
-    try:
-        for name, (inode, changed_ns) in young.items():
-            try:
-                found = lstat(name, dir_fd=top)
-                if found.st_ctime_ns == changed_ns < handed_ns and found.st_ino & LOWER_BITS == inode:
-                    continue
-                gone.append(name)
-                if not stat.S_ISDIR(found.st_mode):
-                    os.unlink(name, dir_fd=top)
-            except (FileNotFoundError, NotADirectoryError):
-                gone.append(name)
-    finally:
-        os.close(top)
-    return gone
 
 
 def drop_attributes(repo: Path, tracked: Tracked, stamps: Mapping[bytes, Stamp]) -> dict[bytes, Stamp]:

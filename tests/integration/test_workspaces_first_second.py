@@ -15,7 +15,7 @@ from maestro.workspaces.base import Workspace, WorkspaceSpec
 from maestro.workspaces.index import born
 from maestro.workspaces.lifecycle import Lifecycle
 from maestro.workspaces.registry import open_workspaces
-from maestro.workspaces.scrub import drop_touched
+from maestro.workspaces.touched import drop_touched
 from tests.integration.seconds_lab import beginnings
 from tests.integration.test_workspaces_recycling import admin_of, as_agent
 
