@@ -144,6 +144,7 @@ class GateBench:
         git = self._context.git.at(workspace.repo, config=config)
         _remove_planted(self._context.git, workspace.repo)
         _unhide(git)
+        self._context.gate_workspaces.reveal(workspace)
         git.run("checkout", "-q", "--force", "--detach", commit)
         git.run("clean", "-ffdq")
 

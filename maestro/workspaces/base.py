@@ -88,6 +88,11 @@ class Workspaces(Protocol):
         where there is nothing beyond the base."""
         ...
 
+    def reveal(self, workspace: Workspace) -> None:
+        """Let git see all that was done to the files: to be called before it is asked about them. GitError where that
+        cannot be."""
+        ...
+
     def saved(self, run_id: str, task_name: str) -> str | None:
         """The newest ref under which work of the task was saved."""
         ...

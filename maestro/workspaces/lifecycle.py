@@ -17,6 +17,7 @@ from maestro.vcs.refs import tip_of
 from maestro.workspaces.base import WorkEvidence, Workspace, WorkspaceSpec
 from maestro.workspaces.environ import environment_of, exclude_paths, excludes_file, write_layout
 from maestro.workspaces.evidence import Place, damaged, gather
+from maestro.workspaces.index import STRICT
 from maestro.workspaces.leftovers import is_leftover, read_status, snapshot_tree
 from maestro.workspaces.marker import Marker, decode_path, encode_path, is_empty, read_marker, write_marker
 from maestro.workspaces.removal import remove_tree, reopen
@@ -86,6 +87,10 @@ class Lifecycle(ABC):
         remove_links(place.git_dir)
         remove_symbolic(place.refs_dir, workspace.branch)
 
+    def _reveal(self, workspace: Workspace, git_dir: Path) -> None:
+        """Let git see all that was done to the files. GitError where that cannot be."""
+        del workspace, git_dir  # it sees all by itself, but in a kind whose files were made to look older
+
     # the Protocol
 
     def warm(self, base: str, count: int, run_id: str) -> None:  # noqa: B027 - not every kind has something to do
@@ -135,6 +140,7 @@ class Lifecycle(ABC):
             if place is None:
                 return damaged("its git directory is gone", remarks).evidence
             self._remove_planted(place, workspace)
+            self._reveal(workspace, place.git_dir)
             gathered = gather(self._bound(place, workspace), workspace, message, self.site.identity, remarks)
             if gathered.evidence.tip is not None:
                 self._keep_beside(workspace, place, gathered.beside)
@@ -159,6 +165,10 @@ class Lifecycle(ABC):
             return save_commit(git, run_id, task_name, parents[0])
         tree = git.text("rev-parse", f"{parents[0]}^{{tree}}")
         return save_commit(git, run_id, task_name, bind(git, tree, parents, task_name, self.site.identity))
+
+    def reveal(self, workspace: Workspace) -> None:
+        if (place := self._find(workspace)) is not None:
+            self._reveal(workspace, place.git_dir)
 
     def saved(self, run_id: str, task_name: str) -> str | None:
         return newest_saved(self.site.git, run_id, task_name)
@@ -245,9 +255,9 @@ class Lifecycle(ABC):
             save_commit(self.site.git, spec.run_id, spec.task_name, tip)
 
     def _bound(self, place: Place, workspace: Workspace) -> Place:
-        """The same place, with what maestro put into the files ignored."""
-        excludes = {"core.excludesFile": str(excludes_file(workspace.home))}
-        git = place.git.at(workspace.repo, git_dir=place.git_dir, work_tree=workspace.repo, config=excludes)
+        """The same place: what maestro put into the files is ignored, and nothing that was done to them overlooked."""
+        config = {"core.excludesFile": str(excludes_file(workspace.home)), **STRICT}
+        git = place.git.at(workspace.repo, git_dir=place.git_dir, work_tree=workspace.repo, config=config)
         return Place(git, place.git_dir, place.refs_dir)
 
     def _contents(self, workspace: Workspace) -> tuple[list[str], str | None]:
@@ -269,6 +279,7 @@ class Lifecycle(ABC):
         here = self.site.git.at(workspace.repo, git_dir=self.site.common_dir, work_tree=workspace.repo, config=excludes)
         if place is not None:
             try:
+                self._reveal(workspace, place.git_dir)
                 status = read_status(self._bound(place, workspace).git, workspace.repo)
                 nested = [entry.path for entry in status.entries if entry.is_nested_repository]
                 if not nested and not any(is_leftover(entry) for entry in status.entries):

@@ -10,6 +10,7 @@ import os
 from abc import abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from maestro.errors import GitError, WorkspaceError
@@ -33,6 +34,7 @@ from maestro.workspaces.recycling import (
 )
 from maestro.workspaces.relocating import mentions, relocate
 from maestro.workspaces.removal import remove_tree, reopen
+from maestro.workspaces.revealing import known_layer, make_older, reveal
 from maestro.workspaces.site import Site
 from maestro.workspaces.tracked import IndexReader
 from maestro.workspaces.warming import Warming
@@ -54,6 +56,7 @@ class Pool(Lifecycle):
         self._parking = Parking(site.parked)
         self._warming = Warming(self._parking, self._unmake_loose)
         self._pristine: dict[Path, Pristine] = {}  # by home, of those handed out
+        self._seen_through: set[Path] = set()  # homes in which git sees all that is done
         self._indexes = IndexReader()
 
     # what a kind adds
@@ -100,6 +103,7 @@ class Pool(Lifecycle):
 
     def remove(self, workspace: Workspace, *, for_good: bool = False) -> None:
         pristine = self._pristine.pop(workspace.home, None)
+        self._seen_through.discard(workspace.home)
         if pristine is not None and not for_good and self._parking.reserve() and self._park(workspace, pristine):
             remove_tree(workspace.home)  # what is left of it
         else:
@@ -122,12 +126,26 @@ class Pool(Lifecycle):
         if recycled is None:
             git, cleared = self._make(spec, repo), None
             git_dir = self._git_dir(repo)
+            make_older(self.site, repo, git_dir)
         else:
             git, git_dir, cleared = recycled
         if settings_of(self.site) == settings:  # else it may have been made by either
             with suppress(OSError):  # a file system without hard links
                 self._pristine[repo.parent] = remember(repo, git_dir, spec.base, settings, cleared)
         return git
+
+    def _reveal(self, workspace: Workspace, git_dir: Path) -> None:
+        if workspace.home in self._seen_through:
+            return
+        pristine = self._pristine.get(workspace.home)
+        try:  # one that an earlier coordinator made is not known here
+            if pristine is not None and pristine.layer is None:
+                pristine = replace(pristine, layer=known_layer(self.site, git_dir, pristine, self._indexes))
+                self._pristine[workspace.home] = pristine
+            if reveal(workspace.repo, git_dir, pristine):
+                self._seen_through.add(workspace.home)
+        except OSError as error:
+            raise GitError(f"{error.filename}: {error.strerror}") from error
 
     def _park(self, workspace: Workspace, pristine: Pristine) -> bool:
         """Keep the files to be handed out again, if that is safe; whether they are out of the way."""
@@ -172,6 +190,7 @@ class Pool(Lifecycle):
         settings = settings_of(site)
         self._make_loose(base, repo)
         git_dir = self._git_dir(repo)
+        make_older(site, repo, git_dir)
         pristine = remember(repo, git_dir, base, settings, None)
         if settings_of(site) != settings:
             raise NotRecyclable("the repository's configuration was changed")
@@ -220,5 +239,5 @@ class Pool(Lifecycle):
     def _brought(self, repo: Path, git_dir: Path, parked: Parked, base: str) -> Cleared | None:
         if parked.layer is None and parked.pristine.base == base:
             return None
-        layer = parked.layer or layer_of(self.site, git_dir, self._indexes)
+        layer = parked.layer or layer_of(self.site, git_dir / "index", self._indexes)
         return bring(self.site, repo, git_dir, parked, layer, base)

@@ -23,7 +23,7 @@ from pathlib import Path
 from maestro.vcs.git import Git
 from maestro.vcs.parse import RawChange, fields, parse_raw_diff
 from maestro.workspaces.base import Workspace
-from maestro.workspaces.index import Young, born, count_of
+from maestro.workspaces.index import STRICT, Young, born, count_of
 from maestro.workspaces.links import contents_of, worktrees_below
 from maestro.workspaces.parking import Layer, Parked, Pristine
 from maestro.workspaces.processes import working_directories
@@ -37,7 +37,6 @@ from maestro.workspaces.tracked import ABSENT, IndexReader, Tracked, marks_of, p
 KEPT_INDEX = "maestro-index"
 """In a workspace's git directory: its index as it was when the workspace was handed out."""
 
-_STRICT = {"core.trustctime": "true", "core.checkStat": "default", "core.ignoreStat": "false"}
 _LATER_NS = 2_000_000_000
 _FEW = 200  # changes; with more of them git is quicker
 
@@ -76,7 +75,7 @@ def remember(
         folder_mode=stat.S_IMODE(repo.stat().st_mode),
         marks=marks_of(repo),
         settings=settings,
-        index=_digest(index),
+        index=digest_of(index),
         index_ns=found.st_mtime_ns,
         handed_ns=found.st_ctime_ns,
         index_mode=stat.S_IMODE(found.st_mode),
@@ -106,7 +105,7 @@ def check(site: Site, workspace: Workspace, pristine: Pristine) -> None:
     index = pristine.git_dir / KEPT_INDEX
     found, inodes = index.lstat(), {path.lstat().st_ino for path in (index, pristine.git_dir / "index")}
     looks = (stat.S_IFREG | pristine.index_mode, 3 - len(inodes))
-    if (found.st_mode, found.st_nlink) != looks or _digest(index) != pristine.index:
+    if (found.st_mode, found.st_nlink) != looks or digest_of(index) != pristine.index:
         raise NotRecyclable("its index was written into")
     os.utime(index, ns=(pristine.index_ns, pristine.index_ns))  # git tells by it what was written in the same second
 
@@ -115,7 +114,7 @@ def clear(site: Site, repo: Path, git_dir: Path, pristine: Pristine, indexes: In
     """Make the files those of the base again, all but what is to be kept; the index in `git_dir` is as it was when they
     were handed out. NotRecyclable, OSError, WorkspaceError or GitError where that cannot be, perhaps half done."""
     git, index = _strict(site, repo, git_dir), git_dir / "index"
-    layer = pristine.layer or layer_of(site, git_dir, indexes)
+    layer = pristine.layer or layer_of(site, index, indexes)
     kept, same = scrub(repo, layer.tracked, layer.stamps, pristine.folder_mode, pristine.marks, site.keep)
     same |= drop_attributes(repo, layer.tracked, layer.stamps)
     altered, borrowing = drop_touched(repo, layer.young, pristine.handed_ns), _borrowing(site)
@@ -162,7 +161,7 @@ def _replaced(site: Site, repo: Path, git_dir: Path, old: Tracked, new: Tracked,
     there = [os.fsencode(one.path) for one in changes if one.old_mode != ABSENT]
     come = [one for one in changes if one.new_mode != ABSENT]
     added = [os.fsencode(one.path) for one in come if one.old_mode == ABSENT]
-    splice = plan(index.read_bytes(), old, _id_size(site), there, added)
+    splice = plan(index.read_bytes(), old, id_size_of(site), there, added)
     if splice is None:
         return False
     top = os.fsencode(repo) + b"/"
@@ -171,14 +170,14 @@ def _replaced(site: Site, repo: Path, git_dir: Path, old: Tracked, new: Tracked,
     entries: dict[bytes, bytes] = {}
     if come:
         git, env = _strict(site, repo, git_dir), {**_borrowing(site), "GIT_INDEX_FILE": str(small)}
-        made = index_of({os.fsencode(one.path): (int(one.new_mode, 8), one.new) for one in come}, _id_size(site))
+        made = index_of({os.fsencode(one.path): (int(one.new_mode, 8), one.new) for one in come}, id_size_of(site))
         if made is not None:
             small.write_bytes(made)
         else:
             lines = b"".join(f"{one.new_mode} {one.new}\t".encode() + os.fsencode(one.path) + b"\0" for one in come)
             git.run("update-index", "-z", "--index-info", stdin=lines, env=env)
         git.run("checkout-index", "--all", "--force", "--index", "--quiet", env=env)
-        entries = entries_of(small.read_bytes(), _id_size(site))
+        entries = entries_of(small.read_bytes(), id_size_of(site))
         small.unlink()
     whole = splice.with_entries(entries)
     if whole is None or len(entries) != len(come):
@@ -232,16 +231,16 @@ def _above(path: bytes) -> list[bytes]:
     return found
 
 
-def layer_of(site: Site, git_dir: Path, indexes: IndexReader) -> Layer:
+def layer_of(site: Site, index: Path, indexes: IndexReader) -> Layer:
     """What its index tells of a fresh checkout. NotRecyclable where that is not enough."""
-    found = indexes.read(git_dir / "index", _id_size(site))
+    found = indexes.read(index, id_size_of(site))
     if found is None:
         raise NotRecyclable("submodules, or an index of another version")
     tracked, young = found
     return Layer(tracked, {}, young)
 
 
-def _id_size(site: Site) -> int:
+def id_size_of(site: Site) -> int:
     return 32 if site.object_format == "sha256" else 20
 
 
@@ -260,7 +259,7 @@ def _young(repo: Path, index: Path, before: Young, anew: Iterable[bytes]) -> You
 
 
 def _strict(site: Site, repo: Path, git_dir: Path) -> Git:
-    return site.git.at(repo, git_dir=git_dir, work_tree=repo, config=_STRICT)
+    return site.git.at(repo, git_dir=git_dir, work_tree=repo, config=STRICT)
 
 
 def _borrowing(site: Site) -> dict[str, str]:
@@ -272,6 +271,6 @@ def _borrowing(site: Site) -> dict[str, str]:
     return {"GIT_ALTERNATE_OBJECT_DIRECTORIES": quoted}
 
 
-def _digest(index: Path) -> bytes:
+def digest_of(index: Path) -> bytes:
     """OSError where it is not there."""
     return hashlib.sha256(index.read_bytes()).digest()

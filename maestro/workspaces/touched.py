@@ -16,10 +16,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from maestro.proc import spawned
-from maestro.workspaces.index import LOWER_BITS, Young
+from maestro.workspaces.index import LOWER_BITS, Young, born
 
 _MANY = 300
 """Files; below it, a process costs more than to look at them."""
+
+_NEVER = 1 << 63  # nanoseconds
 
 _PATIENCE_SECONDS = 60.0
 _NANOSECONDS = 1_000_000_000
@@ -47,6 +49,24 @@ def drop_touched(repo: Path, young: Young, handed_ns: int) -> list[bytes]:
     return gone
 
 
+def are_same(repo: Path, young: Young) -> bool:
+    """Whether all of the files that are still there are as they were."""
+    top = os.open(repo, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return all(_is_same(name, young[name], top) for name in _suspects(repo, young, _NEVER))
+    finally:
+        os.close(top)
+
+
+def _is_same(name: bytes, known: tuple[int, int], top: int) -> bool:
+    try:
+        return born(os.lstat(name, dir_fd=top)) == known
+    except (FileNotFoundError, NotADirectoryError):
+        return True  # git sees that it is gone
+    except OSError:
+        return False
+
+
 def _suspects(repo: Path, young: Young, handed_ns: int) -> Iterable[bytes]:
     """Those of which `find` does not say that they are the same and older."""
     if len(young) < _MANY:
@@ -68,7 +88,7 @@ def _told_by_find(repo: Path) -> frozenset[bytes]:
         return frozenset()
     argv = [find, str(repo), "-name", ".git", "-prune", "-o", "-not", "-type", "d", "-printf", r"%C@ %i %P\0"]
     try:
-        done = spawned.run(argv, env={"LC_ALL": "C"}, stdin=None, timeout_seconds=_PATIENCE_SECONDS)
+        done = spawned.run(argv, env={**os.environ, "LC_ALL": "C"}, stdin=None, timeout_seconds=_PATIENCE_SECONDS)
     except (OSError, subprocess.TimeoutExpired):
         return frozenset()
     return frozenset(done.stdout.split(b"\0")) if done.returncode == 0 else frozenset()

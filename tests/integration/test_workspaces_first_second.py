@@ -85,23 +85,6 @@ def test_it_is_undone(change: Callable[[Path], None], workspaces: Lifecycle, rep
     pytest.fail("no second was long enough")
 
 
-def test_git_finds_what_the_next_agent_does_in_the_same_second(workspaces: Lifecycle, repo: Repository) -> None:
-    """The times of the index are as git needs them to know which files it has to look into."""
-    for number in beginnings():
-        workspaces.remove(made(workspaces, repo, f"t{number}"))
-        again = made(workspaces, repo, f"u{number}")
-        index = (admin_of(again) / "index").stat()
-        rewritten(again.repo / "d/3")
-        assert index.st_mtime <= time.time()
-        is_same_second = time.time() // 1 == index.st_mtime // 1
-        assert as_agent(again, "git status --porcelain") == " M d/3\n"
-        workspaces.remove(again)
-        if is_same_second:
-            workspaces.close()
-            return
-    pytest.fail("no second was long enough")
-
-
 def test_what_may_have_been_changed_at_the_moment_itself_counts_as_changed(tmp_path: Path) -> None:
     """The clock of a file system is coarse: two changes within one of its ticks look the same."""
     before, same, gone = (tmp_path / name for name in ("before", "same", "gone"))
