@@ -115,13 +115,15 @@ def _crash_log(app: App) -> Path:
     import os
     import tempfile
 
+    from maestro.store.ignorefile import hide
+
     folder = Path(tempfile.gettempdir())
     for parent in (app.directory, *app.directory.parents):
         state = parent / ".flow" / "maestro"
         if state.is_dir() and os.access(state, os.W_OK):
             folder = state / "crashes"
             folder.mkdir(exist_ok=True)
-            (folder / ".gitignore").write_text("*\n")  # the state directory never shows up in git status (S-2)
+            hide(folder)
             break
     handle, name = tempfile.mkstemp(prefix="maestro-crash-", suffix=".log", dir=folder)
     os.close(handle)

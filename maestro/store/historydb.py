@@ -18,6 +18,7 @@ from typing import Any
 
 from maestro.errors import StateError
 from maestro.store.filelocks import locked
+from maestro.store.ignorefile import hide
 from maestro.store.layout import Layout
 
 SCHEMA = 2
@@ -199,7 +200,7 @@ def _hide(layout: Layout) -> None:
             ignore = folder / ".gitignore"
             wanted = f"{_IGNORED[0]}\n{prefix}{_IGNORED[1]}\n"
             if not ignore.exists():
-                ignore.write_text(wanted)
+                hide(folder, wanted)
                 return
             if _IGNORED[1] in ignore.read_text(errors="replace"):
                 return

@@ -26,6 +26,7 @@ from maestro.planning.ports import services_of
 from maestro.proc.children import end_children
 from maestro.proc.ourselves import own_command
 from maestro.resources.machine import MachineNow
+from maestro.store.ignorefile import hide
 from maestro.store.layout import Layout
 from maestro.store.masking import make_private
 from maestro.vcs.git import Git
@@ -224,9 +225,7 @@ def prepare_state(layout: Layout) -> None:
             folder.mkdir(parents=True, exist_ok=True)
             if folder == layout.runs:  # what agents are told and print is nobody else's business
                 make_private(folder)
-            ignore = folder / ".gitignore"
-            if not ignore.exists():
-                ignore.write_text("*\n")
+            hide(folder)
         except OSError as error:
             raise StateError(
                 f"the state folder {folder} cannot be written: {error.strerror}",

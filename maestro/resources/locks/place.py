@@ -7,6 +7,7 @@ from pathlib import Path
 
 from maestro.errors import BadInput, StateError
 from maestro.resources.locks.base import Scope
+from maestro.store.ignorefile import hide
 from maestro.store.layout import Layout
 from maestro.store.machine import machine_folder
 
@@ -66,9 +67,7 @@ def _made(folder: Path) -> Path:
 
 def _ignore(folder: Path) -> None:
     """Git does not see the state of maestro (S-2)."""
-    ignore = folder / ".gitignore"
     try:
-        if not ignore.exists():
-            ignore.write_text("*\n")
+        hide(folder)
     except OSError as error:
-        raise StateError(f"{ignore} cannot be written: {error.strerror}") from error
+        raise StateError(f"{folder / '.gitignore'} cannot be written: {error.strerror}") from error
