@@ -11,7 +11,7 @@ import fcntl
 import functools
 import os
 import signal
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 _SETSIGDEF, _SETSID = 0x04, 0x80  # POSIX_SPAWN_… in spawn.h, of glibc and of musl
@@ -32,22 +32,25 @@ class FileActions:
 
     def open(self, fd: int, path: str, flags: int, mode: int) -> None:
         """As `os.open`, to be `fd` there."""
-        _check(_quick().posix_spawn_file_actions_addopen(self._held, fd, os.fsencode(path), flags, mode))
+        _check(_quick().posix_spawn_file_actions_addopen(self._held, fd, _word(path), flags, mode))
 
     def dup2(self, fd: int, there: int) -> None:
         """Ours, to be `there` there; it is not closed on exec."""
         _check(_quick().posix_spawn_file_actions_adddup2(self._held, fd, there))
 
-    def close_inherited(self, *, but: int | None = None) -> None:
-        """What whoever started us left open for all that we start, which is no business of the child's. What is opened
-        here is closed on exec."""
+    def close_above(self, last: int) -> None:
+        """What whoever started us left open for all that we start is no business of the child's. What is opened here is
+        closed on exec anyway."""
+        if _can_close_all():
+            _check(_quick().posix_spawn_file_actions_addclosefrom_np(self._held, last + 1))
+            return
         for fd in _inherited():
-            if fd != but:
+            if fd > last:
                 _check(_quick().posix_spawn_file_actions_addclose(self._held, fd))
 
     def chdir(self, path: str) -> None:
         """Begin in that directory; only where `can_chdir`."""
-        _check(_quick().posix_spawn_file_actions_addchdir_np(self._held, os.fsencode(path)))
+        _check(_quick().posix_spawn_file_actions_addchdir_np(self._held, _word(path)))
 
     def spawn(self, argv: Sequence[str], env: Mapping[str, str], *, new_session: bool = False) -> int:
         """The process id of `argv`, whose first is a path; to be called once. It heeds the signals that Python ignores.
@@ -55,7 +58,7 @@ class FileActions:
         OSError as of `os.posix_spawn`; ValueError where an argument or a variable holds what none can.
         """
         try:
-            words = [os.fsencode(word) for word in argv]
+            words = [_word(word) for word in argv]
             variables = [_variable(name, value) for name, value in env.items()]
             pid = ctypes.c_int()
             code = _library().posix_spawn(
@@ -83,17 +86,28 @@ def can_chdir() -> bool:
     return hasattr(_quick(), "posix_spawn_file_actions_addchdir_np")
 
 
+@functools.cache
+def _can_close_all() -> bool:
+    """Whether the C library closes whatever is open by then, also beyond a lowered limit: glibc since 2.34."""
+    return hasattr(_quick(), "posix_spawn_file_actions_addclosefrom_np")
+
+
 def _variable(name: str, value: str) -> bytes:
-    if not name or "=" in name:
+    if "=" in name:
         raise ValueError("illegal environment variable name")
-    return os.fsencode(f"{name}={value}")
+    return _word(f"{name}={value}")
 
 
-def _array(words: Iterable[bytes]) -> ctypes.Array[ctypes.c_char_p]:
-    found = list(words)
-    if any(b"\0" in word for word in found):
+def _word(text: str) -> bytes:
+    """C would take it to end at the first null byte."""
+    word = os.fsencode(text)
+    if b"\0" in word:
         raise ValueError("embedded null byte")
-    return (ctypes.c_char_p * (len(found) + 1))(*found)  # the last one stays a null pointer
+    return word
+
+
+def _array(words: Sequence[bytes]) -> ctypes.Array[ctypes.c_char_p]:
+    return (ctypes.c_char_p * (len(words) + 1))(*words)  # the last one stays a null pointer
 
 
 def _check(code: int, path: str | None = None) -> None:

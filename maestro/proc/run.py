@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import re
 import shlex
@@ -134,7 +135,7 @@ def _start(argv: list[str], request: ProcessRequest) -> int:
         actions = FileActions()
         for there, fd in enumerate((stdin, stdout, stderr)):
             actions.dup2(fd, there)
-        actions.close_inherited()
+        actions.close_above(2)
         actions.chdir(str(request.cwd))
         return actions.spawn(argv, request.env, new_session=True)
 
@@ -176,12 +177,26 @@ def _recorded(exit_file: Path) -> int | None:
 
 def _not_started(request: ProcessRequest, error: OSError | ValueError) -> WorkspaceError:
     hint = ""
-    if not request.cwd.is_dir():
-        what = f"the directory {request.cwd} does not exist"
+    if wrong := _wrong_with(request.cwd):  # the C library does not tell which of its steps has failed
+        what = wrong
     elif isinstance(error, OSError):
         what = (error.strerror or str(error)).lower() + (f": {error.filename}" if error.filename else "")
-        if error.errno == 7:  # E2BIG
+        if error.errno == errno.E2BIG:
             hint = "give long texts by a file or by standard input, not as an argument"
     else:
         what = str(error)
     return WorkspaceError(f"{request.argv[0] if request.argv else 'nothing'!r} could not be started: {what}", hint=hint)
+
+
+def _wrong_with(cwd: Path) -> str:
+    """Why nothing can begin there; empty where it can."""
+    try:
+        os.stat(f"{cwd}/.")  # noqa: PTH116 - a Path would take the dot away
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return f"{os.strerror(error.errno or 0).lower()}: {cwd}"
+    except ValueError:  # no directory has such a name
+        pass
+    else:
+        return ""
+    return f"the directory {cwd} does not exist"

@@ -62,7 +62,7 @@ def start(
         actions.dup2(errors, 2)
         if file is not None:
             actions.dup2(file, FILE)
-        actions.close_inherited(but=None if file is None else FILE)
+        actions.close_above(2 if file is None else FILE)
         return actions.spawn(argv, env), answers
     except BaseException:
         os.close(answers)
@@ -86,8 +86,17 @@ def end(pid: int, patience_seconds: float) -> int:
 
 def pipe() -> tuple[int, int]:
     """Both its ends, which no child of ours has open unless it is given one."""
-    reading, writing = (above(2, fd) for fd in os.pipe2(os.O_CLOEXEC))
-    return reading, writing
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    try:
+        reading = above(2, reading)
+    except OSError:
+        os.close(writing)
+        raise
+    try:
+        return reading, above(2, writing)
+    except OSError:
+        os.close(reading)
+        raise
 
 
 def memory() -> int:

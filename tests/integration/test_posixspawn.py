@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
+from maestro.proc import posixspawn
 from maestro.proc.posixspawn import FileActions
 
 
@@ -52,6 +55,8 @@ def test_arguments_and_variables_arrive_as_they_are() -> None:
     assert said_by(["/bin/sh", "-c", 'printf %s "$1"', "sh", odd], {}) == os.fsencode(odd)
     assert said_by(["/usr/bin/env"], {"A": "1=2", "ODD": odd}) == b"A=1=2\nODD=" + os.fsencode(odd) + b"\n"
     assert said_by(["/bin/sh", "-c", 'printf %s "$1"', "sh", ""], {"PATH": ""}) == b""
+    # whoever started us may have given us one without a name
+    assert said_by(["/usr/bin/env"], {"": "x", "A": ""}) == b"=x\nA=\n"
 
 
 @pytest.mark.parametrize(
@@ -62,12 +67,39 @@ def test_arguments_and_variables_arrive_as_they_are() -> None:
         (["/bin/true"], {"A": "a\0b"}),
         (["/bin/true"], {"A\0": "b"}),
         (["/bin/true"], {"A=B": "c"}),
-        (["/bin/true"], {"": "c"}),
     ],
 )
 def test_what_nobody_can_be_told_is_refused(argv: list[str], env: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"null byte|illegal environment variable name"):
         FileActions().spawn(argv, env)
+
+
+def test_a_path_is_never_taken_to_end_at_a_null_byte(tmp_path: Path) -> None:
+    actions = FileActions()
+    with pytest.raises(ValueError, match="null byte"):
+        actions.chdir(f"{tmp_path}\0/more")
+    with pytest.raises(ValueError, match="null byte"):
+        actions.open(0, "/dev/null\0/more", os.O_RDONLY, 0)
+
+
+@pytest.mark.skipif(not posixspawn._can_close_all(), reason="glibc before 2.34")
+def test_what_is_left_open_is_closed_whatever_the_limit_is_by_now(tmp_path: Path) -> None:
+    """Somebody else may lower it at any time."""
+    program = (
+        "import os, resource\nfrom maestro.proc.posixspawn import FileActions\n"
+        "def spawn(*argv):\n"
+        "    actions = FileActions()\n    actions.close_above(2)\n"
+        "    assert os.waitpid(actions.spawn(argv, {}), 0)[1] == 0\n"
+        "os.dup2(1, 700)\n"
+        "spawn('/bin/true')\n"
+        "os.dup2(1, 70)\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\n"
+        "spawn('/bin/ls', '/proc/self/fd')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout.split(), done.stderr) == (["0", "1", "2", "3"], "")  # 3 is the folder that ls reads
 
 
 def test_why_nothing_began_is_told_as_by_the_system(tmp_path: Path) -> None:

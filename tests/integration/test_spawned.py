@@ -79,10 +79,11 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     assert count() == before
 
 
-def test_descriptors_of_whoever_started_us_are_not_passed_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("library", ["", "posixspawn._can_close_all = lambda: False"], ids=["as here", "old"])
+def test_descriptors_of_whoever_started_us_are_not_passed_on(library: str) -> None:
     """Nor those that we open ourselves; and whether 0, 1 and 2 are open here makes no difference."""
     program = (
-        "import os\nfrom maestro.proc import spawned\n"
+        f"import os\nfrom maestro.proc import posixspawn, spawned\n{library}\n"
         "mine = os.open('/dev/null', os.O_RDONLY)\n"
         "script = 'cat; echo out; echo err >&2; ls /proc/self/fd'\n"
         "done = spawned.run(['/bin/sh', '-c', script], env=dict(os.environ), stdin=b'in ', timeout_seconds=30)\n"
@@ -99,6 +100,27 @@ def test_descriptors_of_whoever_started_us_are_not_passed_on(tmp_path: Path) -> 
                 said = answer.read().decode()
         # 3 is the folder that ls reads
         assert said == repr(([b"in", b"out", b"0", b"1", b"2", b"3"], b"err\n")), closed
+
+
+def test_a_pipe_that_cannot_be_had_leaves_nothing_open() -> None:
+    """Its ends come to stand where standard input and output were, and there is no room to move them away."""
+    program = (
+        "import os, resource, sys\nfrom maestro.proc import spawned\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\n"
+        "def fill():\n"
+        "    try:\n        while True:\n            os.open('/dev/null', os.O_RDONLY)\n"
+        "    except OSError:\n        pass\n"
+        "fill()\n"
+        "for gap in (0, 5), (0, 1):\n"
+        "    for fd in gap:\n        os.close(fd)\n"
+        "    try:\n        print(spawned.pipe(), file=sys.stderr)\n    except OSError:\n        pass\n"
+        "    print([fd for fd in range(64) if not os.path.exists(f'/proc/self/fd/{fd}')] == [*gap], file=sys.stderr)\n"
+        "    fill()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "True\nTrue\n")
 
 
 def test_signals_that_python_ignores_are_not_ignored_there(tmp_path: Path) -> None:

@@ -3,11 +3,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+import maestro.proc.run
 from maestro.errors import WorkspaceError
 from maestro.proc.family import identify, members, start_time
 from maestro.proc.request import MARKER, Exit, ProcessRequest
@@ -162,6 +165,33 @@ def test_no_descriptor_and_no_zombie_is_left(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("closed", ["", "<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_it_has_its_three_descriptors_and_no_other_whatever_is_open_here(tmp_path: Path, closed: str) -> None:
+    program = (
+        "import asyncio, sys\nfrom pathlib import Path\nfrom maestro.proc import run\n"
+        "from maestro.testing.processes import make_request, shell\n"
+        f"run.can_chdir = lambda: {maestro.proc.run.can_chdir()}\n"
+        "async def main():\n"
+        "    script = 'cat; ls /proc/self/fd; echo err >&2'\n"
+        "    await run.spawn(make_request(Path(sys.argv[1]), shell(script), stdin='in\\n')).wait()\n"
+        "asyncio.run(main())\n"
+    )
+    argv = [
+        "/bin/sh",
+        "-c",
+        f'exec 7>/dev/null; exec "$@" {closed}',
+        "sh",
+        sys.executable,
+        "-c",
+        program,
+        str(tmp_path),
+    ]
+    assert subprocess.run(argv, cwd=Path(__file__).parents[3], check=False).returncode == 0
+    # 3 is the folder that ls reads
+    assert (tmp_path / "stdout").read_text().split() == ["in", "0", "1", "2", "3"]
+    assert (tmp_path / "stderr").read_text() == "err\n"
+
+
 def test_nothing_starts_where_it_cannot(tmp_path: Path) -> None:
     async def main() -> None:
         request = make_request(tmp_path, ("touch", str(tmp_path / "ran")))
@@ -178,6 +208,35 @@ def test_nothing_starts_where_it_cannot(tmp_path: Path) -> None:
             spawn(request.evolve(argv=("echo", "a\0b")))
         with pytest.raises(ValueError, match=MARKER):
             spawn(request.evolve(env={}))
+
+    asyncio.run(main())
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may begin anywhere")
+def test_a_folder_without_permission_is_named(tmp_path: Path) -> None:
+    inner = tmp_path / "closed" / "inner"
+    inner.mkdir(parents=True)
+    inner.parent.chmod(0)
+
+    async def main() -> None:
+        for cwd in (inner.parent, inner):
+            with pytest.raises(WorkspaceError, match=f"permission denied: {cwd}$"):
+                spawn(make_request(tmp_path, ("true",)).evolve(cwd=cwd))
+
+    try:
+        asyncio.run(main())
+    finally:
+        inner.parent.chmod(0o700)
+
+
+def test_a_name_that_no_folder_can_have_is_told(tmp_path: Path) -> None:
+    async def main() -> None:
+        request = make_request(tmp_path, ("touch", str(tmp_path / "ran")))
+        with pytest.raises(WorkspaceError, match="file name too long: "):
+            spawn(request.evolve(cwd=tmp_path / ("x" * 300)))
+        with pytest.raises(WorkspaceError, match=r"the directory .* does not exist"):
+            spawn(request.evolve(cwd=Path(f"{tmp_path}\0/x")))
 
     asyncio.run(main())
     assert not (tmp_path / "ran").exists()
