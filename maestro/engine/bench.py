@@ -29,8 +29,16 @@ from maestro.vcs.git import Git
 from maestro.vcs.planted import remove_links
 from maestro.workspaces.base import GATE_BENCH, Workspace, WorkspaceSpec
 
-_WHOLE = {"core.sparseCheckout": "false", "core.sparseCheckoutCone": "false", "index.sparse": "false"}
-"""A commit is judged by all of its files, whatever the user chose for the checkout, or tests for the bench."""
+_WHOLE = {
+    "core.sparseCheckout": "false",
+    "core.sparseCheckoutCone": "false",
+    "index.sparse": "false",
+    "core.trustctime": "true",
+    "core.checkStat": "default",
+    "core.ignoreStat": "false",
+}
+"""A commit is judged by all of its files as they are in it, whatever the user chose for the checkout, or tests for the
+bench."""
 
 
 class _Remembering:

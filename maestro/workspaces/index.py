@@ -20,6 +20,7 @@ _ASSUMED = 0x80  # to be unchanged: the first bit of the flags, set on all by co
 _MODE = 26  # of its four bytes the first two are nought; the next one begins with the type
 _BORN = struct.Struct(">LL12xL")  # second, nanosecond, inode
 _TYPES = (0x80, 0xA0)  # a file, a symbolic link; not a sparse directory (0x40), not a submodule (0xE0)
+_SPLIT = b"link"  # the extension, always the first one, of an index whose files stand in another one
 
 STRICT = {"core.trustctime": "true", "core.checkStat": "default", "core.ignoreStat": "false"}
 """Configuration by which git compares all that an index tells of a file."""
@@ -57,7 +58,7 @@ def read_index(path: Path, id_size: int, like: IndexPaths | None = None) -> Inde
     """
     raw = path.read_bytes()
     written = path.stat().st_mtime_ns // 1_000_000_000 & 0xFFFFFFFF  # a float may be of the next second
-    if like is not None and _pieces(raw, like.common) == like.shared:
+    if like is not None and _pieces(raw, like.common) == like.shared and not _is_split(raw, like.common[-1].stop):
         return replace(like, young=_young(raw, like.files, like.own, written))
     if raw[:8] != b"DIRC\0\0\0\2":
         return None
@@ -77,6 +78,8 @@ def read_index(path: Path, id_size: int, like: IndexPaths | None = None) -> Inde
         own.append(slice(position, position + _OWN))
         common.append(slice(position + _OWN, following))
         position = following
+    if _is_split(raw, position):
+        return None
     return IndexPaths(files, _young(raw, files, own, written), own, common, _pieces(raw, common))
 
 
@@ -84,6 +87,10 @@ def count_of(path: Path) -> int:
     """How many entries an index has. OSError where it cannot be read."""
     with path.open("rb") as file:
         return int.from_bytes(file.read(_HEADER)[8:_HEADER], "big")
+
+
+def _is_split(raw: bytes, end: int) -> bool:
+    return raw[end : end + len(_SPLIT)] == _SPLIT
 
 
 def _pieces(raw: bytes, places: Iterable[slice]) -> bytes:

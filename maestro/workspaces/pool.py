@@ -7,6 +7,7 @@ what is kept in a workspace (`keep`) so goes from task to task of that run, and 
 from __future__ import annotations
 
 import os
+import time
 from abc import abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -57,6 +58,7 @@ class Pool(Lifecycle):
         self._warming = Warming(self._parking, self._unmake_loose)
         self._pristine: dict[Path, Pristine] = {}  # by home, of those handed out
         self._seen_through: set[Path] = set()  # homes in which git sees all that is done
+        self._first_ns: dict[Path, int] = {}  # by home, when that was first asked
         self._indexes = IndexReader()
 
     # what a kind adds
@@ -104,6 +106,7 @@ class Pool(Lifecycle):
     def remove(self, workspace: Workspace, *, for_good: bool = False) -> None:
         pristine = self._pristine.pop(workspace.home, None)
         self._seen_through.discard(workspace.home)
+        self._first_ns.pop(workspace.home, None)
         if pristine is not None and not for_good and self._parking.reserve() and self._park(workspace, pristine):
             remove_tree(workspace.home)  # what is left of it
         else:
@@ -135,15 +138,18 @@ class Pool(Lifecycle):
         return git
 
     def _reveal(self, workspace: Workspace, git_dir: Path) -> None:
-        if workspace.home in self._seen_through:
+        home = workspace.home
+        if home in self._seen_through:
             return
-        pristine = self._pristine.get(workspace.home)
+        pristine, first_ns = self._pristine.get(home), self._first_ns.setdefault(home, time.time_ns())
         try:  # one that an earlier coordinator made is not known here
             if pristine is not None and pristine.layer is None:
                 pristine = replace(pristine, layer=known_layer(self.site, git_dir, pristine, self._indexes))
-                self._pristine[workspace.home] = pristine
-            if reveal(workspace.repo, git_dir, pristine):
-                self._seen_through.add(workspace.home)
+                self._pristine[home] = pristine
+            if reveal(workspace.repo, git_dir, pristine, first_ns):
+                self._seen_through.add(home)
+        except NotRecyclable:
+            self._seen_through.add(home)  # its files are as git made them
         except OSError as error:
             raise GitError(f"{error.filename}: {error.strerror}") from error
 

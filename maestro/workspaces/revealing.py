@@ -31,39 +31,55 @@ _PATIENCE_SECONDS = 60.0
 
 
 def make_older(site: Site, repo: Path, git_dir: Path) -> None:
-    """Of a fresh checkout. An economy: where it cannot be, git reads the files, as it would have done."""
+    """Of a fresh checkout. An economy: where it cannot be, git reads the files, as it would have done. GitError where
+    some have become older and the index cannot be made to say so."""
     index = git_dir / "index"
+    try:
+        if not sys.executable or count_of(index) > _MOST:
+            return
+    except OSError:
+        return
+    program = [sys.executable, "-I", "-S", "-c", aging.PROGRAM, str(Path(aging.__file__).parent)]
+    argv = [*program, str(repo), str(index), str(id_size_of(site))]
     with suppress(OSError, subprocess.TimeoutExpired):
-        if sys.executable and count_of(index) <= _MOST:
-            program = [sys.executable, "-I", "-S", "-c", aging.PROGRAM, str(Path(aging.__file__).parent)]
-            argv = [*program, str(repo), str(index), str(id_size_of(site))]
-            spawned.run(argv, env=dict(os.environ), stdin=None, timeout_seconds=_PATIENCE_SECONDS)
+        if spawned.run(argv, env=dict(os.environ), stdin=None, timeout_seconds=_PATIENCE_SECONDS).returncode == 0:
+            return
+    # by what an agent's git would note of those later nobody could tell what was done to them before
+    with suppress(OSError):
+        (git_dir / "index.new").unlink()
+    site.git.at(repo, git_dir=git_dir, work_tree=repo).run("update-index", "-q", "--refresh", ok=(0, 1))
 
 
 def known_layer(site: Site, git_dir: Path, pristine: Pristine, indexes: IndexReader) -> Layer | None:
-    """What the index told of the files when they were handed out; None where that is not known any more. OSError where
-    it is not there."""
+    """What the index told of the files when they were handed out; None where that is not known any more. NotRecyclable
+    where it is one whose files are never made older."""
     kept = git_dir / KEPT_INDEX
-    if not stat.S_ISREG(kept.lstat().st_mode) or digest_of(kept) != pristine.index:
-        return None
-    with suppress(NotRecyclable):
+    try:
+        if not stat.S_ISREG(kept.lstat().st_mode) or digest_of(kept) != pristine.index:
+            return None
+        os.utime(kept, ns=(pristine.index_ns, pristine.index_ns))  # it tells what is young; anybody can set it
+        if count_of(kept) > _MOST:
+            raise NotRecyclable("too many files to be made older")
         return layer_of(site, kept, indexes)
-    return None
+    except OSError:
+        return None  # it went with a git directory that an agent destroyed
 
 
-def reveal(repo: Path, git_dir: Path, pristine: Pristine | None) -> bool:
+def reveal(repo: Path, git_dir: Path, pristine: Pristine | None, first_ns: int) -> bool:
     """Where any of the files is not as it was, let git read all: it does when the index is the older. The same where
-    it is not known how they were. Whether git sees by itself whatever changes from now on.
+    it is not known how they were, but that they were there at `first_ns`. Whether git sees by itself whatever changes
+    from now on.
 
     OSError where that cannot be done.
     """
-    began_ns, newest_ns = time.time_ns(), None
+    began_ns, newest_ns, is_same = time.time_ns(), first_ns, False
     if pristine is not None and pristine.layer is not None:
         young = pristine.layer.young
         newest_ns = max((changed for _, changed in young.values()), default=0)
         if newest_ns // _SECOND < pristine.handed_ns // _SECOND:
             return True  # whatever was changed since has the ctime of a later second
-    if newest_ns is None or not are_same(repo, young):
+        is_same = are_same(repo, young)
+    if not is_same:
         with suppress(FileNotFoundError):  # without an index all differs
             os.utime(git_dir / "index", ns=(_LONG_AGO_NS, _LONG_AGO_NS), follow_symlinks=False)
-    return newest_ns is not None and began_ns // _SECOND > newest_ns // _SECOND + _UNSURE_SECONDS
+    return began_ns // _SECOND > newest_ns // _SECOND + _UNSURE_SECONDS

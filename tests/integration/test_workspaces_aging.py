@@ -9,9 +9,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from maestro.engine.bench import GateBench
+from maestro.engine.context import RunContext
+from maestro.integration.gate import Gate
 from maestro.testing.repository import Repository
 from maestro.vcs.git import open_repository
 from maestro.workspaces import revealing
@@ -154,6 +159,27 @@ def test_what_git_cannot_see_is_saved(kind: str, opened: Callable[[str], Lifecyc
     pytest.fail("no second was long enough")
 
 
+def test_a_gate_moves_on_from_what_git_was_told_to_overlook(
+    opened: Callable[[str], Lifecycle], repo: Repository
+) -> None:
+    """In a later second, when nobody but git looks at ctimes."""
+    workspaces = opened("worktree")
+    workspaces.remove(made(workspaces, repo, "t"))
+    time.sleep(1.1)
+    workspace = made(workspaces, repo, "gate")
+    context = SimpleNamespace(executor=None, git=open_repository(repo.path), gate_workspaces=workspaces)
+    bench = GateBench(cast(RunContext, context), Gate(command="true", timeout_seconds=1))
+    as_agent(workspace, "git config core.trustctime false; git config core.checkStat minimal")
+    rewrite(workspace.repo / "d/13")
+    assert as_agent(workspace, "git status --porcelain") == ""
+
+    bench._move(workspace, repo.head)
+
+    assert (workspace.repo / "d/13").read_text() == "text 13\n"
+    workspaces.remove(workspace)
+    workspaces.close()
+
+
 def test_where_times_cannot_be_set(
     opened: Callable[[str], Lifecycle], repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +210,104 @@ def test_where_times_cannot_be_set(
 
     assert workspaces.collect(workspace, "the rest").changed_paths == ("d/13",)
     workspaces.remove(workspace)
+    workspaces.close()
+
+
+def test_where_it_fails_half_way_in_a_later_second(
+    opened: Callable[[str], Lifecycle], repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of the files have become older, and what the index told of them at first is of an earlier second."""
+    failing = tmp_path / "python"
+    failing.write_text(
+        f"#!{sys.executable}\n"
+        "import os, sys, time\n"
+        "def refuse(*paths): raise OSError(28, 'no space left on device')\n"
+        "time.sleep(1.02 - time.time() % 1)\n"
+        "os.replace = refuse\n"
+        "sys.argv[1:5], program = [], sys.argv[4]\n"
+        "exec(program)\n"
+    )
+    failing.chmod(0o755)
+    workspaces = opened("worktree")
+    for number in beginnings():
+        with monkeypatch.context() as replaced:
+            replaced.setattr("sys.executable", str(failing))
+            workspace = made(workspaces, repo, f"t{number}")
+        assert not (admin_of(workspace) / "index.new").exists()
+        as_agent(workspace, "git status")
+        rewrite(workspace.repo / "d/13")
+        is_hidden = as_agent(workspace, "git status --porcelain") == ""
+
+        assert workspaces.collect(workspace, "the rest").changed_paths == ("d/13",)
+        workspaces.remove(workspace, for_good=True)
+        if is_hidden:
+            workspaces.close()
+            return
+    pytest.fail("no second was long enough")
+
+
+@BOTH
+@pytest.mark.parametrize("which", ["index", "maestro-index"])
+def test_the_date_of_an_index_hides_nothing(
+    which: str, kind: str, opened: Callable[[str], Lifecycle], repo: Repository
+) -> None:
+    """Both are one file, as long as no git of the agent has written one."""
+    workspaces = opened(kind)
+    for number in beginnings():
+        workspace = made(workspaces, repo, f"t{number}")
+        rewrite(workspace.repo / "d/13")
+        is_same_second = in_the_second_of_its_index(workspace)
+        as_agent(workspace, f'touch -d 2040-01-01 "$(git rev-parse --git-dir)/{which}"')
+
+        assert workspaces.collect(workspace, "the rest").changed_paths == ("d/13",)
+        workspaces.remove(workspace)
+        following = made(workspaces, repo, f"u{number}")
+        assert (following.repo / "d/13").read_text() == "text 13\n"
+        workspaces.remove(following)
+        if is_same_second:
+            workspaces.close()
+            return
+    pytest.fail("no second was long enough")
+
+
+@BOTH
+@pytest.mark.parametrize("done", ["rm -rf .git", "rm -rf .git; git init -q; git add -A; git commit -qm x"])
+def test_a_git_directory_that_was_destroyed_is_mended_as_ever(
+    done: str, kind: str, opened: Callable[[str], Lifecycle], repo: Repository
+) -> None:
+    workspaces = opened(kind)
+    workspace = made(workspaces, repo, "t")
+    (workspace.repo / "d/13").write_text("changed\n")
+    as_agent(workspace, done)
+
+    evidence = workspaces.collect(workspace, "the rest")
+
+    assert (evidence.damage, evidence.changed_paths) == (None, ("d/13",))
+    workspaces.remove(workspace)
+    workspaces.close()
+
+
+@BOTH
+@pytest.mark.parametrize("setting", ["index.version 4", "core.splitIndex true"])
+def test_files_that_are_left_as_they_are_need_no_second_look(
+    setting: str, kind: str, opened: Callable[[str], Lifecycle], repo: Repository
+) -> None:
+    """And what cannot be known by such an index is not handed out again: it would have been empty."""
+    subprocess.run(["git", "config", "--global", *setting.split()], check=True)
+    workspaces = opened(kind)
+    for name in ("t", "u"):
+        workspace = made(workspaces, repo, name)
+        index = admin_of(workspace) / "index"
+        before = index.stat().st_mtime_ns
+        assert as_agent(workspace, "git status --porcelain; git ls-files | wc -l").split()[-1:] == ["42"]
+        assert time.time() - (workspace.repo / "d/13").stat().st_mtime < 30
+        rewrite(workspace.repo / "d/13")
+
+        workspaces.reveal(workspace)
+
+        assert index.stat().st_mtime_ns >= before
+        assert workspaces.collect(workspace, "the rest").changed_paths == ("d/13",)
+        workspaces.remove(workspace)
     workspaces.close()
 
 
@@ -230,16 +354,20 @@ def test_a_later_second_settles_it(tmp_path: Path) -> None:
     about, before = file.lstat(), index.stat().st_mtime
     made, long_ago = born(about)[1], time.time_ns() - 10 * 10**9
 
-    assert not reveal(tmp_path, tmp_path, pristine_with({b"f": born(about)}, made)), "and nothing differs"
-    assert reveal(tmp_path, tmp_path, pristine_with({b"f": (about.st_ino, long_ago)}, made)), "it was handed out later"
-    assert reveal(tmp_path, tmp_path, pristine_with({}, made))
+    def shown(young: dict[bytes, tuple[int, int]], handed_ns: int) -> bool:
+        return reveal(tmp_path, tmp_path, pristine_with(young, handed_ns), time.time_ns())
+
+    assert not shown({b"f": born(about)}, made), "and nothing differs"
+    assert shown({b"f": (about.st_ino, long_ago)}, made), "it was handed out later"
+    assert shown({}, made)
     assert index.stat().st_mtime == before
 
-    assert reveal(tmp_path, tmp_path, pristine_with({b"f": (about.st_ino, long_ago)}, long_ago)), "from now on"
+    assert shown({b"f": (about.st_ino, long_ago)}, long_ago), "from now on"
     assert index.stat().st_mtime == 1
-    os.utime(index)
-    assert not reveal(tmp_path, tmp_path, None)
-    assert index.stat().st_mtime == 1
+    for first_ns in (time.time_ns(), long_ago):  # of one that nothing is known of
+        os.utime(index)
+        assert reveal(tmp_path, tmp_path, None, first_ns) == (first_ns == long_ago)
+        assert index.stat().st_mtime == 1
 
 
 @pytest.mark.parametrize("object_format", ["sha1", "sha256"])
@@ -278,6 +406,47 @@ def test_a_checksum_that_was_left_out_stays_so(tmp_path: Path, hermetic: Path) -
     assert (tmp_path / "p/a").stat().st_mtime < index.stat().st_mtime - 1
 
 
+def test_where_a_ctime_is_a_whole_second_nothing_becomes_older(tmp_path: Path, hermetic: Path) -> None:
+    index = index_with_one_file(tmp_path / "p")
+    raw = bytearray(index.read_bytes())
+    raw[16:20] = bytes(4)
+    index.write_bytes(raw)
+    modified = (tmp_path / "p/a").stat().st_mtime_ns
+
+    age(str(tmp_path / "p"), str(index), 20)
+
+    assert (tmp_path / "p/a").stat().st_mtime_ns == modified
+    assert index.read_bytes() == raw
+
+
+def test_a_slow_clock_is_waited_for(tmp_path: Path, hermetic: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else what is done at once would leave the ctime as it is."""
+    index, stat, asked = index_with_one_file(tmp_path / "p"), os.stat, []
+
+    def slow(path: str) -> os.stat_result:
+        asked.append(path)
+        return os.lstat(tmp_path / "p/a") if len(asked) < 5 else stat(path)
+
+    monkeypatch.setattr("maestro.workspaces.aging.os.stat", slow)
+    age(str(tmp_path / "p"), str(index), 20)
+
+    monkeypatch.undo()
+    assert len(asked) == 5
+    assert (tmp_path / "p/a").stat().st_ctime_ns < index.stat().st_mtime_ns
+
+
+def test_an_index_that_a_group_may_write_stays_so(tmp_path: Path, hermetic: Path) -> None:
+    index = index_with_one_file(tmp_path / "p")
+    index.chmod(0o664)
+    former = os.umask(0o077)
+    try:
+        age(str(tmp_path / "p"), str(index), 20)
+    finally:
+        os.umask(former)
+    assert (tmp_path / "p/a").stat().st_mtime < index.stat().st_mtime - 1
+    assert index.stat().st_mode & 0o777 == 0o664
+
+
 def index_with_one_file(place: Path) -> Path:
     subprocess.run(["git", "init", "-q", place], check=True)
     (place / "a").write_text("a")
@@ -285,12 +454,18 @@ def index_with_one_file(place: Path) -> Path:
     return place / ".git" / "index"
 
 
-@pytest.mark.parametrize("left", ["version 4", "a submodule", "a folder named so", "not to be read"])
+@pytest.mark.parametrize(
+    "left", ["version 4", "split", "assumed to be unchanged", "a submodule", "a folder named so", "not to be read"]
+)
 def test_another_index_is_left_as_it_is(left: str, tmp_path: Path, hermetic: Path) -> None:
     place = tmp_path / "p"
     index = index_with_one_file(place)
     if left == "version 4":
         subprocess.run(["git", "update-index", "--index-version", "4"], cwd=place, check=True)
+    elif left == "split":
+        subprocess.run(["git", "update-index", "--split-index"], cwd=place, check=True)
+    elif left == "assumed to be unchanged":
+        subprocess.run(["git", "update-index", "--assume-unchanged", "a"], cwd=place, check=True)
     elif left == "a submodule":
         entry = f"160000,{'1' * 40},sub"
         subprocess.run(["git", "update-index", "--add", "--cacheinfo", entry], cwd=place, check=True)
