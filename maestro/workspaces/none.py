@@ -166,6 +166,8 @@ class InPlace(Lifecycle):
 
     def _release(self) -> None:
         if self._lock is not None:
+            # closing alone would leave it to a child that is just being started by another thread, until it has begun
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
             os.close(self._lock)
             self._lock = None
 

@@ -38,6 +38,8 @@ class Turn:
                 self._lock(fd, until)
                 yield
             finally:
+                # closing alone would leave it to a child that another thread is just starting, until it has begun
+                fcntl.flock(fd, fcntl.LOCK_UN)
                 os.close(fd)
         finally:
             self._mine.release()
