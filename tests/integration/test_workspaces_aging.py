@@ -22,12 +22,9 @@ from maestro.vcs.git import open_repository
 from maestro.workspaces import revealing
 from maestro.workspaces.aging import age
 from maestro.workspaces.base import Workspace, WorkspaceSpec
-from maestro.workspaces.index import born, read_index
+from maestro.workspaces.index import read_index
 from maestro.workspaces.lifecycle import Lifecycle
-from maestro.workspaces.parking import Layer, Pristine
 from maestro.workspaces.registry import open_workspaces
-from maestro.workspaces.revealing import reveal
-from maestro.workspaces.tracked import Marks, Tracked
 from tests.integration.seconds_lab import beginnings
 from tests.integration.test_workspaces_recycling import admin_of, as_agent
 
@@ -339,35 +336,6 @@ def test_whatever_is_there_instead(done: str, opened: Callable[[str], Lifecycle]
     assert ("d/12" in evidence.changed_paths) == ("chmod" not in done and "index" not in done)
     workspaces.remove(workspace)
     workspaces.close()
-
-
-def pristine_with(young: dict[bytes, tuple[int, int]], handed_ns: int) -> Pristine:
-    layer = Layer(Tracked({b"": frozenset(young)}), {}, young)
-    nobody = Marks(0, 0, frozenset())
-    return Pristine(Path("g"), "base", 0o755, nobody, (), b"", 0, handed_ns, 0o644, layer)
-
-
-def test_a_later_second_settles_it(tmp_path: Path) -> None:
-    file, index = tmp_path / "f", tmp_path / "index"
-    file.write_text("x")
-    index.write_text("")
-    about, before = file.lstat(), index.stat().st_mtime
-    made, long_ago = born(about)[1], time.time_ns() - 10 * 10**9
-
-    def shown(young: dict[bytes, tuple[int, int]], handed_ns: int) -> bool:
-        return reveal(tmp_path, tmp_path, pristine_with(young, handed_ns), time.time_ns())
-
-    assert not shown({b"f": born(about)}, made), "and nothing differs"
-    assert shown({b"f": (about.st_ino, long_ago)}, made), "it was handed out later"
-    assert shown({}, made)
-    assert index.stat().st_mtime == before
-
-    assert shown({b"f": (about.st_ino, long_ago)}, long_ago), "from now on"
-    assert index.stat().st_mtime == 1
-    for first_ns in (time.time_ns(), long_ago):  # of one that nothing is known of
-        os.utime(index)
-        assert reveal(tmp_path, tmp_path, None, first_ns) == (first_ns == long_ago)
-        assert index.stat().st_mtime == 1
 
 
 @pytest.mark.parametrize("object_format", ["sha1", "sha256"])

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
 from maestro.workspaces import touched
 from maestro.workspaces.index import LOWER_BITS, Young, born
+from maestro.workspaces.parking import Layer, Pristine
+from maestro.workspaces.revealing import reveal
 from maestro.workspaces.touched import drop_touched
+from maestro.workspaces.tracked import Marks, Tracked
 
 ODD = ("a b", "new\nline", "%s*?[x]", os.fsdecode(b"\xff\xfe"), "ü", "-printf")
 
@@ -144,3 +148,32 @@ def test_an_inode_that_an_index_cannot_hold_is_compared_by_what_it_holds(files: 
     beyond = {name: (inode ^ 1 << 31, at) for name, (inode, at) in young.items()}
     assert drop_touched(files, young, handed(files)) == []
     assert set(drop_touched(files, beyond, handed(files))) == set(young)
+
+
+def pristine_with(young: dict[bytes, tuple[int, int]], handed_ns: int) -> Pristine:
+    layer = Layer(Tracked({b"": frozenset(young)}), {}, young)
+    nobody = Marks(0, 0, frozenset())
+    return Pristine(Path("g"), "base", 0o755, nobody, (), b"", 0, handed_ns, 0o644, layer)
+
+
+def test_a_later_second_settles_it(tmp_path: Path) -> None:
+    file, index = tmp_path / "f", tmp_path / "index"
+    file.write_text("x")
+    index.write_text("")
+    about, before = file.lstat(), index.stat().st_mtime
+    made, long_ago = born(about)[1], time.time_ns() - 10 * 10**9
+
+    def shown(young: dict[bytes, tuple[int, int]], handed_ns: int) -> bool:
+        return reveal(tmp_path, tmp_path, pristine_with(young, handed_ns), time.time_ns())
+
+    assert not shown({b"f": born(about)}, made), "and nothing differs"
+    assert shown({b"f": (about.st_ino, long_ago)}, made), "it was handed out later"
+    assert shown({}, made)
+    assert index.stat().st_mtime == before
+
+    assert shown({b"f": (about.st_ino, long_ago)}, long_ago), "from now on"
+    assert index.stat().st_mtime == 1
+    for first_ns in (time.time_ns(), long_ago):  # of one that nothing is known of
+        os.utime(index)
+        assert reveal(tmp_path, tmp_path, None, first_ns) == (first_ns == long_ago)
+        assert index.stat().st_mtime == 1
