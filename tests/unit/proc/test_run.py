@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -213,21 +214,42 @@ def test_nothing_starts_where_it_cannot(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may begin anywhere")
+def without_the_right_to_pass_everywhere() -> list[str]:
+    """What stands before a command so that even root may not enter a folder that is closed."""
+    if os.geteuid() != 0:
+        return []
+    bounded = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    if shutil.which("setpriv") is None or subprocess.run([*bounded, "true"], check=False).returncode != 0:
+        pytest.skip("root cannot give up its rights here")
+    return bounded
+
+
 def test_a_folder_without_permission_is_named(tmp_path: Path) -> None:
+    program = f"""
+import asyncio, sys
+from pathlib import Path
+import maestro.proc.run
+from maestro.errors import WorkspaceError
+from maestro.testing.processes import make_request
+can_chdir = {maestro.proc.run.can_chdir()}
+maestro.proc.run.can_chdir = lambda: can_chdir
+async def main():
+    closed = Path(sys.argv[1], "closed")
+    for cwd in (closed, closed / "inner"):
+        try:
+            maestro.proc.run.spawn(make_request(closed.parent, ("true",)).evolve(cwd=cwd))
+        except WorkspaceError as error:
+            print(error.message)
+asyncio.run(main())
+"""
     inner = tmp_path / "closed" / "inner"
     inner.mkdir(parents=True)
     inner.parent.chmod(0)
-
-    async def main() -> None:
-        for cwd in (inner.parent, inner):
-            with pytest.raises(WorkspaceError, match=f"permission denied: {cwd}$"):
-                spawn(make_request(tmp_path, ("true",)).evolve(cwd=cwd))
-
-    try:
-        asyncio.run(main())
-    finally:
-        inner.parent.chmod(0o700)
+    argv = [*without_the_right_to_pass_everywhere(), sys.executable, "-c", program, str(tmp_path)]
+    done = subprocess.run(argv, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False)
+    inner.parent.chmod(0o700)
+    told = [f"'true' could not be started: permission denied: {cwd}" for cwd in (inner.parent, inner)]
+    assert (done.stdout.splitlines(), done.stderr) == (told, "")
 
 
 def test_a_name_that_no_folder_can_have_is_told(tmp_path: Path) -> None:
