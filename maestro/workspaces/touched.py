@@ -75,7 +75,7 @@ def _suspects(repo: Path, young: Young, handed_ns: int) -> Iterable[bytes]:
     suspects = []
     for name, (inode, changed_ns) in young.items():
         moment = moments.get(changed_ns)
-        if moment is None:  # a checkout has few of them, since the clock of the file system is a slow one
+        if moment is None:  # where the clock of a file system is slow, a checkout has few of them
             moment = moments[changed_ns] = b"%d.%09d0" % divmod(changed_ns, _NANOSECONDS)
         if b"%b %d %b" % (moment, inode, name) not in there or changed_ns >= handed_ns:
             suspects.append(name)
