@@ -5,11 +5,11 @@
 One coordinator, in a process of its own, takes `--tasks` tasks of an agent that writes a file and commits it, in groups
 of fifty so that metadata.json is kept too, with the live table drawn on a terminal that is a pipe. At each landing an
 observer looks at the process (/proc) and at its event loop: resident memory, open files, threads, asyncio tasks. What
-counts is the second tenth of the run (what it needs it has by then) against its last: memory at the end at most 1.2
-times that after a tenth (100 of 1,000), the others no higher than they were then. What is open only while a child is
-started or read from says nothing: of open files and asyncio tasks the fewest of each tenth are compared, which are
-those that never go. Threads are those beside the pool of the event loop, which makes its own as several are first
-wanted at once, up to a number of its own.
+counts is memory at the end, at most 1.2 times that after a tenth (100 of 1,000), and that the others are no higher than
+in the second tenth: by then a run has what it needs. What is open only while a child is started or read from says
+nothing: of open files and asyncio tasks the fewest of several looks are compared, which are those that never go.
+Threads are those beside the pool of the event loop, which makes its own as several are first wanted at once, up to a
+number of its own.
 """
 
 from __future__ import annotations
@@ -108,8 +108,10 @@ class Soak:
         return said + [f"{name} grew from {self.first[name]:g} to {self.last[name]:g}" for name in grown]
 
 
-def over(near: list[Look]) -> dict[str, float]:
-    """Some looks, one after the other: medians, and the fewest of what comes and goes."""
+def around(looks: list[Look], place: float) -> dict[str, float]:
+    """The looks next to a place between 0 and 1, a tenth of the run: medians, and the fewest of what comes and goes."""
+    middle, half = round(place * len(looks)), max(len(looks) // 20, 1)
+    near = looks[max(middle - half, 0) : middle + half]
     return {
         "rss_mib": statistics.median(look.at.rss_mib for look in near),
         "pss_mib": statistics.median(look.at.pss_mib for look in near),
@@ -137,13 +139,13 @@ def coordinate(place: Path, tasks: int, parallel: int, every: int) -> None:
         begun = time.monotonic()
         result = coordinator.run(coordinator.settings(flags), observers=[*shown, looker]).result
     landed = sum(task["status"] == "landed" for task in result["tasks"].values())
-    tenth = max(len(looker.looks) // 10, 1)
+    begun_with = {name: value for name, value in around(looker.looks, 0.1).items() if name.endswith("_mib")}
     soak = Soak(
         tasks=tasks,
         landed=landed,
         seconds=time.monotonic() - begun,
-        first=over(looker.looks[tenth : 2 * tenth] or looker.looks),
-        last=over(looker.looks[-tenth:]),
+        first=around(looker.looks, 0.15) | begun_with,
+        last=around(looker.looks, 1.0),
         peak_rss_mib=max(look.at.rss_mib for look in looker.looks),
     )
     whole = asdict(soak) | {"failures": soak.failures, "looks": [asdict(look) for look in looker.looks]}
@@ -173,7 +175,7 @@ def say(figures: dict[str, object], location: Path) -> None:
     looks = figures["looks"]
     assert isinstance(looks, list)
     print(f"{figures['landed']} of {figures['tasks']} tasks landed in {figures['seconds']:.0f} s, on "
-          f"{file_system_of(location.resolve())}; the last tenth is held against the second")  # fmt: skip
+          f"{file_system_of(location.resolve())}; the end is held against the second tenth")  # fmt: skip
     print(f"{'landed':>8}{'RSS MiB':>10}{'PSS MiB':>10}{'files':>8}{'threads':>9}{'asyncio tasks':>15}{'blocks':>11}"
           f"{'CPU s':>8}")  # fmt: skip
     for look in looks[max(len(looks) // 10, 1) - 1 :: max(len(looks) // 10, 1)]:
