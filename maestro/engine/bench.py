@@ -25,7 +25,7 @@ from maestro.proc.roles import GATE
 from maestro.resources.base import Need, Provided
 from maestro.store.machine import VARIABLE as MACHINE_DIR
 from maestro.store.machine import machine_path
-from maestro.vcs.git import Git
+from maestro.vcs.git import COMPARES_ALL, Git
 from maestro.vcs.planted import remove_links
 from maestro.workspaces.base import GATE_BENCH, Workspace, WorkspaceSpec
 
@@ -33,9 +33,7 @@ _WHOLE = {
     "core.sparseCheckout": "false",
     "core.sparseCheckoutCone": "false",
     "index.sparse": "false",
-    "core.trustctime": "true",
-    "core.checkStat": "default",
-    "core.ignoreStat": "false",
+    **COMPARES_ALL,
 }
 """A commit is judged by all of its files as they are in it, whatever the user chose for the checkout, or tests for the
 bench."""

@@ -39,6 +39,9 @@ _ALWAYS = (
     "-c", "i18n.logOutputEncoding=UTF-8",  # as it is read here
 )  # fmt: skip
 
+COMPARES_ALL = {"core.trustctime": "true", "core.checkStat": "default", "core.ignoreStat": "false"}
+"""Configuration by which git compares all that an index tells of a file, whatever the user or an agent chose."""
+
 _STALE = re.compile(r"GIT_(?!(CONFIG_(GLOBAL|SYSTEM|NOSYSTEM)|SSL_\w+|SSH\w*|ASKPASS|ALLOW_PROTOCOL|TRACE\w*)$)\w+")
 """GIT_* variables of a caller's hook (GIT_DIR, GIT_INDEX_FILE …) would point every call at the wrong repository."""
 

@@ -22,9 +22,6 @@ _BORN = struct.Struct(">LL12xL")  # second, nanosecond, inode
 _TYPES = (0x80, 0xA0)  # a file, a symbolic link; not a sparse directory (0x40), not a submodule (0xE0)
 _SPLIT = b"link"  # the extension, always the first one, of an index whose files stand in another one
 
-STRICT = {"core.trustctime": "true", "core.checkStat": "default", "core.ignoreStat": "false"}
-"""Configuration by which git compares all that an index tells of a file."""
-
 Young = Mapping[bytes, tuple[int, int]]
 """Files and links from the second in which the index was written: git, which compares whole seconds, would miss what
 is done to them in the same one. (inode, nanosecond of the ctime); the inode as the index has it, its lower 32 bits."""

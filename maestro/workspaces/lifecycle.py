@@ -11,13 +11,12 @@ from pathlib import Path
 
 from maestro.errors import GitError, MaestroError, WorkspaceError
 from maestro.store.filelocks import locked
-from maestro.vcs.git import Git
+from maestro.vcs.git import COMPARES_ALL, Git
 from maestro.vcs.planted import remove_links, remove_symbolic
 from maestro.vcs.refs import tip_of
 from maestro.workspaces.base import WorkEvidence, Workspace, WorkspaceSpec
 from maestro.workspaces.environ import environment_of, exclude_paths, excludes_file, write_layout
 from maestro.workspaces.evidence import Place, damaged, gather
-from maestro.workspaces.index import STRICT
 from maestro.workspaces.leftovers import is_leftover, read_status, snapshot_tree
 from maestro.workspaces.marker import Marker, decode_path, encode_path, is_empty, read_marker, write_marker
 from maestro.workspaces.removal import remove_tree, reopen
@@ -256,7 +255,7 @@ class Lifecycle(ABC):
 
     def _bound(self, place: Place, workspace: Workspace) -> Place:
         """The same place: what maestro put into the files is ignored, and nothing that was done to them overlooked."""
-        config = {"core.excludesFile": str(excludes_file(workspace.home)), **STRICT}
+        config = {"core.excludesFile": str(excludes_file(workspace.home)), **COMPARES_ALL}
         git = place.git.at(workspace.repo, git_dir=place.git_dir, work_tree=workspace.repo, config=config)
         return Place(git, place.git_dir, place.refs_dir)
 

@@ -20,10 +20,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from maestro.vcs.git import Git
+from maestro.vcs.git import COMPARES_ALL, Git
 from maestro.vcs.parse import RawChange, fields, parse_raw_diff
 from maestro.workspaces.base import Workspace
-from maestro.workspaces.index import STRICT, Young, born, count_of
+from maestro.workspaces.index import Young, born, count_of
 from maestro.workspaces.links import contents_of, worktrees_below
 from maestro.workspaces.parking import Layer, Parked, Pristine
 from maestro.workspaces.processes import working_directories
@@ -259,7 +259,7 @@ def _young(repo: Path, index: Path, before: Young, anew: Iterable[bytes]) -> You
 
 
 def _strict(site: Site, repo: Path, git_dir: Path) -> Git:
-    return site.git.at(repo, git_dir=git_dir, work_tree=repo, config=STRICT)
+    return site.git.at(repo, git_dir=git_dir, work_tree=repo, config=COMPARES_ALL)
 
 
 def _borrowing(site: Site) -> dict[str, str]:
