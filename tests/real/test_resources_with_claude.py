@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,12 +21,14 @@ def test_what_the_prompt_says_of_tests_is_what_claude_can_run(
 ) -> None:
     told = tmp_path / "told"
     check = f"sh -c 'echo + >> {told}; sleep 0.2; echo - >> {told}'"
+    # by this Python: the one that stands beside claude may have no pytest
+    tests = f"{sys.executable} -m pytest -q -p no:cacheprovider test_$MAESTRO_TASK_ID.py"
     # the model takes the command from the prompt that the CLI has read, as a real one would
     run_tests = "\n".join(
         (
             "lock=$(grep -o '`[^`]* lock tests -- COMMAND`' ../.agent-state/prompt.md | sed 's/`//g; s/ COMMAND$//')",
             'echo "def test_it(): pass" > "test_$MAESTRO_TASK_ID.py"',
-            f'eval "$lock {check}" && eval "$lock python3 -m pytest -q -p no:cacheprovider test_$MAESTRO_TASK_ID.py"',
+            f'eval "$lock {check}" && eval "$lock {tests}"',
             'git add -A && git commit -qm "Test $MAESTRO_TASK_ID"',
         )
     )
